@@ -1,0 +1,3 @@
+//! The messages.
+
+pub mod session;

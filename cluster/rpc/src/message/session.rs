@@ -1,0 +1,48 @@
+//! What a node and its manager say in a session.
+
+use serde::{Deserialize, Serialize};
+use swarmrs_types::TaskId;
+use swarmrs_types::assignment::{Assignment, AssignmentDiff, StatusReport};
+use swarmrs_types::spec::NodeDescription;
+
+/// How far a set of assignments has come: the term and index of the entry it reflects. Never goes
+/// back for a node.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub struct Position {
+    pub term: u64,
+    pub index: u64,
+}
+
+/// From a manager to a node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToNode {
+    Assignments(AssignmentsMessage),
+    /// These reports need not be repeated.
+    Acknowledged(Vec<TaskId>),
+}
+
+/// What the node is to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AssignmentsMessage {
+    pub position: Position,
+    pub set: AssignmentSet,
+}
+
+/// All of it, or what changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AssignmentSet {
+    /// First in each session: whatever is not in it goes.
+    Complete(Vec<Assignment>),
+    Incremental(AssignmentDiff),
+}
+
+/// From a node to its manager.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FromNode {
+    /// First in each session, and again when it changes.
+    Hello(Box<NodeDescription>),
+    /// The latest status of each of these tasks.
+    Statuses(Vec<StatusReport>),
+}

@@ -1,0 +1,155 @@
+//! What the leader has to look at: kept by events, so that cost follows what happened.
+//!
+//! Everything is looked at per service. A service is on the agenda when it, one of its tasks or a
+//! node of its tasks changed, or when a time it waits for has come.
+
+use crate::change::{Delta, Event};
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use swarmrs_types::object::{Node, Task};
+use swarmrs_types::{ClusterTime, ServiceId, TaskId, TaskState};
+
+/// Services and tasks that need a look.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Agenda {
+    services: BTreeSet<ServiceId>,
+    /// When a service wants to be looked at again.
+    timers: BTreeMap<ServiceId, ClusterTime>,
+    /// Tasks no node was found for.
+    unplaced: BTreeSet<TaskId>,
+    /// Room may have appeared for them.
+    retry: bool,
+}
+
+impl Agenda {
+    /// The agenda of a leader that has seen nothing yet: everything.
+    pub fn all(state: &State) -> Self {
+        let services = state.services().iter().map(|service| service.id);
+        let of_tasks = state.tasks().iter().map(|task| task.service);
+        let of_specs = state.specs().map(|spec| spec.service);
+        Agenda {
+            services: services.chain(of_tasks).chain(of_specs).collect(),
+            unplaced: unplaced(state.tasks().iter().map(|task| &**task)).collect(),
+            timers: BTreeMap::new(),
+            retry: true,
+        }
+    }
+
+    /// Notes what an applied entry did. `state` is the state after it.
+    pub fn note(&mut self, state: &State, event: &Event) {
+        match event {
+            Event::Service(delta) => {
+                self.services.extend(delta.last().map(|service| service.id));
+            }
+            Event::Task(delta) => self.note_task(delta),
+            Event::Node(delta) => self.note_node(state, delta),
+            Event::Cluster(_) => {
+                self.services.extend(state.services().iter().map(|s| s.id));
+            }
+            Event::Network(_) => {}
+        }
+    }
+
+    fn note_task(&mut self, delta: &Delta<Task>) {
+        let Some(task) = delta.last() else { return };
+        self.services.insert(task.service);
+        match &delta.new {
+            Some(task) if is_unplaced(task) => {
+                self.unplaced.insert(task.id);
+            }
+            _ => {
+                self.unplaced.remove(&task.id);
+            }
+        }
+        let held = |task: &Task| task.node.is_some() && !task.status.state.is_terminal();
+        let counted = |task: &Task| held(task) && task.desired.is_runnable();
+        let ends = |rule: &dyn Fn(&Task) -> bool| {
+            delta.old.as_deref().is_some_and(rule) && !delta.new.as_deref().is_some_and(rule)
+        };
+        self.retry |= ends(&held) || ends(&counted);
+    }
+
+    /// A node matters to the services with tasks on it and to all global ones.
+    fn note_node(&mut self, state: &State, delta: &Delta<Node>) {
+        let Some(node) = delta.last() else { return };
+        self.retry = true;
+        self.services
+            .extend(state.tasks_of_node(node.id).map(|task| task.service));
+        let global = state.services().iter().filter(|service| {
+            let spec = state.current_spec(service);
+            spec.is_some_and(|spec| spec.spec.mode.global.is_some())
+        });
+        self.services.extend(global.map(|service| service.id));
+    }
+
+    /// Takes the services that need a look now, at most `most`; the rest stays.
+    pub(crate) fn take_services(&mut self, now: ClusterTime, most: usize) -> Vec<ServiceId> {
+        let due = self.timers.iter().filter(|(_, at)| **at <= now);
+        self.services.extend(due.map(|(service, _)| *service));
+        self.timers.retain(|_, at| *at > now);
+        let taken: Vec<_> = self.services.iter().copied().take(most).collect();
+        for service in &taken {
+            self.services.remove(service);
+            self.timers.remove(service);
+        }
+        taken
+    }
+
+    /// Tasks no node was found for, if it is worth trying them again.
+    pub(crate) fn take_unplaced(&mut self) -> BTreeSet<TaskId> {
+        if std::mem::take(&mut self.retry) {
+            self.unplaced.clone()
+        } else {
+            BTreeSet::new()
+        }
+    }
+
+    /// Not all waiting tasks were tried.
+    pub(crate) fn place_again(&mut self) {
+        self.retry = true;
+    }
+
+    /// The service is not done: look again at once.
+    pub(crate) fn again(&mut self, service: ServiceId) {
+        self.services.insert(service);
+    }
+
+    /// The service wants to be looked at again at `time`, or earlier.
+    pub(crate) fn wake(&mut self, service: ServiceId, time: ClusterTime) {
+        let set = self.timers.entry(service).or_insert(time);
+        *set = (*set).min(time);
+    }
+
+    /// When the next look is due; none: when something happens.
+    pub fn next_wake(&self) -> Option<ClusterTime> {
+        self.timers.values().min().copied()
+    }
+
+    /// Whether a look is due at once.
+    pub fn is_due(&self, now: ClusterTime) -> bool {
+        !self.services.is_empty()
+            || (self.retry && !self.unplaced.is_empty())
+            || self.next_wake().is_some_and(|at| at <= now)
+    }
+
+    /// Puts back what was taken for a plan that was rejected.
+    pub fn put_back(&mut self, before: Agenda) {
+        self.services.extend(before.services);
+        self.unplaced.extend(before.unplaced);
+        self.retry |= before.retry;
+        for (service, time) in before.timers {
+            self.wake(service, time);
+        }
+    }
+}
+
+fn is_unplaced(task: &Task) -> bool {
+    task.status.state < TaskState::Assigned && task.desired.is_runnable()
+}
+
+fn unplaced<'a>(tasks: impl Iterator<Item = &'a Task>) -> impl Iterator<Item = TaskId> {
+    tasks.filter(|task| is_unplaced(task)).map(|task| task.id)
+}
+
+#[cfg(test)]
+mod tests;

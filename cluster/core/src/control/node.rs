@@ -1,0 +1,137 @@
+//! Nodes: update and remove.
+
+use super::text::quoted;
+use super::{MOST_TASKS, expect_version, scope};
+use crate::change::Key;
+use crate::plan::{Draft, Plan};
+use crate::state::{State, find};
+use std::sync::Arc;
+use swarmrs_types::object::{Node, NodeState, TaskStatus};
+use swarmrs_types::spec::{Availability, NodeSpec, Role};
+use swarmrs_types::{ClusterTime, Code, Fault, NodeId, TaskState, Timestamp};
+
+/// Gives the node `term` names a new spec: its label set, name, availability and wanted role, whole.
+pub fn update(
+    state: &State,
+    term: &str,
+    version: u64,
+    spec: NodeSpec,
+    now: ClusterTime,
+) -> Result<Plan, Fault> {
+    let spec = convert(spec)?;
+    let node = look_up(state, term)?;
+    if node.spec.role == Role::Manager && spec.role == Role::Worker {
+        may_demote(state, &node)?;
+    }
+    scope::role(&node.spec.role, &spec.role)?;
+    expect_version(version, node.meta.version)?;
+    let mut draft = Draft::new(state, now);
+    draft.put_node(Node {
+        spec,
+        ..(*node).clone()
+    });
+    Ok(draft.finish())
+}
+
+/// Removes the node `term` names. Nobody will report on its tasks any more: those that have not
+/// ended become ORPHANED, at `wall` by the clock users see.
+pub fn remove(
+    state: &State,
+    term: &str,
+    force: bool,
+    now: ClusterTime,
+    wall: Timestamp,
+) -> Result<(NodeId, Plan), Fault> {
+    let node = look_up(state, term)?;
+    may_remove(&node, force)?;
+    let mut draft = Draft::new(state, now);
+    let tasks = state.tasks_of_node(node.id);
+    let live = tasks.filter(|task| task.status.state < TaskState::Complete);
+    for task in live.take(MOST_TASKS) {
+        draft.update_task(task.id, |task| {
+            task.status = orphaned(wall);
+            task.ended = Some(now);
+        });
+    }
+    draft.remove(Key::Node(node.id));
+    Ok((node.id, draft.finish()))
+}
+
+fn orphaned(at: Timestamp) -> TaskStatus {
+    TaskStatus {
+        at,
+        state: TaskState::Orphaned,
+        message: "Task belonged to a node that has been deleted".to_owned(),
+        ..TaskStatus::default()
+    }
+}
+
+fn look_up(state: &State, term: &str) -> Result<Arc<Node>, Fault> {
+    let id: NodeId = find(state, term)?;
+    let node = state.nodes().get(&id);
+    node.cloned()
+        .ok_or_else(|| Fault::not_found(format!("node {term} not found")))
+}
+
+/// Words in any case; none is not a word.
+fn convert(mut spec: NodeSpec) -> Result<NodeSpec, Fault> {
+    spec.role = match Role::from(spec.role.as_str().to_lowercase().as_str()) {
+        Role::Other(_) => {
+            let word = quoted(spec.role.as_str());
+            return Err(Fault::invalid(format!("invalid Role: {word}")));
+        }
+        known => known,
+    };
+    spec.availability = availability(&spec.availability)
+        .ok_or_else(|| Fault::invalid(invalid_availability(spec.availability.as_str())))?;
+    Ok(spec)
+}
+
+/// The availability a word names, in any case.
+pub(super) fn availability(word: &Availability) -> Option<Availability> {
+    match Availability::from(word.as_str().to_lowercase().as_str()) {
+        Availability::Other(_) => None,
+        known => Some(known),
+    }
+}
+
+pub(super) fn invalid_availability(word: &str) -> String {
+    format!("invalid Availability: {}", quoted(word))
+}
+
+fn may_demote(state: &State, node: &Node) -> Result<(), Fault> {
+    let nodes = state.nodes().iter();
+    let mut others = nodes.filter(|other| other.role == Role::Manager && other.id != node.id);
+    if others.next().is_none() && node.role == Role::Manager {
+        return Err(precondition(
+            "attempting to demote the last manager of the swarm",
+        ));
+    }
+    if node.manager_addr.is_none() {
+        return Err(Fault::manager(
+            Code::NotFound,
+            "can't find manager in raft memberlist",
+        ));
+    }
+    Ok(())
+}
+
+fn may_remove(node: &Node, force: bool) -> Result<(), Fault> {
+    if node.spec.role == Role::Manager && node.manager_addr.is_some() {
+        return Err(precondition(format!(
+            "node {} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal",
+            node.id
+        )));
+    }
+    if !force && node.status.state == NodeState::Ready {
+        return Err(precondition(format!(
+            "node {} is not down and can't be removed",
+            node.id
+        )));
+    }
+    Ok(())
+}
+
+fn precondition(text: impl Into<String>) -> Fault {
+    Fault::manager(Code::FailedPrecondition, text)
+}

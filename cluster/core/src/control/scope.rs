@@ -1,0 +1,102 @@
+//! What the contract has and this release does not: refused by name, never accepted and ignored.
+//!
+//! Asked last, so that what is wrong in itself is told as Docker tells it.
+
+use swarmrs_types::Fault;
+use swarmrs_types::spec::{
+    ContainerSpec, InitRequest, MountType, PublishMode, Role, ServiceSpec, SwarmSpec,
+};
+
+/// A service spec that was converted and validated.
+pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
+    if spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some() {
+        return Err(Fault::not_built("running services as jobs"));
+    }
+    let template = &spec.task_template;
+    if !template.networks.is_empty() {
+        return Err(Fault::not_built("attaching services to networks"));
+    }
+    mesh(spec)?;
+    let resources = template.resources.as_ref();
+    let reservations = resources.and_then(|resources| resources.reservations.as_ref());
+    if reservations.is_some_and(|own| !own.generic_resources.is_empty()) {
+        return Err(Fault::not_built("reserving generic resources"));
+    }
+    template.container_spec.as_ref().map_or(Ok(()), container)
+}
+
+fn mesh(spec: &ServiceSpec) -> Result<(), Fault> {
+    let ports = spec
+        .endpoint_spec
+        .iter()
+        .flat_map(|endpoint| &endpoint.ports);
+    let mut meshed = ports.filter(|port| port.publish_mode == Some(PublishMode::Ingress));
+    match meshed.next() {
+        Some(port) => Err(Fault::not_built(format!(
+            "publishing port {} on all nodes (publish it with mode=host instead: the ingress network)",
+            port.target_port
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn container(spec: &ContainerSpec) -> Result<(), Fault> {
+    if !spec.secrets.is_empty() {
+        return Err(Fault::not_built("giving secrets to services"));
+    }
+    if !spec.configs.is_empty() {
+        return Err(Fault::not_built("giving configs to services"));
+    }
+    let cluster = Some(MountType::Cluster);
+    if spec.mounts.iter().any(|mount| mount.kind == cluster) {
+        return Err(Fault::not_built("mounting cluster volumes"));
+    }
+    Ok(())
+}
+
+/// A request to make a swarm.
+pub(super) fn init(request: &InitRequest) -> Result<(), Fault> {
+    if request.force_new_cluster {
+        return Err(Fault::not_built("forcing a new cluster"));
+    }
+    if !request.data_path_addr.is_empty() {
+        return Err(Fault::not_built("a data path address of its own"));
+    }
+    if request.auto_lock_managers {
+        return Err(Fault::not_built("locking managers"));
+    }
+    if request.spec.ca_config.force_rotate != 0 {
+        return Err(Fault::not_built("rotating the root CA"));
+    }
+    swarm(&request.spec)
+}
+
+/// The swarm's own spec, as asked for.
+pub(super) fn swarm(spec: &SwarmSpec) -> Result<(), Fault> {
+    if spec.encryption_config.auto_lock_managers {
+        return Err(Fault::not_built("locking managers"));
+    }
+    if !spec.ca_config.external_cas.is_empty() {
+        return Err(Fault::not_built("an external CA"));
+    }
+    if !spec.ca_config.signing_ca_cert.is_empty() || !spec.ca_config.signing_ca_key.is_empty() {
+        return Err(Fault::not_built("a root CA of the user's own"));
+    }
+    Ok(())
+}
+
+/// The role a node is wanted to have, before and after.
+pub(super) fn role(before: &Role, after: &Role) -> Result<(), Fault> {
+    if before == after {
+        return Ok(());
+    }
+    Err(Fault::not_built("promoting and demoting nodes"))
+}
+
+/// A root CA is renewed when the counter grows.
+pub(super) fn rotation(before: &SwarmSpec, after: &SwarmSpec) -> Result<(), Fault> {
+    if after.ca_config.force_rotate > before.ca_config.force_rotate {
+        return Err(Fault::not_built("rotating the root CA"));
+    }
+    Ok(())
+}

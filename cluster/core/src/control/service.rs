@@ -1,0 +1,274 @@
+//! Services: create, update, roll back, remove.
+//!
+//! A service refers to its spec by number, so an update writes two objects: the new version of the
+//! spec, and the service that points at it and remembers the one before. A manual rollback only
+//! swaps the two numbers; a second one swaps them back.
+
+use super::{MOST_TASKS, convert, expect_version, ports, random_name, scope, validate};
+use crate::change::{Key, Rejected};
+use crate::plan::{Draft, Ids, Plan};
+use crate::state::{State, find};
+use std::sync::Arc;
+use swarmrs_types::object::{
+    Endpoint, RegistryAuth, Service, SpecNumber, SpecVersion, UpdateState, UpdateStatus,
+};
+use swarmrs_types::spec::{Mode, ServiceSpec};
+use swarmrs_types::{ClusterTime, Code, Fault, ServiceId, TaskState, Timestamp};
+
+/// Where the registry login comes from if the request brings none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthFrom {
+    #[default]
+    Spec,
+    PreviousSpec,
+}
+
+/// What an update request says beside the spec.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UpdateOptions {
+    pub auth: Option<RegistryAuth>,
+    pub auth_from: AuthFrom,
+    /// Return to the previous spec; the one in the request must be valid and is not used.
+    pub rollback: bool,
+}
+
+/// Makes a service. A spec without a name gets a random one.
+pub fn create(
+    state: &State,
+    spec: ServiceSpec,
+    auth: Option<RegistryAuth>,
+    now: ClusterTime,
+    ids: &mut dyn Ids,
+) -> Result<(ServiceId, Plan), Fault> {
+    let mut spec = convert::service(spec)?;
+    if spec.name.is_empty() {
+        spec.name = random_name::draw(state, ids);
+    }
+    validate::service(&spec)?;
+    ports::check(state, &spec, None)?;
+    scope::service(&spec)?;
+    if state.service_named(&spec.name).is_some() {
+        return Err(super::fault_of(&Rejected::NameTaken {
+            kind: "service".to_owned(),
+            name: spec.name,
+        }));
+    }
+    let service = Service {
+        id: ServiceId(ids.next()),
+        meta: Default::default(),
+        name: spec.name.clone(),
+        spec: 1,
+        previous_spec: None,
+        last_spec: 1,
+        endpoint: endpoint(&spec),
+        update_status: None,
+        update: None,
+        unknown: Default::default(),
+    };
+    let id = service.id;
+    let mut draft = Draft::new(state, now);
+    draft.put_spec(version(id, 1, spec, auth));
+    draft.put_service(service);
+    Ok((id, draft.finish()))
+}
+
+/// Gives the service `term` names a new spec, or its previous one back. `version` is the one the
+/// user read; `wall` is shown as the start of a rollback.
+pub fn update(
+    state: &State,
+    term: &str,
+    version: u64,
+    spec: ServiceSpec,
+    options: UpdateOptions,
+    now: ClusterTime,
+    wall: Timestamp,
+) -> Result<Plan, Fault> {
+    let mut spec = convert::service(spec)?;
+    let service = look_up(state, term)?;
+    let auth = auth(state, &service, &options)?;
+    // An unnamed spec gets a random name in Docker, which is then another name than before.
+    let unnamed = spec.name.is_empty();
+    if unnamed {
+        spec.name.clone_from(&service.name);
+    }
+    validate::service(&spec)?;
+    ports_if_changed(state, &service, &spec)?;
+    keeps_mode(state, &service, &spec.mode)?;
+    if unnamed || spec.name != service.name {
+        return Err(unimplemented_by_manager(
+            "renaming services is not supported",
+        ));
+    }
+    let rollback = options.rollback.then(|| previous(&service)).transpose()?;
+    scope::service(&spec)?;
+    expect_version(version, service.meta.version)?;
+    let mut draft = Draft::new(state, now);
+    match rollback {
+        Some(to) => roll_back(&mut draft, &service, to, wall),
+        None => move_on(&mut draft, &service, spec, auth),
+    }
+    Ok(draft.finish())
+}
+
+/// Removes the service `term` names. Its tasks are wanted gone in the same plan, so that nothing
+/// sees them as running on; what a plan cannot hold follows in the leader's next steps.
+pub fn remove(state: &State, term: &str) -> Result<(ServiceId, Plan), Fault> {
+    let service = look_up(state, term)?;
+    let mut draft = Draft::new(state, state.time());
+    let tasks = state
+        .tasks_of_service(service.id)
+        .filter(|task| task.desired < TaskState::Remove);
+    for task in tasks.take(MOST_TASKS) {
+        draft.update_task(task.id, |task| task.desired = TaskState::Remove);
+    }
+    draft.remove(Key::Service(service.id));
+    Ok((service.id, draft.finish()))
+}
+
+fn look_up(state: &State, term: &str) -> Result<Arc<Service>, Fault> {
+    let id: ServiceId = find(state, term)?;
+    let service = state.services().get(&id);
+    service
+        .cloned()
+        .ok_or_else(|| Fault::not_found(format!("service {term} not found")))
+}
+
+/// The login kept with the new spec: the request's own, or the one of an earlier spec.
+fn auth(
+    state: &State,
+    service: &Service,
+    options: &UpdateOptions,
+) -> Result<Option<RegistryAuth>, Fault> {
+    if options.auth.is_some() {
+        return Ok(options.auth.clone());
+    }
+    let number = match (options.auth_from, service.previous_spec) {
+        (AuthFrom::Spec, _) => service.spec,
+        (AuthFrom::PreviousSpec, Some(previous)) => previous,
+        (AuthFrom::PreviousSpec, None) => {
+            return Err(Fault::daemon(
+                Code::Unknown,
+                "service does not have a previous spec",
+            ));
+        }
+    };
+    let spec = state.spec(service.id, number);
+    Ok(spec.and_then(|spec| spec.registry_auth.clone()))
+}
+
+/// A service whose endpoint stays as it is keeps its ports, whatever others have taken since.
+fn ports_if_changed(state: &State, service: &Service, spec: &ServiceSpec) -> Result<(), Fault> {
+    let current = state.current_spec(service);
+    let unchanged = current.is_some_and(|old| old.spec.endpoint_spec == spec.endpoint_spec);
+    if unchanged {
+        return Ok(());
+    }
+    ports::check(state, spec, Some(service.id))
+}
+
+fn keeps_mode(state: &State, service: &Service, mode: &Mode) -> Result<(), Fault> {
+    let current = state.current_spec(service);
+    if current.is_some_and(|old| kind(&old.spec.mode) != kind(mode)) {
+        return Err(unimplemented_by_manager(
+            "service mode change is not allowed",
+        ));
+    }
+    Ok(())
+}
+
+fn kind(mode: &Mode) -> [bool; 4] {
+    [
+        mode.replicated.is_some(),
+        mode.global.is_some(),
+        mode.replicated_job.is_some(),
+        mode.global_job.is_some(),
+    ]
+}
+
+fn unimplemented_by_manager(text: &str) -> Fault {
+    Fault::manager(Code::Unimplemented, text)
+}
+
+fn previous(service: &Service) -> Result<SpecNumber, Fault> {
+    service.previous_spec.ok_or_else(|| {
+        Fault::manager(
+            Code::FailedPrecondition,
+            format!("service {} does not have a previous spec", service.id),
+        )
+    })
+}
+
+fn move_on(
+    draft: &mut Draft<'_>,
+    service: &Service,
+    spec: ServiceSpec,
+    auth: Option<RegistryAuth>,
+) {
+    let number = service.last_spec + 1;
+    draft.put_service(Service {
+        spec: number,
+        previous_spec: Some(service.spec),
+        last_spec: number,
+        endpoint: endpoint_after(service, &spec),
+        update_status: None,
+        update: None,
+        ..service.clone()
+    });
+    draft.put_spec(version(service.id, number, spec, auth));
+}
+
+fn roll_back(draft: &mut Draft<'_>, service: &Service, to: SpecNumber, wall: Timestamp) {
+    let spec = draft.spec(service.id, to);
+    let endpoint = match spec {
+        Some(spec) => endpoint_after(service, &spec.spec),
+        None => service.endpoint.clone(),
+    };
+    draft.put_service(Service {
+        spec: to,
+        previous_spec: Some(service.spec),
+        endpoint,
+        update_status: Some(UpdateStatus {
+            state: UpdateState::RollbackStarted,
+            started_at: Some(wall),
+            completed_at: None,
+            message: "manually requested rollback".to_owned(),
+        }),
+        update: None,
+        ..service.clone()
+    });
+}
+
+fn version(
+    service: ServiceId,
+    number: SpecNumber,
+    spec: ServiceSpec,
+    registry_auth: Option<RegistryAuth>,
+) -> SpecVersion {
+    SpecVersion {
+        service,
+        number,
+        spec,
+        registry_auth,
+        unknown: Default::default(),
+    }
+}
+
+/// Ports on the task's own node are given as they were asked for; an unset one stays unset here,
+/// since every task may get another.
+fn endpoint(spec: &ServiceSpec) -> Endpoint {
+    Endpoint {
+        ports: spec
+            .endpoint_spec
+            .as_ref()
+            .map_or_else(Vec::new, |endpoint| endpoint.ports.clone()),
+        virtual_ips: Vec::new(),
+    }
+}
+
+/// A new spec gives new ports; addresses stay.
+fn endpoint_after(service: &Service, spec: &ServiceSpec) -> Endpoint {
+    Endpoint {
+        virtual_ips: service.endpoint.virtual_ips.clone(),
+        ..endpoint(spec)
+    }
+}

@@ -1,0 +1,156 @@
+//! The swarm itself: made, and changed.
+//!
+//! Making one reads what the user left out of the defaults; changing one does not: what an update
+//! leaves out is zero from then on, as Docker has it, and clients read before they write.
+
+mod address;
+mod settings;
+
+pub use address::{Addresses, Interface, choose_addresses};
+
+use super::{expect_version, node, refused, scope};
+use crate::plan::{Draft, Ids, Plan};
+use crate::state::State;
+use swarmrs_types::object::{Cluster, JoinTokens, Network, Node, NodeState, RootCa};
+use swarmrs_types::spec::{Availability, InitRequest, Role, SwarmSpec};
+use swarmrs_types::{ClusterId, ClusterTime, Code, Fault, NetworkId};
+
+/// Name of every swarm: the API allows no other.
+const NAME: &str = "default";
+
+/// Networks every engine has, known to the swarm so that services can name them.
+const PREDEFINED: [&str; 2] = ["bridge", "host"];
+
+/// What the first node brings.
+#[derive(Clone, Debug)]
+pub struct BootstrapInput {
+    /// Stands in the node's certificate already; drawn if not given.
+    pub cluster_id: Option<ClusterId>,
+    pub root_ca: RootCa,
+    pub join_tokens: JoinTokens,
+    /// As the user sent it; [`check_init`] has passed it.
+    pub init: InitRequest,
+    /// Id, description, status address and manager address are the caller's to fill; role,
+    /// availability and state are set here.
+    pub node: Node,
+}
+
+/// New join tokens, minted by the caller; what is not given stays.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Rotations {
+    pub worker_token: Option<String>,
+    pub manager_token: Option<String>,
+}
+
+/// Everything that is checked before a swarm is made, in Docker's order, and the addresses chosen
+/// on the way. `default_advertise` is the daemon's own option, used if the request names none.
+pub fn check_init(
+    request: &InitRequest,
+    interfaces: &[Interface],
+    default_advertise: &str,
+) -> Result<Addresses, Fault> {
+    if request.listen_addr.is_empty() {
+        return Err(Fault::invalid(
+            "invalid ListenAddr \"\": invalid empty address",
+        ));
+    }
+    check_name(&request.spec)?;
+    let addresses = choose_addresses(request, interfaces, default_advertise)?;
+    settings::pool(&request.default_addr_pool, request.subnet_size)?;
+    settings::data_path_port(request.data_path_port)?;
+    availability(&request.availability)?;
+    settings::protocols(&request.spec)
+        .and_then(|()| settings::check(&request.spec))
+        .map_err(|fault| settings::wrapped(&fault))?;
+    scope::init(request)?;
+    Ok(addresses)
+}
+
+/// The first objects of a swarm: the cluster, its first node, and the predefined networks.
+pub fn bootstrap(
+    input: BootstrapInput,
+    now: ClusterTime,
+    ids: &mut dyn Ids,
+) -> Result<Plan, Fault> {
+    let init = input.init;
+    let nothing = State::default();
+    let mut draft = Draft::new(&nothing, now);
+    let mut node = input.node;
+    node.role = Role::Manager;
+    node.spec.role = Role::Manager;
+    node.spec.availability = availability(&init.availability)?;
+    node.status.state = NodeState::Ready;
+    draft.put_node(node);
+    draft.put_cluster(Cluster {
+        id: input.cluster_id.unwrap_or_else(|| ClusterId(ids.next())),
+        meta: Default::default(),
+        spec: settings::over_defaults(init.spec),
+        root_ca: input.root_ca,
+        join_tokens: input.join_tokens,
+        default_addr_pool: init.default_addr_pool,
+        subnet_size: init.subnet_size,
+        data_path_port: init.data_path_port,
+        unknown: Default::default(),
+    });
+    for name in PREDEFINED {
+        draft.put_network(Network {
+            id: NetworkId(ids.next()),
+            meta: Default::default(),
+            name: name.to_owned(),
+            driver: name.to_owned(),
+            unknown: Default::default(),
+        });
+    }
+    Ok(draft.finish())
+}
+
+/// Gives the swarm a new spec, and new join tokens where the caller brings them.
+pub fn update(
+    state: &State,
+    version: u64,
+    spec: SwarmSpec,
+    rotations: Rotations,
+    now: ClusterTime,
+) -> Result<Plan, Fault> {
+    check_name(&spec)?;
+    settings::protocols(&spec)?;
+    settings::check(&spec)?;
+    let Some(old) = state.cluster() else {
+        return Err(Fault::daemon(Code::Internal, "the swarm is not made yet"));
+    };
+    if spec.ca_config.signing_ca_cert.is_empty() && !spec.ca_config.signing_ca_key.is_empty() {
+        return Err(refused(
+            "if a signing CA key is provided, the signing CA cert must also be provided",
+        ));
+    }
+    scope::swarm(&spec)?;
+    scope::rotation(&old.spec, &spec)?;
+    expect_version(version, old.meta.version)?;
+    let mut new = (**old).clone();
+    new.spec = settings::whole(spec);
+    if let Some(token) = rotations.worker_token {
+        new.join_tokens.worker = token;
+    }
+    if let Some(token) = rotations.manager_token {
+        new.join_tokens.manager = token;
+    }
+    let mut draft = Draft::new(state, now);
+    draft.put_cluster(new);
+    Ok(draft.finish())
+}
+
+fn check_name(spec: &SwarmSpec) -> Result<(), Fault> {
+    if spec.name.is_empty() || spec.name == NAME {
+        return Ok(());
+    }
+    Err(Fault::invalid("swarm spec must be named \"default\""))
+}
+
+/// The availability a node joins with; none is active. 500 for an unknown word, as Docker has it.
+fn availability(word: &str) -> Result<Availability, Fault> {
+    if word.is_empty() {
+        return Ok(Availability::Active);
+    }
+    node::availability(&Availability::from(word))
+        .ok_or_else(|| Fault::daemon(Code::Unknown, node::invalid_availability(word)))
+}

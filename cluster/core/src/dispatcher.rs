@@ -1,0 +1,4 @@
+//! Between the state and the nodes: what each is told, and what of its reports is kept.
+
+pub mod assignment;
+pub mod status;

@@ -1,0 +1,82 @@
+//! What a node is told: its whole set once, differences after that.
+
+use crate::change::{Delta, Event};
+use crate::state::State;
+use std::sync::Arc;
+use swarmrs_types::assignment::{Assignment, AssignmentDiff, Assignments, Order};
+use swarmrs_types::object::Task;
+use swarmrs_types::spec::PublishMode;
+use swarmrs_types::{NodeId, TaskState};
+
+/// All tasks of a node, ended ones included: they keep their containers and logs.
+pub fn complete(state: &State, node: NodeId) -> Assignments {
+    state
+        .tasks_of_node(node)
+        .filter_map(|task| Some((task.id, assignment(state, task)?)))
+        .collect()
+}
+
+/// What an applied entry changes for a node. `state` is the state after it.
+pub fn difference(state: &State, node: NodeId, events: &[Event]) -> AssignmentDiff {
+    let mut diff = AssignmentDiff::default();
+    for event in events {
+        if let Event::Task(delta) = event {
+            note(&mut diff, state, node, delta);
+        }
+    }
+    diff
+}
+
+fn note(diff: &mut AssignmentDiff, state: &State, node: NodeId, delta: &Delta<Task>) {
+    let here = |task: &Option<Arc<Task>>| {
+        task.as_ref()
+            .is_some_and(|task| task.node == Some(node) && task.status.state >= TaskState::Assigned)
+    };
+    match (&delta.old, &delta.new) {
+        (_, Some(new)) if here(&delta.new) && is_news(delta.old.as_deref(), new) => {
+            diff.update.extend(assignment(state, new));
+        }
+        (Some(old), None) if here(&delta.old) => diff.remove.push(old.id),
+        _ => {}
+    }
+}
+
+/// A node is not told again what it reported itself.
+fn is_news(old: Option<&Task>, new: &Task) -> bool {
+    old.is_none_or(|old| {
+        old.status.state < TaskState::Assigned || old.desired != new.desired || old.node != new.node
+    })
+}
+
+/// One task as its node is told of it; none while it is not bound to one.
+fn assignment(state: &State, task: &Task) -> Option<Assignment> {
+    if task.status.state < TaskState::Assigned {
+        return None;
+    }
+    let spec = state.spec_of(task)?;
+    let ports = spec
+        .spec
+        .endpoint_spec
+        .iter()
+        .flat_map(|endpoint| &endpoint.ports);
+    let order = Order {
+        task: task.id,
+        name: state.task_name(task),
+        slot: task.slot,
+        node: task.node?,
+        service: task.service,
+        service_name: spec.spec.name.clone(),
+        service_labels: spec.spec.labels.clone(),
+        spec: spec.spec.task_template.clone(),
+        ports: ports
+            .filter(|port| port.publish_mode == Some(PublishMode::Host))
+            .cloned()
+            .collect(),
+        registry_auth: spec.registry_auth.clone(),
+    };
+    Some(Assignment {
+        order: Arc::new(order),
+        desired: task.desired,
+        status: task.status.clone(),
+    })
+}

@@ -1,0 +1,68 @@
+//! Making a task.
+
+use crate::plan::{Draft, Ids};
+use swarmrs_types::object::{Gate, RestartHistory, Service, Task, TaskOrigin, TaskStatus};
+use swarmrs_types::{NodeId, TaskId, TaskState};
+
+/// Where a new task goes: its slot, or for a global service its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub slot: u64,
+    pub node: Option<NodeId>,
+}
+
+/// Makes a task of the service's current spec. With a gate it is prepared and held; without one it
+/// starts as soon as it can. Nothing has to be allocated for it yet, so it is born PENDING.
+pub fn create(
+    draft: &mut Draft<'_>,
+    service: &Service,
+    place: Place,
+    origin: TaskOrigin,
+    gate: Option<Gate>,
+    ids: &mut dyn Ids,
+) -> TaskId {
+    let id = TaskId(ids.next());
+    let task = Task {
+        id,
+        meta: Default::default(),
+        service: service.id,
+        spec: service.spec,
+        slot: place.slot,
+        node: place.node,
+        desired: if gate.is_some() {
+            TaskState::Ready
+        } else {
+            TaskState::Running
+        },
+        status: TaskStatus {
+            at: draft.now.shown(),
+            state: TaskState::Pending,
+            message: "pending task scheduling".to_owned(),
+            ..TaskStatus::default()
+        },
+        created: draft.now,
+        origin,
+        gate,
+        running_since: None,
+        ended: None,
+        history: RestartHistory::default(),
+        unknown: Default::default(),
+    };
+    draft.put_task(task);
+    id
+}
+
+/// Wants a task at a later state of life; never an earlier one. A task that no node has heard of
+/// is stopped by saying so.
+pub fn want(draft: &mut Draft<'_>, id: TaskId, desired: TaskState) {
+    let now = draft.now;
+    draft.update_task(id, |task| {
+        task.desired = task.desired.max(desired);
+        if task.desired == TaskState::Shutdown && task.status.state < TaskState::Assigned {
+            task.status.state = TaskState::Shutdown;
+            task.status.message = "shutdown".to_owned();
+            task.status.at = now.shown();
+            task.ended = Some(now);
+        }
+    });
+}

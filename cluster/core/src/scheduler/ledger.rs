@@ -1,0 +1,155 @@
+//! What is taken on each node: resources, ports, numbers of tasks.
+//!
+//! Made anew for each round of placing, from the tasks themselves, so it cannot leak.
+
+use super::filter::Demand;
+use crate::state::State;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use swarmrs_types::object::{Node, SpecVersion, Task};
+use swarmrs_types::spec::{Protocol, PublishMode, Resources};
+use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskState};
+
+/// So many failures on a node within [`FAILURE_MEMORY`] make it the last choice.
+/// Source: swarmkit `manager/scheduler/scheduler.go`.
+const FAILURES_THAT_COUNT: u64 = 5;
+const FAILURE_MEMORY: Duration = Duration::from_secs(300);
+
+/// What is taken, by node.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger(BTreeMap<NodeId, Account>);
+
+#[derive(Clone, Debug, Default)]
+struct Account {
+    nano_cpus: i64,
+    memory_bytes: i64,
+    ports: BTreeSet<(Protocol, u32)>,
+    tasks: u64,
+    by_service: BTreeMap<ServiceId, u64>,
+}
+
+/// How good a node is for a task: the lowest is best.
+pub type Rank = (u64, u64, u64);
+
+impl Ledger {
+    /// Counts all tasks that a node was given. What one was given is taken until it has ended; how
+    /// many tasks a node has counts those only that are wanted to run.
+    pub fn new(state: &State) -> Self {
+        let mut ledger = Ledger::default();
+        for task in state.tasks().iter() {
+            let given =
+                task.status.state >= TaskState::Assigned && !task.status.state.is_terminal();
+            let (true, Some(node), Some(spec)) = (given, task.node, state.spec_of(task)) else {
+                continue;
+            };
+            ledger.hold(node, &reservations(spec), host_ports(spec));
+            if task.desired.is_runnable() {
+                ledger.count(node, task.service);
+            }
+        }
+        ledger
+    }
+
+    fn account(&mut self, node: NodeId) -> &mut Account {
+        self.0.entry(node).or_default()
+    }
+
+    fn hold(&mut self, node: NodeId, wanted: &Resources, ports: Vec<(Protocol, u32)>) {
+        let account = self.account(node);
+        account.nano_cpus = account.nano_cpus.saturating_add(wanted.nano_cpus);
+        account.memory_bytes = account.memory_bytes.saturating_add(wanted.memory_bytes);
+        account.ports.extend(ports);
+    }
+
+    fn count(&mut self, node: NodeId, service: ServiceId) {
+        let account = self.account(node);
+        account.tasks += 1;
+        *account.by_service.entry(service).or_default() += 1;
+    }
+
+    /// Notes a task just placed.
+    pub fn take(&mut self, node: NodeId, demand: &Demand) {
+        self.hold(node, &demand.reservations, demand.host_ports.clone());
+        self.count(node, demand.service);
+    }
+
+    /// Whether what a task reserves is free.
+    pub fn has_room(&self, node: &Node, wanted: &Resources) -> bool {
+        let (cpus, memory) = match self.0.get(&node.id) {
+            Some(account) => (account.nano_cpus, account.memory_bytes),
+            None => (0, 0),
+        };
+        let total = &node.description.resources;
+        let fits = |wanted: i64, total: i64, taken: i64| {
+            wanted == 0 || wanted <= total.saturating_sub(taken)
+        };
+        fits(wanted.nano_cpus, total.nano_cpus, cpus)
+            && fits(wanted.memory_bytes, total.memory_bytes, memory)
+    }
+
+    /// Whether the host ports a task publishes are free.
+    pub fn has_ports(&self, node: NodeId, wanted: &[(Protocol, u32)]) -> bool {
+        let taken = self.0.get(&node).map(|account| &account.ports);
+        wanted
+            .iter()
+            .all(|port| taken.is_none_or(|taken| !taken.contains(port)))
+    }
+
+    /// Tasks of a service that are wanted on a node.
+    pub fn of_service(&self, node: NodeId, service: ServiceId) -> u64 {
+        let account = self.0.get(&node);
+        let count = account.and_then(|account| account.by_service.get(&service));
+        count.copied().unwrap_or(0)
+    }
+
+    /// Few failures, then few of the service, then few tasks at all.
+    pub fn rank(&self, node: NodeId, service: ServiceId, failures: u64) -> Rank {
+        let counted = if failures >= FAILURES_THAT_COUNT {
+            failures
+        } else {
+            0
+        };
+        let tasks = self.0.get(&node).map_or(0, |account| account.tasks);
+        (counted, self.of_service(node, service), tasks)
+    }
+}
+
+/// How often tasks like this one failed lately, by node.
+pub fn recent_failures(state: &State, task: &Task, now: ClusterTime) -> BTreeMap<NodeId, u64> {
+    let failed = state.tasks_of_service(task.service).filter(|other| {
+        other.spec == task.spec
+            && matches!(other.status.state, TaskState::Failed | TaskState::Rejected)
+            && other.ended.is_some_and(|at| now.since(at) < FAILURE_MEMORY)
+    });
+    let mut counts = BTreeMap::new();
+    for node in failed.filter_map(|other| other.node) {
+        *counts.entry(node).or_default() += 1;
+    }
+    counts
+}
+
+/// What a task of this spec reserves.
+pub fn reservations(spec: &SpecVersion) -> Resources {
+    let resources = spec.spec.task_template.resources.as_ref();
+    resources
+        .and_then(|resources| resources.reservations.clone())
+        .unwrap_or_default()
+}
+
+/// The fixed host ports a task of this spec publishes.
+pub fn host_ports(spec: &SpecVersion) -> Vec<(Protocol, u32)> {
+    let ports = spec
+        .spec
+        .endpoint_spec
+        .iter()
+        .flat_map(|endpoint| &endpoint.ports);
+    ports
+        .filter(|port| port.publish_mode == Some(PublishMode::Host) && port.published_port != 0)
+        .map(|port| {
+            (
+                port.protocol.clone().unwrap_or(Protocol::Tcp),
+                port.published_port,
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,151 @@
+//! Service specs from words like `replicas=3` or `update-order=start-first`.
+
+use std::time::Duration;
+use swarmrs_types::Nanos;
+use swarmrs_types::spec::{
+    ContainerSpec, EndpointSpec, FailureAction, Global, Mode, Placement, Platform, PortConfig,
+    Protocol, PublishMode, Replicated, ResourceRequirements, Resources, RestartCondition,
+    RestartPolicy, ServiceSpec, UpdateConfig, UpdateOrder,
+};
+
+/// A service with one replica of `app:1`.
+pub fn plain(name: &str) -> ServiceSpec {
+    let mut spec = ServiceSpec {
+        name: name.to_owned(),
+        mode: Mode {
+            replicated: Some(Replicated { replicas: Some(1) }),
+            ..Mode::default()
+        },
+        ..ServiceSpec::default()
+    };
+    set(&mut spec, "image", "app:1");
+    spec
+}
+
+/// Sets one thing, named as the docker command names it. False if there is no such thing.
+pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
+    if let Some(key) = key.strip_prefix("update-") {
+        return set_update(spec.update_config.get_or_insert_with(config), key, value);
+    }
+    if let Some(key) = key.strip_prefix("rollback-") {
+        return set_update(spec.rollback_config.get_or_insert_with(config), key, value);
+    }
+    if let Some(key) = key.strip_prefix("restart-") {
+        let policy = &mut spec.task_template.restart_policy;
+        return set_restart(
+            policy.get_or_insert_with(RestartPolicy::default),
+            key,
+            value,
+        );
+    }
+    let template = &mut spec.task_template;
+    let placement = template.placement.get_or_insert_with(Placement::default);
+    match key {
+        "mode" => {
+            spec.mode = Mode {
+                global: (value == "global").then(Global::default),
+                ..Mode::default()
+            }
+        }
+        "replicas" => {
+            spec.mode.replicated = Some(Replicated {
+                replicas: value.parse().ok(),
+            });
+        }
+        "image" => container(spec).image = value.to_owned(),
+        "env" => container(spec).env = vec![value.to_owned()],
+        "label" => {
+            spec.labels.insert(value.to_owned(), String::new());
+        }
+        "force" => template.force_update += 1,
+        "constraint" => placement.constraints = vec![value.replace("==", " == ")],
+        "max-per-node" => placement.max_replicas = value.parse().unwrap_or(0),
+        "platform" => {
+            placement.platforms = vec![Platform {
+                os: "linux".to_owned(),
+                architecture: value.to_owned(),
+            }];
+        }
+        "cpus" => reserved(spec).nano_cpus = value.parse::<i64>().unwrap_or(0) * 1_000_000_000,
+        "memory" => reserved(spec).memory_bytes = value.parse::<i64>().unwrap_or(0) << 20,
+        "port" => publish(spec, value.parse().unwrap_or(0)),
+        _ => return false,
+    }
+    true
+}
+
+fn container(spec: &mut ServiceSpec) -> &mut ContainerSpec {
+    let template = &mut spec.task_template;
+    template
+        .container_spec
+        .get_or_insert_with(ContainerSpec::default)
+}
+
+fn reserved(spec: &mut ServiceSpec) -> &mut Resources {
+    let resources = &mut spec.task_template.resources;
+    let resources = resources.get_or_insert_with(ResourceRequirements::default);
+    resources
+        .reservations
+        .get_or_insert_with(Resources::default)
+}
+
+fn publish(spec: &mut ServiceSpec, port: u32) {
+    let port = PortConfig {
+        protocol: Some(Protocol::Tcp),
+        target_port: 80,
+        published_port: port,
+        publish_mode: Some(PublishMode::Host),
+        ..PortConfig::default()
+    };
+    spec.endpoint_spec = Some(EndpointSpec {
+        ports: vec![port],
+        ..EndpointSpec::default()
+    });
+}
+
+fn config() -> UpdateConfig {
+    UpdateConfig {
+        parallelism: 1,
+        ..UpdateConfig::default()
+    }
+}
+
+fn set_update(config: &mut UpdateConfig, key: &str, value: &str) -> bool {
+    match key {
+        "parallelism" => config.parallelism = value.parse().unwrap_or(1),
+        "delay" => config.delay = nanos(value),
+        "monitor" => config.monitor = nanos(value),
+        "action" => config.failure_action = Some(FailureAction::from(value)),
+        "ratio" => config.max_failure_ratio = value.parse().unwrap_or(0.0),
+        "order" => config.order = Some(UpdateOrder::from(value)),
+        _ => return false,
+    }
+    true
+}
+
+fn set_restart(policy: &mut RestartPolicy, key: &str, value: &str) -> bool {
+    match key {
+        "condition" => policy.condition = Some(RestartCondition::from(value)),
+        "delay" => policy.delay = Some(nanos(value)),
+        "attempts" => policy.max_attempts = value.parse().ok(),
+        "window" => policy.window = Some(nanos(value)),
+        _ => return false,
+    }
+    true
+}
+
+fn nanos(text: &str) -> Nanos {
+    Nanos(i64::try_from(span(text).as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// `10s`, `500ms`, `2m`.
+pub fn span(text: &str) -> Duration {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number = digits.parse::<u64>().expect("a number and a unit");
+    match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "m" => Duration::from_secs(60 * number),
+        "s" => Duration::from_secs(number),
+        other => panic!("{other} is no unit of time"),
+    }
+}

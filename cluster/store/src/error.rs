@@ -1,0 +1,128 @@
+//! What can go wrong: opening the store, and proposing to it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use swarmrs_core::Rejected;
+
+/// The store cannot be opened, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process has the folder open.
+    #[error("{} is in use by another process", .folder.display())]
+    Locked { folder: PathBuf },
+    /// The folder holds something we did not write.
+    #[error("{} was not written by swarmrs: {reason}", .path.display())]
+    Foreign { path: PathBuf, reason: String },
+    /// A newer release wrote this.
+    #[error("{} has format {found}, this release reads up to {known}", .path.display())]
+    Newer { path: PathBuf, found: u8, known: u8 },
+    /// The folder was written with another log engine.
+    #[error("{} was written with the log engine {found:?}, not {wanted:?}", .folder.display())]
+    OtherEngine {
+        folder: PathBuf,
+        found: String,
+        wanted: String,
+    },
+    /// The folder belongs to another member. A member never changes its number.
+    #[error("{} belongs to raft member {found}, not {wanted}", .folder.display())]
+    OtherMember {
+        folder: PathBuf,
+        found: u64,
+        wanted: u64,
+    },
+    /// A file that must be there is not.
+    #[error("{} is missing from a store that was in use{}", .path.display(), good(.snapshot))]
+    Missing {
+        path: PathBuf,
+        snapshot: Option<PathBuf>,
+    },
+    /// A file does not hold what was written to it, or was written with another key.
+    #[error("{} is damaged: {reason}{}", .path.display(), good(.snapshot))]
+    Damaged {
+        path: PathBuf,
+        reason: String,
+        /// The last snapshot that can be read.
+        snapshot: Option<PathBuf>,
+    },
+    /// The file system refused.
+    #[error("cannot {action} {}", .path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    /// A thread could not be started.
+    #[error("cannot start thread {name}")]
+    Thread {
+        name: &'static str,
+        #[source]
+        source: io::Error,
+    },
+    /// The store was made a member before.
+    #[error("store is initialized already")]
+    Initialized,
+    /// The consensus core stopped, or never got where it should.
+    #[error("consensus: {0}")]
+    Consensus(String),
+}
+
+impl Error {
+    /// For `map_err`: what was tried, on what.
+    pub(crate) fn file(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::File {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// Says which snapshot is still good, where that helps whoever has to repair.
+    pub(crate) fn with_snapshot(mut self, good: Option<PathBuf>) -> Error {
+        match &mut self {
+            Error::Damaged { snapshot, .. } | Error::Missing { snapshot, .. } => *snapshot = good,
+            _ => {}
+        }
+        self
+    }
+}
+
+fn good(snapshot: &Option<PathBuf>) -> String {
+    match snapshot {
+        Some(path) => format!("; last good snapshot: {}", path.display()),
+        None => String::new(),
+    }
+}
+
+/// A member as others know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub raft_id: u64,
+    pub address: String,
+}
+
+/// A command did not become part of the state, or it is not known whether it did.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// It was committed and its guards did not hold: look again.
+    #[error(transparent)]
+    Rejected(#[from] Rejected),
+    /// It was not taken: this member does not lead, or not safely.
+    #[error("not the leader")]
+    NotLeader { leader: Option<Member> },
+    /// The lead was lost meanwhile: the command may or may not be committed by the next leader.
+    #[error("leadership was lost, the command may or may not take effect")]
+    Unknown { leader: Option<Member> },
+    /// It is larger than one entry may be.
+    #[error("command has {changes} changes and {bytes} bytes, limits are 500 and 1048576")]
+    TooLarge { changes: usize, bytes: usize },
+    /// It was not taken: too little space is left on the disk.
+    #[error("only {free} bytes are free, {reserve} are kept back")]
+    NoSpace { free: u64, reserve: u64 },
+    /// Reading or writing the disk failed; the store is to be opened again.
+    #[error("store failed: {0}")]
+    Disk(String),
+    /// The store was shut down.
+    #[error("store is closed")]
+    Closed,
+}

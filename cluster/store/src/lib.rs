@@ -1,0 +1,50 @@
+//! What is agreed: the replicated log of commands, and the state it makes.
+//!
+//! ```text
+//!   propose ──▶ raft core ──▶ log ──▶ disk writer ──▶ RawLog (redb)
+//!                   │          │          one sync for all that waits
+//!                committed     └─ in memory, for readers
+//!                   ▼
+//!                machine ──apply──▶ State ──▶ view    free, never waits
+//!                   │                  └────▶ watch   the view, then every batch after it
+//!                   └──snapshot──▶ snapshots/snapshot-<index>
+//! ```
+//!
+//! [`Store`] is one member: it opens or creates its folder, takes part in the agreement and shows
+//! the result. Whoever proposes gets an answer once the command is on disk, committed and applied
+//! here; a reader takes the newest state as a value.
+//!
+//! Raft's core runs on a thread of its own, and so does the writer of its log: neither ever waits
+//! for a reader, a snapshot, or JSON. Everything on disk is sealed with the member's data key, says
+//! which version of its format it has, and is checked when it is read; what cannot be read is
+//! refused by name and never started over.
+//!
+//! The folder:
+//!
+//! ```text
+//!   lock                   held while a process has the folder open
+//!   format                 version byte and the log engine that wrote the folder
+//!   log.redb               the log, the vote and the marks
+//!   snapshots/snapshot-N   the state up to entry N
+//! ```
+
+mod codec;
+mod config;
+mod error;
+mod folder;
+mod leadership;
+mod log;
+mod machine;
+mod raft;
+mod raft_network;
+mod raft_thread;
+mod raw_log;
+mod snapshot;
+mod store;
+mod watch;
+
+pub use config::{Config, SnapshotPolicy, Timing};
+pub use error::{Error, Member, ProposeError};
+pub use leadership::Leadership;
+pub use store::Store;
+pub use watch::{Batch, Watch};

@@ -1,0 +1,115 @@
+//! Reading the log back at start: every record is opened and checked, or the log is refused.
+
+use super::Cache;
+use crate::codec::{BadRecord, Codec, Mark};
+use crate::error::Error;
+use crate::raft::LogId;
+use crate::raw_log::{Contents, RawLog};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+/// What was found.
+pub(crate) struct Loaded {
+    pub(crate) cache: Cache,
+    /// Whose log it is.
+    pub(crate) owner: u64,
+    /// Size of the records, as they are on disk.
+    pub(crate) bytes: u64,
+}
+
+impl Loaded {
+    /// Whether the log ever held an entry.
+    pub(crate) fn is_initialized(&self) -> bool {
+        self.cache.purged.is_some() || !self.cache.entries.is_empty()
+    }
+
+    /// Whether log and snapshot meet: every entry after `snapshot` must be here.
+    pub(crate) fn follows(&self, snapshot: Option<LogId>) -> bool {
+        let purged = self.cache.purged.map(|id| id.index);
+        purged <= snapshot.map(|id| id.index)
+    }
+}
+
+/// Opens the engine with `open` and reads all of it. `path` is for errors.
+///
+/// An engine may meet a damaged file with a panic; that is damage like any other.
+pub(crate) fn load<L: RawLog>(
+    path: &Path,
+    codec: &Codec,
+    open: impl FnOnce() -> io::Result<L>,
+) -> Result<(L, Loaded), Error> {
+    let read = || {
+        let mut log = open()?;
+        let contents = log.load()?;
+        Ok((log, contents))
+    };
+    let (log, contents) = match catch_unwind(AssertUnwindSafe(read)) {
+        Ok(Ok(read)) => read,
+        Ok(Err(error)) => return Err(unreadable(path, error)),
+        Err(_) => return Err(damaged(path, "log engine panicked".to_owned())),
+    };
+    let loaded = decode(codec, contents).map_err(|error| refuse(path, &error))?;
+    if let Some(hole) = first_hole(&loaded.cache) {
+        return Err(damaged(path, format!("entry {hole} is missing")));
+    }
+    Ok((log, loaded))
+}
+
+fn decode(codec: &Codec, (records, values): Contents) -> Result<Loaded, BadRecord> {
+    let mut loaded = Loaded {
+        cache: Cache::default(),
+        owner: 0,
+        bytes: 0,
+    };
+    for (index, bytes) in records {
+        let entry = codec.read_entry(index, &bytes)?;
+        loaded.bytes += bytes.len() as u64;
+        loaded.cache.entries.insert(index, entry);
+    }
+    for (name, bytes) in values {
+        match codec.read_mark(&name, &bytes)? {
+            Mark::Vote(vote) => loaded.cache.vote = Some(vote),
+            Mark::Committed(id) => loaded.cache.committed = Some(id),
+            Mark::Purged(id) => loaded.cache.purged = Some(id),
+            Mark::Owner(raft_id) => loaded.owner = raft_id,
+        }
+    }
+    Ok(loaded)
+}
+
+/// The first entry that should be there and is not.
+fn first_hole(cache: &Cache) -> Option<u64> {
+    let first = cache.purged.map_or(0, |id| id.index + 1);
+    let mut expected = first..;
+    let mut found = cache.entries.keys();
+    found.find_map(|index| expected.next().filter(|expected| expected != index))
+}
+
+fn refuse(path: &Path, error: &BadRecord) -> Error {
+    match error {
+        BadRecord::Newer(found) => Error::Newer {
+            path: path.to_owned(),
+            found: *found,
+            known: crate::codec::VERSION,
+        },
+        error => damaged(path, error.to_string()),
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            damaged(path, error.to_string())
+        }
+        _ => Error::file("open", path)(error),
+    }
+}
+
+fn damaged(path: &Path, reason: String) -> Error {
+    Error::Damaged {
+        path: path.to_owned(),
+        reason,
+        snapshot: None,
+    }
+}

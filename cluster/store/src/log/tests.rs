@@ -1,0 +1,167 @@
+use super::*;
+use crate::codec::Codec;
+use crate::machine::Machine;
+use crate::raft::{Payload, log_id};
+use crate::raw_log::{Contents, RawLog, Redb};
+use crate::snapshot::Snapshots;
+use futures_util::FutureExt;
+use openraft::StorageError;
+use openraft::alias::OneshotReceiverOf;
+use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::type_config::TypeConfigExt;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use swarmrs_security::{DataKey, Sealer};
+use tempfile::TempDir;
+
+fn codec() -> Codec {
+    Codec::new(Sealer::new(&DataKey::from_bytes([7; DataKey::LEN])))
+}
+
+fn entry(index: u64) -> Entry {
+    Entry {
+        log_id: log_id(1, index),
+        payload: Payload::Blank,
+    }
+}
+
+/// Fresh stores on redb.
+struct OnRedb;
+
+impl StoreBuilder<Types, LogStorage, Machine, TempDir> for OnRedb {
+    async fn build(&self) -> Result<(TempDir, LogStorage, Machine), StorageError<Types>> {
+        let folder = tempfile::tempdir().unwrap();
+        let growth = Arc::new(Growth::new(0, u64::MAX));
+        let log = Redb::create(&folder.path().join("log")).unwrap();
+        let writer = Writer::start(log, codec(), growth.clone()).unwrap();
+        let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
+        let (machine, _) = Machine::new(None, Arc::new(snapshots), growth).unwrap();
+        let log = LogStorage::new(Cache::default(), &writer);
+        Ok((folder, log, machine))
+    }
+}
+
+#[tokio::test]
+async fn log_and_machine_keep_the_consensus_librarys_contract() {
+    Suite::test_all(OnRedb).await.unwrap();
+}
+
+/// An engine that stops at each sync until it is let go, and can be told to fail.
+struct Slow {
+    syncing: Sender<()>,
+    go: Receiver<bool>,
+    syncs: Arc<Mutex<Vec<usize>>>,
+    written: usize,
+}
+
+impl RawLog for Slow {
+    fn write(&mut self, puts: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        self.written += puts.len();
+        Ok(())
+    }
+
+    fn del(&mut self, _from: u64, _to: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn meta(&mut self, _name: &str, _value: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.syncs.lock().unwrap().push(self.written);
+        self.syncing.send(()).unwrap();
+        match self.go.recv() {
+            Ok(false) => Err(io::Error::other("disk on fire")),
+            Ok(true) | Err(_) => Ok(()),
+        }
+    }
+
+    fn load(&mut self) -> io::Result<Contents> {
+        Ok(Contents::default())
+    }
+}
+
+struct Bench {
+    storage: LogStorage,
+    syncing: Receiver<()>,
+    go: Sender<bool>,
+    syncs: Arc<Mutex<Vec<usize>>>,
+}
+
+fn bench() -> Bench {
+    let (syncing_tx, syncing) = channel();
+    let (go, go_rx) = channel();
+    let syncs = Arc::new(Mutex::new(Vec::new()));
+    let log = Slow {
+        syncing: syncing_tx,
+        go: go_rx,
+        syncs: syncs.clone(),
+        written: 0,
+    };
+    let growth = Arc::new(Growth::new(0, u64::MAX));
+    let writer = Writer::start(log, codec(), growth).unwrap();
+    Bench {
+        storage: LogStorage::new(Cache::default(), &writer),
+        syncing,
+        go,
+        syncs,
+    }
+}
+
+type Durable = OneshotReceiverOf<Types, io::Result<()>>;
+
+async fn append(storage: &mut LogStorage, index: u64) -> Durable {
+    let (done, durable) = Types::oneshot();
+    let callback = IOFlushed::signal(done);
+    storage.append([entry(index)], callback).await.unwrap();
+    durable
+}
+
+#[tokio::test]
+async fn appends_that_wait_together_share_a_sync() {
+    let mut bench = bench();
+    let first = append(&mut bench.storage, 1).await;
+    bench.syncing.recv().unwrap();
+    let mut rest = Vec::new();
+    for index in 2..=9 {
+        rest.push(append(&mut bench.storage, index).await);
+    }
+    bench.go.send(true).unwrap();
+    first.await.unwrap().unwrap();
+    bench.go.send(true).unwrap();
+    for durable in rest {
+        durable.await.unwrap().unwrap();
+    }
+    assert_eq!(*bench.syncs.lock().unwrap(), [1, 9]);
+}
+
+#[tokio::test]
+async fn an_append_is_readable_at_once_and_answered_only_when_durable() {
+    let mut bench = bench();
+    let mut durable = append(&mut bench.storage, 1).await;
+    bench.syncing.recv().unwrap();
+    let mut reader = bench.storage.get_log_reader().await;
+    assert_eq!(reader.try_get_log_entries(0..9).await.unwrap().len(), 1);
+    assert!((&mut durable).now_or_never().is_none());
+    bench.go.send(true).unwrap();
+    durable.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let mut bench = bench();
+    bench.go.send(false).unwrap();
+    let first = append(&mut bench.storage, 1).await;
+    assert_eq!(
+        first.await.unwrap().unwrap_err().to_string(),
+        "disk on fire"
+    );
+    bench.go.send(true).unwrap();
+    let second = append(&mut bench.storage, 2).await;
+    assert_eq!(
+        second.await.unwrap().unwrap_err().to_string(),
+        "disk on fire"
+    );
+    assert_eq!(bench.syncs.lock().unwrap().len(), 1);
+}

@@ -1,0 +1,176 @@
+//! The state machine: committed entries in, states and events out.
+
+mod difference;
+mod snapshot;
+
+use crate::codec::{BadRecord, SnapshotRecord};
+use crate::log::Growth;
+use crate::raft::{
+    Entry, LogId, Outcome, Payload, Proposal, SnapshotMeta, StoredMembership, Types,
+};
+use crate::snapshot::{Snapshots, invalid};
+use crate::watch::Feed;
+use difference::difference;
+use futures_util::{Stream, TryStreamExt};
+use openraft::alias::SnapshotOf;
+use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
+use snapshot::Builder;
+use std::io;
+use std::sync::Arc;
+use swarmrs_core::{Event, State};
+
+/// The agreed state of this member, and what comes of changing it.
+pub(crate) struct Machine {
+    applied: Applied,
+    feed: Arc<Feed>,
+    snapshots: Arc<Snapshots>,
+    growth: Arc<Growth>,
+}
+
+/// What the log up to one entry makes.
+#[derive(Clone, Default)]
+struct Applied {
+    state: State,
+    last: Option<LogId>,
+    membership: StoredMembership,
+}
+
+/// A snapshot that cannot be taken up.
+#[derive(Debug, thiserror::Error)]
+enum BadSnapshot {
+    #[error(transparent)]
+    Record(#[from] BadRecord),
+    #[error(transparent)]
+    State(#[from] swarmrs_core::state::SnapshotError),
+}
+
+impl Machine {
+    /// The machine as `snapshot` left it, or a new one.
+    pub(crate) fn new(
+        snapshot: Option<&SnapshotRecord>,
+        snapshots: Arc<Snapshots>,
+        growth: Arc<Growth>,
+    ) -> Result<(Self, Arc<Feed>), String> {
+        let applied = match snapshot {
+            Some(record) => Applied::restore(record).map_err(|error| error.to_string())?,
+            None => Applied::default(),
+        };
+        let feed = Arc::new(Feed::new(applied.state.clone()));
+        let machine = Machine {
+            applied,
+            feed: feed.clone(),
+            snapshots,
+            growth,
+        };
+        Ok((machine, feed))
+    }
+}
+
+impl Applied {
+    fn restore(record: &SnapshotRecord) -> Result<Self, BadSnapshot> {
+        Ok(Applied {
+            state: State::restore(&record.state)?,
+            last: record.last(),
+            membership: record.membership()?,
+        })
+    }
+
+    /// Applies one entry; what happened is added to `events`.
+    fn apply(&mut self, entry: &Entry, events: &mut Vec<Event>) -> Outcome {
+        let index = entry.log_id.index;
+        self.last = Some(entry.log_id);
+        match &entry.payload {
+            Payload::Normal(Proposal(command)) => {
+                let applied = self.state.apply(index, command);
+                return Outcome(applied.map(|happened| events.extend(happened)));
+            }
+            Payload::Membership(membership) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+            }
+            Payload::Blank => {}
+        }
+        self.state.skip(index);
+        Outcome(Ok(()))
+    }
+
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta {
+            last_log_id: self.last,
+            last_membership: self.membership.clone(),
+        }
+    }
+}
+
+impl RaftStateMachine<Types> for Machine {
+    /// A snapshot's bytes, unsealed: every member seals with a key of its own.
+    type SnapshotData = Arc<[u8]>;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        Ok((self.applied.last, self.applied.membership.clone()))
+    }
+
+    /// Applies what is committed, shows the state once, then answers: who is answered finds the
+    /// effect in the view.
+    async fn apply<S>(&mut self, mut entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<Types>>> + Unpin + Send,
+    {
+        let mut events = Vec::new();
+        let mut answers: Vec<(ApplyResponder<Types>, Outcome)> = Vec::new();
+        while let Some((entry, responder)) = entries.try_next().await? {
+            let outcome = self.applied.apply(&entry, &mut events);
+            answers.extend(responder.map(|responder| (responder, outcome)));
+        }
+        self.feed.publish(&self.applied.state, events);
+        for (responder, outcome) in answers {
+            responder.send(outcome);
+        }
+        Ok(())
+    }
+
+    async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        // A snapshot that fails for want of space would stop the core; one that comes later does
+        // no harm.
+        if !force && !self.snapshots.has_room() {
+            tracing::warn!("too little space for a snapshot, log is kept instead");
+            return None;
+        }
+        Some(self.get_snapshot_builder().await)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        self.growth.reset();
+        Builder::new(self.applied.clone(), self.snapshots.clone())
+    }
+
+    /// Replaces the state. Watchers are told what the difference is, as if it had happened at once.
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Arc<[u8]>) -> io::Result<()> {
+        let record = SnapshotRecord::from_bytes(&data).map_err(invalid)?;
+        let applied = Applied::restore(&record).map_err(io::Error::other)?;
+        if let Some(last) = meta.last_log_id {
+            let snapshots = self.snapshots.clone();
+            tokio::task::spawn_blocking(move || snapshots.write(last.index, &data))
+                .await
+                .map_err(io::Error::other)??;
+        }
+        let events = difference(&self.applied.state, &applied.state);
+        self.applied = applied;
+        self.feed.publish(&self.applied.state, events);
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<Types, Arc<[u8]>>>> {
+        let Some(data) = self.snapshots.read()? else {
+            return Ok(None);
+        };
+        let record = SnapshotRecord::from_bytes(&data).map_err(invalid)?;
+        Ok(Some(openraft::Snapshot {
+            meta: SnapshotMeta {
+                last_log_id: record.last(),
+                last_membership: record.membership().map_err(invalid)?,
+            },
+            snapshot: data,
+        }))
+    }
+}

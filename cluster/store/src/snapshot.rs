@@ -1,0 +1,156 @@
+//! Snapshots: the whole state as a sealed file, one at a time.
+//!
+//! A snapshot is written beside the old one, made durable, given its name, and only then is the old
+//! one removed: at any moment there is one that can be read.
+
+use crate::codec::{BadRecord, Codec, SnapshotRecord, VERSION};
+use crate::error::Error;
+use crate::folder::{UNFINISHED, free_bytes, replace, sync_folder};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+const PREFIX: &str = "snapshot-";
+
+/// The folder of snapshots.
+#[derive(Debug)]
+pub(crate) struct Snapshots {
+    folder: PathBuf,
+    codec: Codec,
+    reserve: u64,
+    /// The index of the one there is. Held while files are read, written or removed.
+    current: Mutex<Option<u64>>,
+}
+
+impl Snapshots {
+    /// The snapshots in `folder`. What a crash left unfinished is removed.
+    pub(crate) fn open(folder: PathBuf, codec: Codec, reserve: u64) -> Result<Self, Error> {
+        let found = list(&folder).map_err(Error::file("read", &folder))?;
+        let newest = found.iter().map(|(index, _)| *index).max();
+        let snapshots = Snapshots {
+            folder,
+            codec,
+            reserve,
+            current: Mutex::new(newest),
+        };
+        snapshots
+            .remove_all_but(newest)
+            .map_err(Error::file("clear", &snapshots.folder))?;
+        Ok(snapshots)
+    }
+
+    /// Where the snapshot there is can be found.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        let current = *self.current.lock().expect("no holder panics");
+        current.map(|index| self.path_of(index))
+    }
+
+    /// Reads the snapshot there is, at start.
+    pub(crate) fn load(&self) -> Result<Option<SnapshotRecord>, Error> {
+        let Some(path) = self.path() else {
+            return Ok(None);
+        };
+        let sealed = fs::read(&path).map_err(Error::file("read", &path))?;
+        let read = || SnapshotRecord::from_bytes(&self.open_file(&sealed)?);
+        match read() {
+            Ok(record) => Ok(Some(record)),
+            Err(BadRecord::Newer(found)) => Err(Error::Newer {
+                path,
+                found,
+                known: VERSION,
+            }),
+            Err(error) => Err(Error::Damaged {
+                path,
+                reason: error.to_string(),
+                snapshot: None,
+            }),
+        }
+    }
+
+    /// The bytes of the snapshot there is, unsealed.
+    pub(crate) fn read(&self) -> io::Result<Option<Arc<[u8]>>> {
+        let current = self.current.lock().expect("no holder panics");
+        let Some(index) = *current else {
+            return Ok(None);
+        };
+        let sealed = fs::read(self.path_of(index))?;
+        Ok(Some(self.open_file(&sealed).map_err(invalid)?.into()))
+    }
+
+    /// Keeps `bytes`, the snapshot up to entry `index`, in place of the one before. An older one
+    /// than there is changes nothing.
+    pub(crate) fn write(&self, index: u64, bytes: &[u8]) -> io::Result<()> {
+        let sealed = self.codec.seal(bytes).map_err(invalid)?;
+        let mut current = self.current.lock().expect("no holder panics");
+        if current.is_some_and(|there| there >= index) {
+            return Ok(());
+        }
+        replace(
+            &self.path_of(index),
+            &[&[VERSION], sealed.as_slice()].concat(),
+        )?;
+        *current = Some(index);
+        tracing::info!(index, bytes = bytes.len(), "snapshot written");
+        self.remove_all_but(Some(index))
+    }
+
+    /// Whether there is room for another one.
+    pub(crate) fn has_room(&self) -> bool {
+        free_bytes(&self.folder).is_ok_and(|free| free >= self.reserve / 2)
+    }
+
+    fn path_of(&self, index: u64) -> PathBuf {
+        self.folder.join(format!("{PREFIX}{index:020}"))
+    }
+
+    fn open_file(&self, file: &[u8]) -> Result<Vec<u8>, BadRecord> {
+        match file.split_first() {
+            None => Err(BadRecord::Empty),
+            Some((&VERSION, sealed)) => self.codec.open(sealed),
+            Some((&version, _)) => Err(BadRecord::Newer(version)),
+        }
+    }
+
+    fn remove_all_but(&self, kept: Option<u64>) -> io::Result<()> {
+        let kept = kept.map(|index| self.path_of(index));
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if is_ours(&path) && Some(&path) != kept.as_ref() {
+                fs::remove_file(&path)?;
+            }
+        }
+        sync_folder(&self.folder)
+    }
+}
+
+/// Finished snapshots by index.
+fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let index = name(&path)
+            .strip_prefix(PREFIX)
+            .and_then(|index| index.parse().ok());
+        found.extend(index.map(|index| (index, path)));
+    }
+    Ok(found)
+}
+
+fn is_ours(path: &Path) -> bool {
+    let name = name(path);
+    name.strip_prefix(PREFIX).is_some_and(|rest| {
+        let index = rest.strip_suffix(UNFINISHED).unwrap_or(rest);
+        index.parse::<u64>().is_ok()
+    })
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+pub(crate) fn invalid(error: BadRecord) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}

@@ -1,0 +1,100 @@
+//! The view and those who follow it.
+//!
+//! The machine puts each new state in and tells every watcher what happened on the way to it, under
+//! one lock; a watcher takes its first view under the same lock. So nothing can fall between the
+//! view and the first batch. Each watcher has a queue of its own without a bound: one that lags
+//! costs memory (events are shared, the states it holds on to are versions of one tree) and never
+//! holds anybody up.
+
+use arc_swap::ArcSwap;
+use std::sync::{Arc, Mutex};
+use swarmrs_core::{Event, State};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// What one run of applied entries did.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The last entry applied.
+    pub index: u64,
+    /// What happened, in order. Never empty.
+    pub events: Arc<[Event]>,
+    /// The state after it.
+    pub state: Arc<State>,
+}
+
+/// A view, and everything that happens after it.
+#[derive(Debug)]
+pub struct Watch {
+    view: Arc<State>,
+    batches: UnboundedReceiver<Batch>,
+}
+
+impl Watch {
+    /// The state at the moment the watch began. Batches follow on from here without a gap.
+    pub fn view(&self) -> &Arc<State> {
+        &self.view
+    }
+
+    /// The next batch; `None` once the store is closed. May be dropped while it waits.
+    pub async fn next(&mut self) -> Option<Batch> {
+        self.batches.recv().await
+    }
+
+    /// The next batch if there is one already.
+    pub fn try_next(&mut self) -> Option<Batch> {
+        self.batches.try_recv().ok()
+    }
+}
+
+/// Where the machine puts states and readers find them.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    view: ArcSwap<State>,
+    /// `None` once the store is closed.
+    watchers: Mutex<Option<Vec<UnboundedSender<Batch>>>>,
+}
+
+impl Feed {
+    pub(crate) fn new(state: State) -> Self {
+        Feed {
+            view: ArcSwap::from_pointee(state),
+            watchers: Mutex::new(Some(Vec::new())),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<State> {
+        self.view.load_full()
+    }
+
+    pub(crate) fn watch(&self) -> Watch {
+        let (sender, batches) = unbounded_channel();
+        let mut watchers = self.watchers.lock().expect("no holder panics");
+        if let Some(watchers) = watchers.as_mut() {
+            watchers.push(sender);
+        }
+        Watch {
+            view: self.view(),
+            batches,
+        }
+    }
+
+    /// Shows `state`, which `events` led to.
+    pub(crate) fn publish(&self, state: &State, events: Vec<Event>) {
+        let state = Arc::new(state.clone());
+        let mut watchers = self.watchers.lock().expect("no holder panics");
+        self.view.store(state.clone());
+        if let (Some(watchers), false) = (watchers.as_mut(), events.is_empty()) {
+            let batch = Batch {
+                index: state.applied(),
+                events: events.into(),
+                state,
+            };
+            watchers.retain(|watcher| watcher.send(batch.clone()).is_ok());
+        }
+    }
+
+    /// Ends all watches. The view stays.
+    pub(crate) fn close(&self) {
+        *self.watchers.lock().expect("no holder panics") = None;
+    }
+}

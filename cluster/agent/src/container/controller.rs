@@ -1,0 +1,443 @@
+//! The executor that drives the node's engine.
+//!
+//! Every verb looks before it changes something that may have been changed already: by a former life of this daemon, by
+//! a request whose answer was lost, or by the user. Short requests share a bound, so that a burst of tasks neither waits
+//! in one queue nor drowns the engine.
+
+use crate::container::config::{self, Node, Request};
+use crate::container::image::Images;
+use crate::container::label;
+use crate::container::watch::Watch;
+use crate::description::describe;
+use crate::executor::{Container, Executor, Failure, Found, Running};
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use swarmrs_engine::{
+    ContainerState, ContainerStatus as Status, Engine, Error, Filters, Health, PortBinding,
+};
+use swarmrs_types::assignment::Order;
+use swarmrs_types::object::ContainerStatus;
+use swarmrs_types::spec::{NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo};
+use swarmrs_types::{NodeId, TaskId};
+use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
+use tracing::debug;
+
+/// Requests that change containers at the same time. dockerd and containerd start little more than one process per core
+/// at once; more would only queue up there.
+const CONCURRENT: usize = 8;
+
+/// How long a container that was listed may take until it can be looked at. It takes milliseconds, unless a volume plugin
+/// is slow.
+const IN_THE_MAKING: Duration = Duration::from_secs(5);
+const MAKING_POLL: Duration = Duration::from_millis(20);
+
+/// The engine's refusal of a bind whose source is not there; a path follows.
+const NO_BIND_SOURCE: &str = "bind source path does not exist: ";
+
+/// What the controller is told of the node.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub node: NodeId,
+    pub tls_info: TlsInfo,
+    pub prefer_offline_image: bool,
+}
+
+/// Runs tasks as containers.
+pub struct Controller {
+    engine: Engine,
+    settings: Settings,
+    images: Images,
+    watch: Watch,
+    turns: Semaphore,
+    node: OnceCell<Node>,
+}
+
+impl Controller {
+    pub fn new(engine: Engine, settings: Settings) -> Self {
+        Controller {
+            images: Images::new(engine.clone(), settings.prefer_offline_image),
+            engine,
+            settings,
+            watch: Watch::default(),
+            turns: Semaphore::new(CONCURRENT),
+            node: OnceCell::new(),
+        }
+    }
+
+    /// Listens to the engine's events for all runners, for good.
+    pub async fn watch(self: Arc<Self>) {
+        self.watch.run(&self.engine, self.settings.node).await;
+    }
+
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        // Only a closed semaphore has no permit, and this one is never closed.
+        self.turns.acquire().await.ok()
+    }
+
+    /// What templates see of this node. Asked once: a host that is renamed keeps its old name in new containers until
+    /// the daemon restarts, as in Docker.
+    async fn node(&self) -> Result<&Node, Failure> {
+        let ask = || async {
+            let info = self.engine.info().await.map_err(|error| failure(&error))?;
+            let api = self.engine.api_version().await;
+            Ok(Node {
+                id: self.settings.node.to_string(),
+                hostname: info.name,
+                architecture: info.arch,
+                os: info.os,
+                api: api.map_err(|error| failure(&error))?,
+            })
+        };
+        self.node.get_or_try_init(ask).await
+    }
+
+    async fn inspect(&self, id: &str) -> Result<ContainerState, Failure> {
+        let state = self.engine.inspect_container(id).await;
+        state.map_err(|error| failure(&error))
+    }
+
+    /// Whether a container was ever started. The engine lists a container a moment before it can be looked at: one that
+    /// is not found may still be in the making.
+    async fn was_started(&self, id: &str) -> Result<bool, Failure> {
+        let deadline = Instant::now() + IN_THE_MAKING;
+        loop {
+            match self.engine.inspect_container(id).await {
+                Ok(state) => return Ok(state.started_at.is_some()),
+                Err(error) if error.is_not_found() && Instant::now() < deadline => {
+                    tokio::time::sleep(MAKING_POLL).await;
+                }
+                Err(error) => return Err(failure(&error)),
+            }
+        }
+    }
+
+    async fn request(&self, order: &Order) -> Result<Request, Failure> {
+        let request = config::request(order, self.node().await?);
+        request.map_err(|unfit| Failure::fatal(unfit.0))
+    }
+
+    /// The container that bears the task's name: ours if it was made for this task on this node. The engine reserves a
+    /// name before there is a container to look at: then a create of our former life is still under way.
+    async fn adopt(&self, order: &Order, conflict: &Error) -> Result<Container, Failure> {
+        let state = match self.engine.inspect_container(&order.name).await {
+            Ok(state) => state,
+            Err(error) if error.is_not_found() => return Err(Failure::Away(conflict.message())),
+            Err(error) => return Err(failure(&error)),
+        };
+        if !label::belongs_to(&state.labels, order) {
+            return Err(Failure::fatal(conflict.message()));
+        }
+        Ok(Container {
+            id: state.id,
+            untouched: false,
+        })
+    }
+
+    /// Why a container could not be made, in the words that users know.
+    fn not_created(&self, order: &Order, error: &Error) -> Failure {
+        let message = error.message();
+        if let Some((_, path)) = message.split_once(NO_BIND_SOURCE) {
+            let text = format!("invalid bind mount source, source path not found: {path}");
+            return Failure::fatal(text);
+        }
+        if error.is_not_found() && message.to_lowercase().contains("no such image") {
+            let (image, auth) = image_of(order);
+            let complaint = self.images.missing(image, auth);
+            return Failure::fatal(complaint.unwrap_or(message));
+        }
+        failure(error)
+    }
+
+    /// Stops a container that is not healthy, and says how it ended.
+    async fn end_unhealthy(&self, order: &Order, id: &str) -> Failure {
+        let stopped = match self.shutdown(order, Some(id)).await {
+            Ok(stopped) => stopped.unwrap_or_default(),
+            Err(failure) => return failure,
+        };
+        let code = stopped.exit_code;
+        Failure::Fatal {
+            text: format!("task: non-zero exit ({code}): dockerexec: unhealthy container"),
+            container: Some(stopped),
+        }
+    }
+}
+
+#[async_trait]
+impl Executor for Controller {
+    async fn describe(&self) -> Result<NodeDescription, Failure> {
+        let info = self.engine.info().await.map_err(|error| failure(&error))?;
+        Ok(describe(&info, &self.settings.tls_info))
+    }
+
+    /// Listens first and lists then: nothing that happens in between is missed. One call for all containers; those that
+    /// run need no look of their own.
+    async fn inventory(&self, journalled: &[(TaskId, String)]) -> Result<Vec<Found>, Failure> {
+        self.watch.connected().await;
+        let node = self.settings.node;
+        let filters = Filters::new().label(format!("{}={node}", label::NODE_ID));
+        let listed = self.engine.list_containers(&filters, true).await;
+        let mut found = Vec::new();
+        for container in listed.map_err(|error| failure(&error))? {
+            if let Some(task) = label::task_of(&container, node, journalled) {
+                if container.status == Status::Running {
+                    self.watch.hint_from_now(&container.id);
+                }
+                found.push(Found {
+                    task,
+                    container: container.id,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    async fn fetch(&self, order: &Order) -> Result<(), Failure> {
+        // What cannot become a container needs no image.
+        self.request(order).await?;
+        let (image, auth) = image_of(order);
+        self.images.fetch(image, auth).await
+    }
+
+    async fn create(&self, order: &Order) -> Result<Container, Failure> {
+        let request = self.request(order).await?;
+        let _turn = self.turn().await;
+        for volume in &request.volumes {
+            let made = self.engine.create_volume(volume).await;
+            made.map_err(|error| failure(&error))?;
+        }
+        let created = self
+            .engine
+            .create_container(&order.name, &request.container)
+            .await;
+        match created {
+            Ok(created) => Ok(Container {
+                id: created.id,
+                untouched: true,
+            }),
+            Err(error) if error.is_conflict() => self.adopt(order, &error).await,
+            Err(error) => Err(self.not_created(order, &error)),
+        }
+    }
+
+    async fn start(&self, order: &Order, container: &Container) -> Result<(), Failure> {
+        let _turn = self.turn().await;
+        if !container.untouched && self.was_started(&container.id).await? {
+            return Ok(());
+        }
+        self.watch.hint_from_now(&container.id);
+        debug!(task = %order.task, container = %container.id, "starting");
+        let started = self.engine.start_container(&container.id).await;
+        started.map_err(|error| match failure(&error) {
+            Failure::Fatal { text, .. } => {
+                Failure::fatal(format!("starting container failed: {text}"))
+            }
+            away => away,
+        })
+    }
+
+    async fn settle(&self, order: &Order, id: &str) -> Result<Running, Failure> {
+        let hint = self.watch.hint(id);
+        loop {
+            let state = self.inspect(id).await?;
+            match verdict(&state) {
+                Verdict::Running => return Ok(running(order, &state)),
+                // Without a health check it has run, if only for a moment: how it ended is told from there.
+                Verdict::Ended if state.health.is_none() => {
+                    hint.notify_one();
+                    return Ok(running(order, &state));
+                }
+                Verdict::Ended => {
+                    hint.notify_one();
+                    exit(&state)?;
+                    return Ok(running(order, &state));
+                }
+                Verdict::Unhealthy => return Err(self.end_unhealthy(order, id).await),
+                Verdict::Unsettled => hint.notified().await,
+            }
+        }
+    }
+
+    async fn wait(&self, order: &Order, id: &str) -> Result<ContainerStatus, Failure> {
+        let hint = self.watch.hint(id);
+        loop {
+            hint.notified().await;
+            let again = LookAgain(Some(&hint));
+            let state = self.inspect(id).await?;
+            match verdict(&state) {
+                Verdict::Ended => return exit(&state),
+                Verdict::Unhealthy => return Err(self.end_unhealthy(order, id).await),
+                Verdict::Running | Verdict::Unsettled => again.done(),
+            }
+        }
+    }
+
+    async fn shutdown(
+        &self,
+        order: &Order,
+        id: Option<&str>,
+    ) -> Result<Option<ContainerStatus>, Failure> {
+        let id = match id {
+            Some(id) => id.to_owned(),
+            None => match self.engine.inspect_container(&order.name).await {
+                Ok(state) if label::belongs_to(&state.labels, order) => state.id,
+                Ok(_) => return Ok(None),
+                Err(error) if error.is_not_found() => return Ok(None),
+                Err(error) => return Err(failure(&error)),
+            },
+        };
+        let grace = order
+            .spec
+            .container_spec
+            .as_ref()
+            .and_then(config::stop_timeout);
+        let grace = grace.map(Duration::from_secs);
+        match self.engine.stop_container(&id, grace).await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(failure(&error)),
+        }
+        let state = self.inspect(&id).await;
+        Ok(state.ok().map(|state| shown(&state)))
+    }
+
+    async fn remove(&self, id: &str) -> Result<(), Failure> {
+        let stopped = self.engine.stop_container(id, None).await;
+        gone_is_fine(stopped)?;
+        let _turn = self.turn().await;
+        let removed = self.engine.remove_container(id, true, true).await;
+        gone_is_fine(removed)?;
+        self.watch.forget(id);
+        Ok(())
+    }
+}
+
+/// A look that is not done with is owed: if it fails or is dropped, whoever waits next begins with one.
+struct LookAgain<'a>(Option<&'a Notify>);
+
+impl LookAgain<'_> {
+    fn done(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for LookAgain<'_> {
+    fn drop(&mut self) {
+        if let Some(hint) = self.0 {
+            hint.notify_one();
+        }
+    }
+}
+
+/// What a container's state means for its task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Unsettled,
+    Running,
+    Unhealthy,
+    Ended,
+}
+
+fn verdict(state: &ContainerState) -> Verdict {
+    match (&state.status, state.health) {
+        (Status::Running | Status::Paused | Status::Restarting, health) => match health {
+            None | Some(Health::Healthy) => Verdict::Running,
+            Some(Health::Starting) => Verdict::Unsettled,
+            Some(Health::Unhealthy) => Verdict::Unhealthy,
+        },
+        (
+            Status::Created | Status::Removing | Status::Exited | Status::Dead | Status::Other(_),
+            _,
+        ) => Verdict::Ended,
+    }
+}
+
+/// How a container ended: with success, or as the task's failure.
+fn exit(state: &ContainerState) -> Result<ContainerStatus, Failure> {
+    let container = shown(state);
+    let code = state.exit_code;
+    let text = match (code, state.error.as_str()) {
+        (0, _) => return Ok(container),
+        (_, "") => format!("task: non-zero exit ({code})"),
+        (_, cause) => format!("task: non-zero exit ({code}): {cause}"),
+    };
+    Err(Failure::Fatal {
+        text,
+        container: Some(container),
+    })
+}
+
+fn shown(state: &ContainerState) -> ContainerStatus {
+    ContainerStatus {
+        id: state.id.clone(),
+        pid: state.pid,
+        exit_code: state.exit_code,
+    }
+}
+
+fn running(order: &Order, state: &ContainerState) -> Running {
+    Running {
+        container: shown(state),
+        ports: bound(&order.ports, &state.ports),
+    }
+}
+
+/// The ports as they are bound, each once though the engine binds IPv4 and IPv6. The name is the spec's.
+fn bound(ordered: &[PortConfig], bindings: &[PortBinding]) -> Vec<PortConfig> {
+    let ports: BTreeSet<_> = bindings
+        .iter()
+        .map(|binding| (binding.container_port, &binding.protocol, binding.host_port))
+        .collect();
+    let shown = |(target, protocol, host): (u16, &String, u16)| {
+        let protocol = Protocol::from(protocol.as_str());
+        let same = |port: &&PortConfig| {
+            port.target_port == u32::from(target)
+                && *port.protocol.as_ref().unwrap_or(&Protocol::Tcp) == protocol
+                && [0, u32::from(host)].contains(&port.published_port)
+        };
+        let ordered = ordered.iter().find(same);
+        PortConfig {
+            name: ordered.map(|port| port.name.clone()).unwrap_or_default(),
+            protocol: Some(protocol),
+            target_port: target.into(),
+            published_port: host.into(),
+            publish_mode: Some(PublishMode::Host),
+        }
+    };
+    ports.into_iter().map(shown).collect()
+}
+
+fn image_of(order: &Order) -> (&str, Option<&str>) {
+    let image = order.spec.container_spec.as_ref();
+    let auth = order.registry_auth.as_ref();
+    (
+        image.map_or("", |spec| spec.image.as_str()),
+        auth.map(|auth| auth.0.as_str())
+            .filter(|auth| !auth.is_empty()),
+    )
+}
+
+/// What is being removed already is as good as gone: the next look will tell.
+fn gone_is_fine(done: Result<(), Error>) -> Result<(), Failure> {
+    match done {
+        Err(error) if !error.is_not_found() => Err(failure(&error)),
+        _ => Ok(()),
+    }
+}
+
+/// An engine that is away, silent or going down is not the task's fault; what it says is.
+pub fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Absent { .. }
+        | Error::Timeout { .. }
+        | Error::Stream { .. }
+        | Error::Protocol { .. }
+        | Error::TooOld { .. }
+        | Error::Api { status: 503, .. } => Failure::Away(error.message()),
+        Error::Api { .. } | Error::Failed { .. } => Failure::fatal(error.message()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! What the agent remembers over its own death: which container belongs to which task, and how far each has come.
+//!
+//! `<data>/agent/journal` begins with a header that names its version; one JSON record per line follows, the last one of
+//! a task counts. It is appended to without fsync: it has to survive the death of the process, for which the page cache
+//! is enough; after a reboot nothing runs, and containers are found by name and labels anyway. A torn last line is
+//! dropped. A file with another header, or with an unreadable line before its last, is refused and left as it is.
+
+pub mod record;
+
+use crate::error::Error;
+use record::{HEADER, Line, Record};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use swarmrs_types::TaskId;
+
+/// Lines that a file may hold beside four per task before it is written anew: at about 150 bytes a line it stays small,
+/// and rewriting stays rare.
+const SLACK: usize = 1024;
+
+/// The file and what it says.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    records: BTreeMap<TaskId, Record>,
+    lines: usize,
+}
+
+impl Journal {
+    /// Opens the journal below the data folder and writes it anew without what was forgotten.
+    pub fn open(data_dir: &Path) -> Result<Self, Error> {
+        let folder = data_dir.join("agent");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|source| io("create", &folder, source))?;
+        let path = folder.join("journal");
+        let records = match fs::read(&path) {
+            Ok(bytes) => read(&bytes).map_err(|reason| Error::Journal {
+                path: path.clone(),
+                reason,
+            })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(source) => return Err(io("read", &path, source)),
+        };
+        let file = rewrite(&path, &records)?;
+        let lines = records.len();
+        Ok(Journal {
+            path,
+            file,
+            records,
+            lines,
+        })
+    }
+
+    /// What is known of a task.
+    pub fn get(&self, task: TaskId) -> Option<&Record> {
+        self.records.get(&task)
+    }
+
+    /// Every task of which something is known.
+    pub fn tasks(&self) -> Vec<TaskId> {
+        self.records.keys().copied().collect()
+    }
+
+    /// Every task that has a container.
+    pub fn containers(&self) -> Vec<(TaskId, String)> {
+        let held = |record: &Record| Some((record.task, record.container.clone()?));
+        self.records.values().filter_map(held).collect()
+    }
+
+    /// Notes how far a task has come.
+    pub fn note(&mut self, record: Record) -> Result<(), Error> {
+        if self.records.get(&record.task) == Some(&record) {
+            return Ok(());
+        }
+        self.records.insert(record.task, record.clone());
+        self.append(&Line::Record(record))
+    }
+
+    /// The task is gone, and so is its container.
+    pub fn forget(&mut self, task: TaskId) -> Result<(), Error> {
+        match self.records.remove(&task) {
+            Some(_) => self.append(&Line::Forget { forget: task }),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, line: &Line) -> Result<(), Error> {
+        if self.lines >= SLACK + 4 * self.records.len() {
+            self.file = rewrite(&self.path, &self.records)?;
+            self.lines = self.records.len();
+            return Ok(());
+        }
+        self.lines += 1;
+        self.file
+            .write_all(&line.encode())
+            .map_err(|source| io("write", &self.path, source))
+    }
+}
+
+fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
+    Error::Io {
+        what,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The records in the bytes of a journal.
+fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n');
+    let text = std::str::from_utf8(&bytes[..whole.map_or(0, |end| end + 1)])
+        .map_err(|_| "it is not text".to_owned())?;
+    let mut lines = text.lines();
+    match lines.next() {
+        Some(HEADER) => {}
+        Some(other) => return Err(format!("it begins with {other:?}, not with {HEADER:?}")),
+        None => return Err(format!("it does not begin with {HEADER:?}")),
+    }
+    let mut records = BTreeMap::new();
+    for (number, line) in lines.enumerate() {
+        let line = Line::decode(line).map_err(|error| format!("line {}: {error}", number + 2))?;
+        match line {
+            Line::Forget { forget } => records.remove(&forget),
+            Line::Record(record) => records.insert(record.task, record),
+        };
+    }
+    Ok(records)
+}
+
+/// Writes a journal beside the old one and puts it in its place.
+fn rewrite(path: &Path, records: &BTreeMap<TaskId, Record>) -> Result<File, Error> {
+    let mut bytes = format!("{HEADER}\n").into_bytes();
+    for record in records.values() {
+        bytes.extend(Line::Record(record.clone()).encode());
+    }
+    let new = path.with_extension("new");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)
+        .map_err(|source| io("create", &new, source))?;
+    file.write_all(&bytes)
+        .map_err(|source| io("write", &new, source))?;
+    fs::rename(&new, path).map_err(|source| io("replace", path, source))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::fake::task;
+    use swarmrs_types::TaskState;
+
+    fn record(n: u8, state: TaskState) -> Record {
+        Record {
+            task: task(n),
+            container: Some(format!("c{n}")),
+            desired: TaskState::Running,
+            state,
+            exit: 0,
+            spec: "00ff".into(),
+        }
+    }
+
+    fn bytes(folder: &Path) -> String {
+        fs::read_to_string(folder.join("agent/journal")).unwrap()
+    }
+
+    fn write(folder: &Path, text: &str) {
+        fs::create_dir_all(folder.join("agent")).unwrap();
+        fs::write(folder.join("agent/journal"), text).unwrap();
+    }
+
+    #[test]
+    fn the_bytes_are_these() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut ended = record(2, TaskState::Failed);
+        (ended.container, ended.exit) = (None, 7);
+        journal.note(record(1, TaskState::Starting)).unwrap();
+        journal.note(ended).unwrap();
+        journal.forget(task(1)).unwrap();
+        let expected = concat!(
+            "swarmrs-agent-journal 1\n",
+            r#"{"task":"0000000000000000000000001","container":"c1","desired":"running","state":"starting","spec":"00ff"}"#,
+            "\n",
+            r#"{"task":"0000000000000000000000002","desired":"running","state":"failed","exit":7,"spec":"00ff"}"#,
+            "\n",
+            r#"{"forget":"0000000000000000000000001"}"#,
+            "\n",
+        );
+        assert_eq!(bytes(folder.path()), expected);
+    }
+
+    #[test]
+    fn what_was_noted_is_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        for state in [TaskState::Ready, TaskState::Running] {
+            journal.note(record(1, state)).unwrap();
+        }
+        journal.note(record(2, TaskState::Ready)).unwrap();
+        journal.forget(task(2)).unwrap();
+        drop(journal);
+        let journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.get(task(1)), Some(&record(1, TaskState::Running)));
+        assert_eq!(journal.containers(), [(task(1), "c1".to_owned())]);
+        assert_eq!(bytes(folder.path()).lines().count(), 2);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.note(record(1, TaskState::Ready)).unwrap();
+        let torn = format!("{}{{\"task\":\"00", bytes(folder.path()));
+        write(folder.path(), &torn);
+        let journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.get(task(1)), Some(&record(1, TaskState::Ready)));
+    }
+
+    #[test]
+    fn a_journal_of_another_kind_or_release_is_refused_and_kept() {
+        for text in [
+            "swarmrs-agent-journal 2\n",
+            "",
+            "something else\n",
+            "swarmrs-agent-journal 1\n{\"task\":\n{}\n",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            write(folder.path(), text);
+            let error = Journal::open(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("agent/journal"), "{error}");
+            assert_eq!(bytes(folder.path()), text);
+        }
+    }
+
+    #[test]
+    fn a_long_life_leaves_a_short_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        for _ in 0..SLACK {
+            journal.note(record(1, TaskState::Ready)).unwrap();
+            journal.note(record(1, TaskState::Running)).unwrap();
+        }
+        assert!(bytes(folder.path()).lines().count() <= SLACK + 5);
+        drop(journal);
+        let journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.get(task(1)), Some(&record(1, TaskState::Running)));
+    }
+}

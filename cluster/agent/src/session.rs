@@ -1,0 +1,183 @@
+//! The conversation with a manager.
+//!
+//! ```text
+//!   open ─▶ Hello ─▶ ┌ Assignments ─▶ known ─▶ worker
+//!    ▲               │ Acknowledged ─▶ reporter
+//!    │               └ batch ─▶ Statuses
+//!    └── a closed or useless session, after a back-off ──┘
+//! ```
+//!
+//! Sessions come and go; what runs does not care. Between sessions desired states stand still, and statuses gather in
+//! the reporter.
+
+use crate::assignment::{Known, Orders};
+use crate::executor::Executor;
+use crate::reporter::Reporter;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmrs_rpc::{FromNode, NodeEnd, ToNode};
+use swarmrs_types::spec::NodeDescription;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tracing::{debug, info, warn};
+
+/// How long a manager may let a message wait. Source: swarmkit `dispatcherRPCTimeout`.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two looks at what the node is. Source: swarmkit `nodeUpdatePeriod`.
+const DESCRIBE_PERIOD: Duration = Duration::from_secs(20);
+/// The back-off between sessions grows as b ← 100 ms + 2·b, up to 8 s. Source: swarmkit `agent/agent.go`.
+const BACKOFF_STEP: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(8);
+/// Between two looks for an engine that was never seen.
+const ENGINE_PAUSE: Duration = Duration::from_millis(500);
+
+/// How a session with a manager is had. Comes back when there is one.
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    async fn open(&self) -> NodeEnd;
+}
+
+/// What a session needs, over all sessions.
+pub struct Sessions {
+    pub transport: Box<dyn Transport>,
+    pub executor: Arc<dyn Executor>,
+    pub reporter: Arc<Reporter>,
+    pub orders: mpsc::UnboundedSender<Orders>,
+    known: Known,
+    description: NodeDescription,
+    describe: Interval,
+}
+
+/// Why a session is over.
+#[derive(Debug, thiserror::Error)]
+enum Over {
+    #[error("the manager closed it")]
+    Closed,
+    #[error("the manager does not take messages")]
+    Stuck,
+    #[error("refused: {0}")]
+    Refused(#[from] crate::assignment::Refused),
+    #[error("the worker is gone")]
+    NoWorker,
+}
+
+impl Sessions {
+    pub fn new(
+        transport: Box<dyn Transport>,
+        executor: Arc<dyn Executor>,
+        reporter: Arc<Reporter>,
+        orders: mpsc::UnboundedSender<Orders>,
+    ) -> Self {
+        let mut describe =
+            tokio::time::interval_at(Instant::now() + DESCRIBE_PERIOD, DESCRIBE_PERIOD);
+        describe.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Sessions {
+            transport,
+            executor,
+            reporter,
+            orders,
+            known: Known::default(),
+            description: NodeDescription::default(),
+            describe,
+        }
+    }
+
+    /// One session after the other, until the worker is gone. A node whose engine was never there does not say hello:
+    /// it could run nothing.
+    pub async fn run(mut self) {
+        self.description = self.first_description().await;
+        let mut backoff = Duration::ZERO;
+        loop {
+            let end = self.transport.open().await;
+            let mut served = false;
+            let over = self.hold(end, &mut served).await;
+            if matches!(over, Over::NoWorker) {
+                return;
+            }
+            info!(reason = %over, "session over");
+            if served {
+                backoff = Duration::ZERO;
+            }
+            tokio::time::sleep(backoff).await;
+            backoff = (BACKOFF_STEP + 2 * backoff).min(LONGEST_BACKOFF);
+        }
+    }
+
+    /// Holds one session. `served` tells whether the manager said anything of use.
+    async fn hold(&mut self, mut end: NodeEnd, served: &mut bool) -> Over {
+        self.known.begin_session();
+        self.reporter.begin_session();
+        if let Err(over) = send(&end, self.hello()).await {
+            return over;
+        }
+        loop {
+            let step = tokio::select! {
+                message = end.receive() => match message {
+                    Some(message) => self.hear(message).inspect(|()| *served = true),
+                    None => Err(Over::Closed),
+                },
+                batch = self.reporter.batch() => send(&end, FromNode::Statuses(batch)).await,
+                _ = self.describe.tick() => self.describe_again(&end).await,
+            };
+            if let Err(over) = step {
+                return over;
+            }
+        }
+    }
+
+    fn hear(&mut self, message: ToNode) -> Result<(), Over> {
+        match message {
+            ToNode::Assignments(message) => {
+                let orders = self.known.take(message)?;
+                self.reporter.reconcile(&orders.accepted);
+                self.orders.send(orders).map_err(|_| Over::NoWorker)
+            }
+            ToNode::Acknowledged(tasks) => {
+                self.reporter.acknowledge(&tasks);
+                Ok(())
+            }
+        }
+    }
+
+    fn hello(&self) -> FromNode {
+        FromNode::Hello(Box::new(self.description.clone()))
+    }
+
+    async fn first_description(&self) -> NodeDescription {
+        let mut told = false;
+        loop {
+            match self.executor.describe().await {
+                Ok(description) => return description,
+                Err(failure) if told => debug!(%failure, "engine away"),
+                Err(failure) => {
+                    warn!(%failure, "waiting for the engine before the first session");
+                    told = true;
+                }
+            }
+            tokio::time::sleep(ENGINE_PAUSE).await;
+        }
+    }
+
+    /// Says hello again if the node has become another. An engine that is away changes nothing.
+    async fn describe_again(&mut self, end: &NodeEnd) -> Result<(), Over> {
+        match self.executor.describe().await {
+            Ok(description) if description != self.description => {
+                self.description = description;
+                send(end, self.hello()).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn send(end: &NodeEnd, message: FromNode) -> Result<(), Over> {
+    match tokio::time::timeout(SEND_TIMEOUT, end.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(Over::Closed),
+        Err(_) => Err(Over::Stuck),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Sessions against a manager's end in the same process.
+
+use super::*;
+use crate::executor::fake::{Fake, assignment, task};
+use swarmrs_rpc::session::local;
+use swarmrs_rpc::{AssignmentSet, AssignmentsMessage, ManagerEnd, Position};
+use swarmrs_types::TaskState;
+use swarmrs_types::object::TaskStatus;
+use tokio::sync::Mutex;
+
+/// Hands out the sessions a test has made.
+struct Opened(Mutex<mpsc::UnboundedReceiver<NodeEnd>>);
+
+#[async_trait]
+impl Transport for Opened {
+    async fn open(&self) -> NodeEnd {
+        match self.0.lock().await.recv().await {
+            Some(end) => end,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+struct Scene {
+    ends: mpsc::UnboundedSender<NodeEnd>,
+    orders: mpsc::UnboundedReceiver<Orders>,
+    reporter: Arc<Reporter>,
+}
+
+fn scene() -> Scene {
+    let (ends, opened) = mpsc::unbounded_channel();
+    let (sender, orders) = mpsc::unbounded_channel();
+    let reporter: Arc<Reporter> = Arc::default();
+    let transport = Box::new(Opened(Mutex::new(opened)));
+    let executor = Arc::new(Fake::default());
+    tokio::spawn(Sessions::new(transport, executor, reporter.clone(), sender).run());
+    Scene {
+        ends,
+        orders,
+        reporter,
+    }
+}
+
+impl Scene {
+    /// A session that has said hello.
+    async fn session(&self) -> ManagerEnd {
+        let (node, mut manager) = local();
+        self.ends.send(node).unwrap();
+        assert!(matches!(hear(&mut manager).await, Some(FromNode::Hello(_))));
+        manager
+    }
+
+    async fn orders(&mut self) -> Orders {
+        let orders = tokio::time::timeout(Duration::from_secs(10), self.orders.recv());
+        orders.await.unwrap().unwrap()
+    }
+}
+
+async fn hear(manager: &mut ManagerEnd) -> Option<FromNode> {
+    let heard = tokio::time::timeout(Duration::from_secs(10), manager.receive());
+    heard.await.expect("the node says nothing")
+}
+
+fn complete(index: u64) -> ToNode {
+    ToNode::Assignments(AssignmentsMessage {
+        position: Position { term: 1, index },
+        set: AssignmentSet::Complete(vec![assignment(1, TaskState::Running)]),
+    })
+}
+
+fn reported(message: Option<FromNode>) -> Vec<TaskState> {
+    match message {
+        Some(FromNode::Statuses(reports)) => {
+            reports.iter().map(|report| report.status.state).collect()
+        }
+        other => panic!("not statuses: {other:?}"),
+    }
+}
+
+fn status(state: TaskState) -> TaskStatus {
+    TaskStatus {
+        state,
+        ..TaskStatus::default()
+    }
+}
+
+#[tokio::test]
+async fn assignments_go_to_the_worker_and_statuses_come_back() {
+    let mut scene = scene();
+    let mut manager = scene.session().await;
+    manager.send(complete(1)).await.unwrap();
+    assert_eq!(scene.orders().await.start.len(), 1);
+    scene.reporter.report(task(1), status(TaskState::Running));
+    assert_eq!(reported(hear(&mut manager).await), [TaskState::Running]);
+    manager
+        .send(ToNode::Acknowledged(vec![task(1)]))
+        .await
+        .unwrap();
+    manager.send(complete(2)).await.unwrap();
+    scene.orders().await;
+    // The managers still show the task as assigned: they are told again.
+    assert_eq!(reported(hear(&mut manager).await), [TaskState::Running]);
+}
+
+#[tokio::test]
+async fn what_was_not_acknowledged_is_told_in_the_next_session() {
+    let scene = scene();
+    let mut manager = scene.session().await;
+    scene.reporter.report(task(1), status(TaskState::Failed));
+    assert_eq!(reported(hear(&mut manager).await), [TaskState::Failed]);
+    drop(manager);
+    let mut manager = scene.session().await;
+    assert_eq!(reported(hear(&mut manager).await), [TaskState::Failed]);
+}
+
+#[tokio::test]
+async fn a_manager_behind_what_the_node_has_seen_is_left() {
+    let mut scene = scene();
+    let manager = scene.session().await;
+    manager.send(complete(5)).await.unwrap();
+    scene.orders().await;
+    manager.send(complete(4)).await.unwrap();
+    let mut old = manager;
+    assert_eq!(hear(&mut old).await, None);
+    let manager = scene.session().await;
+    manager.send(complete(5)).await.unwrap();
+    assert!(scene.orders().await.start.is_empty());
+}

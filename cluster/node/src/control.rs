@@ -1,0 +1,246 @@
+//! The API's door: each request becomes a plan, the plan an entry, the entry an answer.
+//!
+//! Only this file knows where a request is decided. On a conflict that is not the user's own (an
+//! object moved between the look and the write) the request is decided anew on the newer state.
+
+use crate::ids::RandomIds;
+use crate::local::ClusterView;
+use crate::manager::Manager;
+use crate::role::{Node, Role};
+use swarmrs_core::control::swarm::Rotations;
+use swarmrs_core::control::{self, service::UpdateOptions};
+use swarmrs_core::{Plan, Rejected, State};
+use swarmrs_security::{JoinToken, RootCert};
+use swarmrs_store::ProposeError;
+use swarmrs_types::default::REQUEST_TIMEOUT;
+use swarmrs_types::object::RegistryAuth;
+use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
+use swarmrs_types::{ClusterTime, Code, Fault, ServiceId, Timestamp};
+
+/// Decisions made anew before a request is given up.
+const MOST_TRIES: usize = 64;
+
+/// Docker's answer outside a swarm. Source: moby `daemon/cluster/errors.go`.
+const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
+     \"docker swarm join\" to connect this node to swarm and try again.";
+
+/// What a request changed: the version it was written at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    pub version: u64,
+}
+
+/// Which join tokens are drawn anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenRotation {
+    pub worker: bool,
+    pub manager: bool,
+}
+
+impl Node {
+    /// The gate in front of every cluster call: 503 with Docker's text unless a manager runs here.
+    pub fn require_manager(&self) -> Result<(), Fault> {
+        match &**self.0.role.load() {
+            Role::Manager(_) => Ok(()),
+            Role::Alone => Err(Fault::unavailable(NOT_A_MANAGER)),
+            Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
+        }
+    }
+
+    /// The cluster as it is now: everything acknowledged before the call is in it.
+    pub async fn view(&self) -> Result<ClusterView, Fault> {
+        self.require_manager()?;
+        let role = self.0.role.load_full();
+        let Role::Manager(manager) = &*role else {
+            return Err(Fault::unavailable(NOT_A_MANAGER));
+        };
+        let state = in_time(manager.store.read_index()).await?;
+        let leads = manager.store.leadership().borrow().is_leader;
+        let leader = leads.then_some(manager.record.node);
+        Ok(ClusterView::new(
+            state,
+            manager.record.node,
+            leader,
+            &manager.live,
+        ))
+    }
+
+    /// Creates a service.
+    pub async fn create_service(
+        &self,
+        spec: ServiceSpec,
+        auth: Option<RegistryAuth>,
+    ) -> Result<ServiceId, Fault> {
+        let (id, _) = self
+            .decide(|state, now| {
+                control::service::create(state, spec.clone(), auth.clone(), now, &mut RandomIds)
+            })
+            .await?;
+        Ok(id)
+    }
+
+    /// Updates a service that stands at `version`, or rolls it back.
+    pub async fn update_service(
+        &self,
+        term: &str,
+        version: u64,
+        spec: ServiceSpec,
+        options: UpdateOptions,
+    ) -> Result<Changed, Fault> {
+        let wall = Timestamp::now();
+        let decide = |state: &State, now| {
+            let (spec, options) = (spec.clone(), options.clone());
+            control::service::update(state, term, version, spec, options, now, wall)
+                .map(|plan| ((), plan))
+        };
+        Ok(self.decide(decide).await?.1)
+    }
+
+    /// Removes a service; its tasks are told to go in the same entry.
+    pub async fn remove_service(&self, term: &str) -> Result<ServiceId, Fault> {
+        let decide = |state: &State, _now| control::service::remove(state, term);
+        Ok(self.decide(decide).await?.0)
+    }
+
+    /// Updates what is wanted of a node.
+    pub async fn update_node(
+        &self,
+        term: &str,
+        version: u64,
+        spec: NodeSpec,
+    ) -> Result<Changed, Fault> {
+        let decide = |state: &State, now| {
+            control::node::update(state, term, version, spec.clone(), now).map(|plan| ((), plan))
+        };
+        Ok(self.decide(decide).await?.1)
+    }
+
+    /// Forgets a node.
+    pub async fn remove_node(&self, term: &str, force: bool) -> Result<(), Fault> {
+        let wall = Timestamp::now();
+        let decide = |state: &State, now| control::node::remove(state, term, force, now, wall);
+        self.decide(decide).await.map(|_| ())
+    }
+
+    /// Updates the swarm's settings and draws join tokens anew.
+    pub async fn update_swarm(
+        &self,
+        version: u64,
+        spec: SwarmSpec,
+        rotation: TokenRotation,
+    ) -> Result<Changed, Fault> {
+        let decide = |state: &State, now| {
+            let rotations = new_tokens(state, rotation)?;
+            control::swarm::update(state, version, spec.clone(), rotations, now)
+                .map(|plan| ((), plan))
+        };
+        Ok(self.decide(decide).await?.1)
+    }
+
+    /// Decides on the newest state and proposes, until the entry is in or the fault is the user's.
+    async fn decide<T>(
+        &self,
+        decide: impl Fn(&State, ClusterTime) -> Result<(T, Plan), Fault>,
+    ) -> Result<(T, Changed), Fault> {
+        self.require_manager()?;
+        let role = self.0.role.load_full();
+        let Role::Manager(manager) = &*role else {
+            return Err(Fault::unavailable(NOT_A_MANAGER));
+        };
+        in_time(propose(manager, decide)).await
+    }
+}
+
+async fn propose<T>(
+    manager: &Manager,
+    decide: impl Fn(&State, ClusterTime) -> Result<(T, Plan), Fault>,
+) -> Result<(T, Changed), ProposeFault> {
+    let mut last = None;
+    for _ in 0..MOST_TRIES {
+        let state = manager.store.read_index().await?;
+        let now = manager.clock.now();
+        let (answer, plan) = decide(&state, now).map_err(ProposeFault::Fault)?;
+        if plan.is_empty() {
+            let version = state.applied();
+            return Ok((answer, Changed { version }));
+        }
+        let command = plan.into_command(now, Timestamp::now());
+        match manager.store.propose(command).await {
+            Ok(version) => return Ok((answer, Changed { version })),
+            Err(ProposeError::Rejected(rejected @ Rejected::OutOfSequence(_))) => {
+                last = Some(rejected);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let rejected = last.map(|rejected| control::fault_of(&rejected));
+    Err(ProposeFault::Fault(rejected.unwrap_or_else(|| {
+        Fault::daemon(Code::Internal, "the request met too many changes")
+    })))
+}
+
+/// Either kind of refusal on the way into the log.
+enum ProposeFault {
+    Fault(Fault),
+    Store(ProposeError),
+}
+
+impl From<ProposeError> for ProposeFault {
+    fn from(error: ProposeError) -> Self {
+        ProposeFault::Store(error)
+    }
+}
+
+impl From<ProposeFault> for Fault {
+    fn from(fault: ProposeFault) -> Self {
+        match fault {
+            ProposeFault::Fault(fault) => fault,
+            ProposeFault::Store(error) => store_fault(&error),
+        }
+    }
+}
+
+/// Runs a call to the store under the request's deadline.
+async fn in_time<T, E: Into<ProposeFault>>(
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Fault> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(|error| error.into().into()),
+        Err(_) => Err(Fault::manager(
+            Code::DeadlineExceeded,
+            "context deadline exceeded",
+        )),
+    }
+}
+
+/// A failure of the store as the user reads it.
+pub(crate) fn store_fault(error: &ProposeError) -> Fault {
+    match error {
+        ProposeError::Rejected(rejected) => control::fault_of(rejected),
+        ProposeError::NotLeader { .. } => Fault::manager(
+            Code::Unknown,
+            "The swarm does not have a leader. It's possible that too few managers are online. \
+             Make sure more than half of the managers are online.",
+        ),
+        ProposeError::Closed => Fault::unavailable(NOT_A_MANAGER),
+        other => Fault::daemon(Code::Internal, other.to_string()),
+    }
+}
+
+/// Tokens for the present root, drawn only where asked for.
+fn new_tokens(state: &State, rotation: TokenRotation) -> Result<Rotations, Fault> {
+    let internal =
+        |error: swarmrs_security::Error| Fault::daemon(Code::Internal, error.to_string());
+    let Some(cluster) = state.cluster() else {
+        return Ok(Rotations::default());
+    };
+    let root = RootCert::from_pem(&cluster.root_ca.certificate).map_err(internal)?;
+    let mint = |wanted: bool| {
+        let token = wanted.then(|| JoinToken::mint(&root)).transpose();
+        token.map(|token| token.map(|token| token.as_str().to_owned()))
+    };
+    Ok(Rotations {
+        worker_token: mint(rotation.worker).map_err(internal)?,
+        manager_token: mint(rotation.manager).map_err(internal)?,
+    })
+}

@@ -1,0 +1,116 @@
+//! The leader's loop: wait, note what happened, step, propose, again.
+//!
+//! One plan is in flight at a time. While it is, nothing is planned on top of it: the next step
+//! looks at the state that has it.
+
+use crate::clock::ClusterClock;
+use crate::ids::RandomIds;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmrs_core::{Agenda, State, leader};
+use swarmrs_store::{ProposeError, Store, Watch};
+use swarmrs_types::Timestamp;
+use tracing::{debug, error, warn};
+
+/// Wait after a proposal that failed for a reason of the store's.
+const RETRY: Duration = Duration::from_millis(200);
+/// The longest sleep; a wake-up costs nothing.
+const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+
+/// Leads until the store closes.
+pub async fn run(store: Arc<Store>, clock: ClusterClock) {
+    let watch = store.watch();
+    let state = watch.view().clone();
+    let agenda = Agenda::all(&state);
+    let leader = Leader {
+        store,
+        clock,
+        agenda,
+        state,
+        watch,
+    };
+    leader.lead().await;
+}
+
+struct Leader {
+    store: Arc<Store>,
+    clock: ClusterClock,
+    agenda: Agenda,
+    /// The state after all that was noted.
+    state: Arc<State>,
+    watch: Watch,
+}
+
+impl Leader {
+    async fn lead(mut self) {
+        loop {
+            let more = if self.agenda.is_due(self.clock.now()) {
+                self.step().await
+            } else {
+                self.wait().await
+            };
+            if !more {
+                return;
+            }
+        }
+    }
+
+    /// Plans and proposes once. False when the store has closed.
+    async fn step(&mut self) -> bool {
+        let now = self.clock.now();
+        let before = self.agenda.clone();
+        let plan = leader::step(&self.state, &mut self.agenda, now, &mut RandomIds);
+        if plan.is_empty() {
+            return true;
+        }
+        debug!(changes = plan.changes.len(), "plan");
+        let command = plan.into_command(now, Timestamp::now());
+        match self.store.propose(command).await {
+            Ok(version) => self.catch_up(version).await,
+            Err(ProposeError::Rejected(rejected)) => {
+                debug!(%rejected, "plan rejected, looking again");
+                self.agenda.put_back(before);
+                self.note_next().await
+            }
+            Err(ProposeError::Closed) => false,
+            Err(error) => {
+                warn!(%error, "plan not committed");
+                self.agenda.put_back(before);
+                tokio::time::sleep(RETRY).await;
+                true
+            }
+        }
+    }
+
+    /// Notes everything up to the entry just committed.
+    async fn catch_up(&mut self, version: u64) -> bool {
+        while self.state.applied() < version {
+            if !self.note_next().await {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn note_next(&mut self) -> bool {
+        let Some(batch) = self.watch.next().await else {
+            error!("the store has closed");
+            return false;
+        };
+        for event in batch.events.iter() {
+            self.agenda.note(&batch.state, event);
+        }
+        self.state = batch.state;
+        true
+    }
+
+    async fn wait(&mut self) -> bool {
+        let now = self.clock.now();
+        let wake = self.agenda.next_wake();
+        let sleep = wake.map_or(LONGEST_SLEEP, |at| at.since(now));
+        tokio::select! {
+            more = self.note_next() => more,
+            () = tokio::time::sleep(sleep) => true,
+        }
+    }
+}

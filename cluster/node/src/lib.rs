@@ -1,0 +1,39 @@
+//! One node put together: what runs in which role, and the one door the API comes in by.
+//!
+//! ```text
+//!            apiproxy
+//!               │ Node
+//!   ┌───────────┴───────────────────────────────┐
+//!   │ role: alone │ manager │ error             │
+//!   │                                           │
+//!   │  control ──plan──▶ store ──events──▶ leader (the loop)
+//!   │     ▲                │                    │
+//!   │   local              └─events─▶ dispatcher ──session──▶ agent ──▶ engine
+//!   └───────────────────────────────────────────┘
+//! ```
+//!
+//! [`Node`] starts alone. Making a swarm starts a manager: the store, the leader's loop, the
+//! dispatcher and the agent, in this order; leaving one ends them in reverse.
+
+mod address;
+mod clock;
+mod config;
+mod control;
+mod dispatcher;
+mod health;
+mod ids;
+mod leader;
+mod local;
+mod logs;
+mod manager;
+mod membership;
+mod record;
+mod role;
+mod trust;
+
+pub use config::Config;
+pub use control::{Changed, TokenRotation};
+pub use health::check_engine;
+pub use local::{ClusterView, Standing, State as SwarmState};
+pub use logs::{LogSelector, ServiceLogs};
+pub use role::{Node, NodeError};

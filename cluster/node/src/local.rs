@@ -1,0 +1,144 @@
+//! What this node knows: its standing in the swarm, and the cluster as reads see it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use swarmrs_core::{Delta, Event, State as ClusterState};
+use swarmrs_types::assignment::StatusReport;
+use swarmrs_types::object::{Task, TaskStatus};
+use swarmrs_types::{NodeId, TaskId};
+
+/// `LocalNodeState` of the Engine API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    Inactive,
+    Pending,
+    Active,
+    Error,
+    Locked,
+}
+
+impl State {
+    /// Docker's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Inactive => "inactive",
+            State::Pending => "pending",
+            State::Active => "active",
+            State::Error => "error",
+            State::Locked => "locked",
+        }
+    }
+}
+
+/// Where this node stands, for `/info` and `/_ping`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub state: State,
+    pub node: Option<NodeId>,
+    /// Address without port; empty outside a swarm.
+    pub addr: String,
+    /// Whether a manager runs here.
+    pub manager: bool,
+    /// Why the state is `error` or `locked`.
+    pub error: String,
+}
+
+impl Standing {
+    /// Outside any swarm.
+    pub fn alone() -> Self {
+        Standing {
+            state: State::Inactive,
+            node: None,
+            addr: String::new(),
+            manager: false,
+            error: String::new(),
+        }
+    }
+}
+
+/// The agreed state with what only sessions know laid over it.
+#[derive(Clone, Debug)]
+pub struct ClusterView {
+    pub state: Arc<ClusterState>,
+    /// This node, and whether it leads.
+    pub local: NodeId,
+    pub leader: Option<NodeId>,
+    live: Arc<BTreeMap<TaskId, TaskStatus>>,
+}
+
+impl ClusterView {
+    pub(crate) fn new(
+        state: Arc<ClusterState>,
+        local: NodeId,
+        leader: Option<NodeId>,
+        live: &LiveStatuses,
+    ) -> Self {
+        ClusterView {
+            state,
+            local,
+            leader,
+            live: live.snapshot(),
+        }
+    }
+
+    /// A task's status as far as anybody knows it.
+    pub fn status<'a>(&'a self, task: &'a Task) -> &'a TaskStatus {
+        match self.live.get(&task.id) {
+            Some(live) if live.state > task.status.state => live,
+            _ => &task.status,
+        }
+    }
+}
+
+/// Statuses that nodes reported and that decide nothing, so they are not in the log.
+#[derive(Debug, Default)]
+pub struct LiveStatuses(RwLock<Arc<BTreeMap<TaskId, TaskStatus>>>);
+
+impl LiveStatuses {
+    fn snapshot(&self) -> Arc<BTreeMap<TaskId, TaskStatus>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Keeps reports until the log overtakes them.
+    pub(crate) fn keep(&self, reports: Vec<StatusReport>) {
+        if reports.is_empty() {
+            return;
+        }
+        let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let statuses = reports
+            .into_iter()
+            .map(|report| (report.task, report.status));
+        Arc::make_mut(&mut live).extend(statuses);
+    }
+
+    /// Drops what the log has overtaken, and tasks that are forgotten.
+    pub(crate) fn follow(&self, events: &[Event]) {
+        let live = self.snapshot();
+        let overtaken = |delta: &Delta<Task>| match (&delta.old, &delta.new) {
+            (_, Some(task)) => {
+                let held = live.get(&task.id)?;
+                (task.status.state >= held.state).then_some(task.id)
+            }
+            (Some(task), None) => live.contains_key(&task.id).then_some(task.id),
+            (None, None) => None,
+        };
+        let overtaken: Vec<TaskId> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Task(delta) => overtaken(delta),
+                _ => None,
+            })
+            .collect();
+        if overtaken.is_empty() {
+            return;
+        }
+        let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let statuses = Arc::make_mut(&mut live);
+        for task in overtaken {
+            statuses.remove(&task);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A running manager: the store and everything that stands on it, started and ended as one.
+
+use crate::clock::ClusterClock;
+use crate::config::Config;
+use crate::dispatcher;
+use crate::leader;
+use crate::local::LiveStatuses;
+use crate::record::StartRecord;
+use async_trait::async_trait;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use swarmrs_agent::{Agent, Transport};
+use swarmrs_engine::Engine;
+use swarmrs_rpc::{NodeEnd, session};
+use swarmrs_store::{Batch, Store};
+use swarmrs_types::spec::TlsInfo;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+/// Everything a manager runs.
+pub struct Manager {
+    pub store: Arc<Store>,
+    pub clock: ClusterClock,
+    pub record: StartRecord,
+    pub live: Arc<LiveStatuses>,
+    pub agent: swarmrs_agent::Handle,
+    tasks: JoinSet<()>,
+    /// Held so that the address is ours; nodes are not awaited on it yet.
+    _reserved: TcpListener,
+}
+
+impl Manager {
+    /// Starts what stands on an open store that leads.
+    pub fn start(
+        config: &Config,
+        engine: Engine,
+        record: StartRecord,
+        store: Arc<Store>,
+        reserved: TcpListener,
+        events: broadcast::Sender<Batch>,
+        tls_info: TlsInfo,
+    ) -> Result<Manager, swarmrs_agent::Error> {
+        let clock = ClusterClock::start(store.view().time());
+        let live = Arc::new(LiveStatuses::default());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(narrate(store.clone(), events));
+        tasks.spawn(leader::run(store.clone(), clock));
+        let (sessions, opened) = mpsc::channel(1);
+        tasks.spawn(serve_sessions(
+            store.clone(),
+            clock,
+            record.clone(),
+            live.clone(),
+            opened,
+        ));
+        let mut settings = swarmrs_agent::Config::new(record.node, config.swarm_root(), engine);
+        settings.tls_info = tls_info;
+        let agent = Agent::start(settings, LocalTransport(sessions))?;
+        info!(node = %record.node, "manager started");
+        Ok(Manager {
+            store,
+            clock,
+            record,
+            live,
+            agent,
+            tasks,
+            _reserved: reserved,
+        })
+    }
+
+    /// Ends everything in reverse. Containers are left alone.
+    pub async fn stop(mut self) {
+        self.agent.shutdown().await;
+        self.tasks.shutdown().await;
+        if let Err(error) = self.store.shutdown().await {
+            error!(%error, "the store did not close cleanly");
+        }
+    }
+
+    /// Removes this node's containers, then ends everything.
+    pub async fn leave(mut self) {
+        self.tasks.shutdown().await;
+        if let Err(error) = self.agent.leave().await {
+            error!(%error, "containers of this node's tasks may be left");
+        }
+        if let Err(error) = self.store.shutdown().await {
+            error!(%error, "the store did not close cleanly");
+        }
+    }
+}
+
+/// Hands the log's events to whoever listens on this node.
+async fn narrate(store: Arc<Store>, events: broadcast::Sender<Batch>) {
+    let mut watch = store.watch();
+    while let Some(batch) = watch.next().await {
+        // Nobody listening is no error.
+        let _ = events.send(batch);
+    }
+}
+
+/// Serves the sessions that this node's own agent opens, one after the other.
+async fn serve_sessions(
+    store: Arc<Store>,
+    clock: ClusterClock,
+    record: StartRecord,
+    live: Arc<LiveStatuses>,
+    mut opened: mpsc::Receiver<swarmrs_rpc::ManagerEnd>,
+) {
+    while let Some(session) = opened.recv().await {
+        dispatcher::serve(store.clone(), clock, record.node, live.clone(), session).await;
+    }
+}
+
+/// The way from this node's agent to its own manager.
+struct LocalTransport(mpsc::Sender<swarmrs_rpc::ManagerEnd>);
+
+#[async_trait]
+impl Transport for LocalTransport {
+    /// If the manager is ending, so is the agent: there will be no other session.
+    async fn open(&self) -> NodeEnd {
+        let (node, manager) = session::local();
+        if self.0.send(manager).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        node
+    }
+}
+
+/// Takes the address nodes will be awaited on, so that no other program gets it.
+pub fn reserve(listen_addr: &str) -> std::io::Result<TcpListener> {
+    let addr: SocketAddr = listen_addr.parse().map_err(std::io::Error::other)?;
+    TcpListener::bind(addr)
+}

@@ -1,0 +1,183 @@
+//! Becoming part of a swarm, and leaving it.
+
+use crate::address;
+use crate::health;
+use crate::ids::{RandomIds, raft_id};
+use crate::local::State;
+use crate::record::StartRecord;
+use crate::role::{Node, Role, empty, host_of, reserve};
+use crate::trust::Trust;
+use std::sync::Arc;
+use swarmrs_agent::description::describe;
+use swarmrs_core::Ids;
+use swarmrs_core::control::swarm::{self, BootstrapInput};
+use swarmrs_security::{JoinToken, Keystore};
+use swarmrs_store::Store;
+use swarmrs_types::object::{self, JoinTokens, NodeStatus};
+use swarmrs_types::spec::{InitRequest, NodeDescription, NodeSpec};
+use swarmrs_types::{Code, Fault, NodeId, Timestamp};
+use tracing::{info, warn};
+
+/// Docker's answers. Source: moby `daemon/cluster/errors.go`.
+const ALREADY_IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" \
+     to leave this swarm and join another one.";
+const NOT_IN_SWARM: &str = "This node is not part of a swarm";
+const LAST_MANAGER: &str = "You are attempting to leave the swarm on a node that is participating \
+     as a manager. Removing the last manager erases all current state of the swarm. Use `--force` \
+     to ignore this message. ";
+
+impl Node {
+    /// Makes a swarm of this node alone. Returns the node's id.
+    pub async fn init(&self, request: InitRequest) -> Result<NodeId, Fault> {
+        let _turn = self.0.turn.lock().await;
+        self.check_free()?;
+        if let Some(reason) = health::check_engine(&self.0.engine).await {
+            return Err(Fault::unavailable(reason));
+        }
+        let interfaces = address::interfaces(&self.0.engine).await;
+        let addresses = swarm::check_init(&request, &interfaces, "")?;
+        let record = StartRecord::new(
+            NodeId(RandomIds.next()),
+            raft_id(),
+            addresses.listen.to_string(),
+            addresses.advertise.to_string(),
+        );
+        let made = self.make_swarm(&record, request).await;
+        if made.is_err()
+            && let Err(error) = empty(&self.0.config.swarm_root())
+        {
+            warn!(%error, "rubble of a failed init stays");
+        }
+        made.map(|()| record.node)
+    }
+
+    /// Without the engine the containers of this node's tasks could not be removed, and nobody would
+    /// know them later.
+    async fn require_engine(&self) -> Result<(), Fault> {
+        let reached = self.0.engine.ping().await;
+        reached.map_err(|error| {
+            Fault::unavailable(format!(
+                "the containers of this node's tasks cannot be removed: {error}. \
+                 Start the engine, then leave again."
+            ))
+        })
+    }
+
+    fn check_free(&self) -> Result<(), Fault> {
+        match &**self.0.role.load() {
+            Role::Alone => Ok(()),
+            Role::Manager(_) => Err(Fault::unavailable(ALREADY_IN_SWARM)),
+            Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
+        }
+    }
+
+    /// Certificates, then the log with its first entry, then the record that says all is there.
+    async fn make_swarm(&self, record: &StartRecord, request: InitRequest) -> Result<(), Fault> {
+        let reserved = reserve(record).map_err(internal)?;
+        let trust = Trust::make(record.node).map_err(internal)?;
+        let keystore = Keystore::open(&self.0.config.certificates()).map_err(internal)?;
+        keystore.save_root(trust.ca.cert()).map_err(internal)?;
+        keystore.save_node(&trust.node).map_err(internal)?;
+        let store = self.open_store(record, &keystore).await.map_err(internal)?;
+        let store = Arc::new(store);
+        store.initialize().await.map_err(internal)?;
+        let node = self.first_node(record, &trust).await;
+        self.bootstrap(&store, &trust, request, node).await?;
+        record.save(&self.0.config).map_err(internal)?;
+        info!(node = %record.node, cluster = %trust.cluster, "swarm made");
+        self.run_manager(record.clone(), store, reserved, trust.tls_info())
+            .map_err(internal)
+    }
+
+    /// This node as the first object of its kind.
+    async fn first_node(&self, record: &StartRecord, trust: &Trust) -> object::Node {
+        let description = match self.0.engine.info().await {
+            Ok(info) => describe(&info, &trust.tls_info()),
+            Err(error) => {
+                warn!(%error, "the engine does not say what this node is yet");
+                NodeDescription {
+                    tls_info: trust.tls_info(),
+                    ..NodeDescription::default()
+                }
+            }
+        };
+        object::Node {
+            id: record.node,
+            meta: Default::default(),
+            spec: NodeSpec::default(),
+            role: swarmrs_types::spec::Role::Manager,
+            description,
+            status: NodeStatus {
+                addr: host_of(&record.advertise_addr),
+                ..NodeStatus::default()
+            },
+            manager_addr: Some(record.advertise_addr.clone()),
+            unknown: Default::default(),
+        }
+    }
+
+    async fn bootstrap(
+        &self,
+        store: &Store,
+        trust: &Trust,
+        request: InitRequest,
+        node: object::Node,
+    ) -> Result<(), Fault> {
+        let mint = || JoinToken::mint(trust.ca.cert()).map_err(internal);
+        let input = BootstrapInput {
+            cluster_id: Some(trust.cluster),
+            root_ca: object::RootCa {
+                certificate: trust.ca.cert().pem().to_owned(),
+                key: trust.ca.key_pem().to_owned(),
+            },
+            join_tokens: JoinTokens {
+                worker: mint()?.as_str().to_owned(),
+                manager: mint()?.as_str().to_owned(),
+            },
+            init: request,
+            node,
+        };
+        let clock = crate::clock::ClusterClock::start(store.view().time());
+        let plan = swarm::bootstrap(input, clock.now(), &mut RandomIds)?;
+        let command = plan.into_command(clock.now(), Timestamp::now());
+        let proposed = store.propose(command).await;
+        proposed.map_err(|error| crate::control::store_fault(&error))?;
+        Ok(())
+    }
+
+    /// Leaves the swarm: this node's task containers and everything the node knew of the swarm go.
+    pub async fn leave(&self, force: bool) -> Result<(), Fault> {
+        let _turn = self.0.turn.lock().await;
+        match self.standing().state {
+            State::Inactive => return Err(Fault::unavailable(NOT_IN_SWARM)),
+            State::Active if !force => return Err(Fault::unavailable(LAST_MANAGER)),
+            _ => {}
+        }
+        self.require_engine().await?;
+        if let Some(manager) = self.take_manager().await {
+            manager.leave().await;
+        }
+        empty(&self.0.config.swarm_root()).map_err(internal)?;
+        info!("left the swarm");
+        Ok(())
+    }
+}
+
+/// A failure of ours while making the swarm: 500 with its text.
+fn internal(error: impl std::error::Error) -> Fault {
+    Fault::daemon(Code::Internal, chain(&error))
+}
+
+/// An error and what lies behind it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

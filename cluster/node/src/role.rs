@@ -1,0 +1,293 @@
+//! Which role the node plays, and the changes between them.
+
+use crate::config::Config;
+use crate::health;
+use crate::local::{Standing, State};
+use crate::manager::{self, Manager};
+use crate::record::{RecordError, StartRecord};
+use crate::trust;
+use arc_swap::ArcSwap;
+use std::fs;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use swarmrs_engine::Engine;
+use swarmrs_security::{DataKey, Keystore, Sealer};
+use swarmrs_store::{Batch, Store};
+use swarmrs_types::spec::TlsInfo;
+use tokio::sync::{Mutex, broadcast};
+use tracing::{error, info, warn};
+
+/// Entries a slow listener may lag behind before it misses some.
+const EVENT_BACKLOG: usize = 1024;
+
+/// Between two looks at whether the engine can still be used.
+const RECHECK: Duration = Duration::from_secs(30);
+
+/// The node cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    #[error("cannot use {path}: {source}")]
+    Folder { path: String, source: io::Error },
+    #[error("cannot read the node's certificates: {0}")]
+    Certificates(#[from] swarmrs_security::Error),
+    #[error(transparent)]
+    Store(#[from] swarmrs_store::Error),
+    #[error(transparent)]
+    Agent(#[from] swarmrs_agent::Error),
+    #[error("cannot listen on {addr}: {source}")]
+    Listen { addr: String, source: io::Error },
+}
+
+/// One node. Cheap to clone.
+#[derive(Clone)]
+pub struct Node(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub config: Config,
+    pub engine: Engine,
+    /// What runs now; replaced as a whole.
+    pub role: ArcSwap<Role>,
+    /// One change of role at a time.
+    pub turn: Mutex<()>,
+    pub events: broadcast::Sender<Batch>,
+}
+
+/// What the node is.
+pub(crate) enum Role {
+    Alone,
+    Manager(Box<Manager>),
+    /// The engine cannot be used; the text says why.
+    Error(String),
+}
+
+impl Node {
+    /// Starts the node in the role its start record says.
+    pub async fn start(config: Config, engine: Engine) -> Result<Node, NodeError> {
+        let root = config.swarm_root();
+        let folder = |source| NodeError::Folder {
+            path: root.display().to_string(),
+            source,
+        };
+        fs::create_dir_all(&root).map_err(folder)?;
+        restrict(&config.data_root).map_err(folder)?;
+        let (events, _) = broadcast::channel(EVENT_BACKLOG);
+        let node = Node(Arc::new(Inner {
+            config,
+            engine,
+            role: ArcSwap::from_pointee(Role::Alone),
+            turn: Mutex::new(()),
+            events,
+        }));
+        node.resume().await?;
+        tokio::spawn(guard(Arc::downgrade(&node.0)));
+        Ok(node)
+    }
+
+    /// Looks at the engine again. One that went into swarm mode ends our part, and nothing of it is
+    /// touched; one that left it lets us go on.
+    async fn recheck(&self) {
+        let failed = matches!(&**self.0.role.load(), Role::Error(_));
+        match (health::check_engine(&self.0.engine).await, failed) {
+            (Some(reason), false) => self.give_way(reason).await,
+            (None, true) => {
+                if let Err(error) = self.resume().await {
+                    error!(%error, "cannot resume");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn give_way(&self, reason: String) {
+        let _turn = self.0.turn.lock().await;
+        error!(%reason, "the engine cannot be used any more");
+        if let Some(manager) = self.take_manager().await {
+            manager.stop().await;
+        }
+        self.0.role.store(Arc::new(Role::Error(reason)));
+    }
+
+    async fn resume(&self) -> Result<(), NodeError> {
+        let _turn = self.0.turn.lock().await;
+        if let Some(reason) = health::check_engine(&self.0.engine).await {
+            error!(%reason, "the engine cannot be used");
+            self.0.role.store(Arc::new(Role::Error(reason)));
+            return Ok(());
+        }
+        match StartRecord::load(&self.0.config)? {
+            Some(record) => self.resume_manager(record).await,
+            None => {
+                self.clear_rubble();
+                Ok(())
+            }
+        }
+    }
+
+    /// Without a start record, whatever else is in the swarm's folder is of an attempt that failed.
+    fn clear_rubble(&self) {
+        if let Err(error) = empty(&self.0.config.swarm_root()) {
+            warn!(%error, "rubble of an earlier attempt stays");
+        }
+    }
+
+    async fn resume_manager(&self, record: StartRecord) -> Result<(), NodeError> {
+        let keystore = Keystore::open(&self.0.config.certificates())?;
+        for exposed in keystore.exposed()? {
+            let mode = format!("{:o}", exposed.mode);
+            warn!(path = %exposed.path.display(), mode, "key file readable by others");
+        }
+        let store = self.open_store(&record, &keystore).await?;
+        lead(&store).await?;
+        let reserved = reserve(&record)?;
+        info!(node = %record.node, "resuming as a manager");
+        let tls_info = trust::tls_info(&keystore)?;
+        self.run_manager(record, Arc::new(store), reserved, tls_info)
+    }
+
+    pub(crate) async fn open_store(
+        &self,
+        record: &StartRecord,
+        keystore: &Keystore,
+    ) -> Result<Store, NodeError> {
+        let key = match keystore.data_key()? {
+            Some(key) => key,
+            None => {
+                let key = DataKey::generate()?;
+                keystore.save_data_key(&key)?;
+                key
+            }
+        };
+        let config = swarmrs_store::Config::new(
+            self.0.config.raft(),
+            record.raft_id,
+            &record.advertise_addr,
+            Sealer::new(&key),
+        );
+        Ok(Store::open(config).await?)
+    }
+
+    pub(crate) fn run_manager(
+        &self,
+        record: StartRecord,
+        store: Arc<Store>,
+        reserved: std::net::TcpListener,
+        tls_info: TlsInfo,
+    ) -> Result<(), NodeError> {
+        let inner = &self.0;
+        let manager = Manager::start(
+            &inner.config,
+            inner.engine.clone(),
+            record,
+            store,
+            reserved,
+            inner.events.clone(),
+            tls_info,
+        )?;
+        inner.role.store(Arc::new(Role::Manager(Box::new(manager))));
+        Ok(())
+    }
+
+    /// Ends the node and leaves its containers alone.
+    pub async fn stop(&self) {
+        let _turn = self.0.turn.lock().await;
+        if let Some(manager) = self.take_manager().await {
+            manager.stop().await;
+        }
+    }
+
+    /// Takes the manager out of its role, once nobody uses it any more.
+    pub(crate) async fn take_manager(&self) -> Option<Manager> {
+        let mut role = self.0.role.swap(Arc::new(Role::Alone));
+        loop {
+            match Arc::try_unwrap(role) {
+                Ok(Role::Manager(manager)) => return Some(*manager),
+                Ok(_) => return None,
+                Err(shared) => {
+                    role = shared;
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        }
+    }
+
+    /// Where the node stands.
+    pub fn standing(&self) -> Standing {
+        match &**self.0.role.load() {
+            Role::Alone => Standing::alone(),
+            Role::Error(reason) => Standing {
+                state: State::Error,
+                error: reason.clone(),
+                ..Standing::alone()
+            },
+            Role::Manager(manager) => Standing {
+                state: State::Active,
+                node: Some(manager.record.node),
+                addr: host_of(&manager.record.advertise_addr),
+                manager: true,
+                error: String::new(),
+            },
+        }
+    }
+
+    /// What the cluster does from now on, over changes of role.
+    pub fn events(&self) -> broadcast::Receiver<Batch> {
+        self.0.events.subscribe()
+    }
+
+    /// The engine behind this node.
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+}
+
+pub(crate) fn reserve(record: &StartRecord) -> Result<std::net::TcpListener, NodeError> {
+    manager::reserve(&record.listen_addr).map_err(|source| NodeError::Listen {
+        addr: record.listen_addr.clone(),
+        source,
+    })
+}
+
+/// Keeps an eye on the engine for as long as the node is there.
+async fn guard(node: Weak<Inner>) {
+    loop {
+        tokio::time::sleep(RECHECK).await;
+        let Some(inner) = node.upgrade() else { return };
+        Node(inner).recheck().await;
+    }
+}
+
+/// Waits until this member leads: alone, it needs nobody's vote but its own.
+async fn lead(store: &Store) -> Result<(), NodeError> {
+    let mut leadership = store.leadership();
+    let lost = |_| swarmrs_store::Error::Consensus("the core stopped".to_owned());
+    let led = leadership.wait_for(|now| now.is_leader).await;
+    led.map(|_| ()).map_err(lost).map_err(NodeError::from)
+}
+
+/// The host of a `host:port`, without brackets.
+pub(crate) fn host_of(addr: &str) -> String {
+    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
+    host.trim_matches(['[', ']']).to_owned()
+}
+
+/// Only root looks into the data root.
+fn restrict(folder: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
+}
+
+/// Empties a folder and keeps it.
+pub(crate) fn empty(folder: &std::path::Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! Listeners, connections and their end.
+//!
+//! One task per connection, all owned by [`serve`]. A connection reads a head, asks [`route`](crate::route) whose call it is,
+//! and either forwards it raw or lets the [`Api`] answer; then it reads the next. It keeps one engine connection of its own,
+//! so that a client with keep-alive costs the engine what it would cost without us, and two clients never share one.
+//!
+//! On shutdown no connection is accepted any more and idle ones close. Requests under way finish, within a bound; hijacked
+//! connections have no end to wait for and are cut when the last request is through.
+
+mod answer;
+mod connection;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::forward::Engine;
+use crate::route::Route;
+use connection::Connection;
+
+/// An answer's body.
+pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What answers the calls that are not the engine's alone.
+pub trait Api: Send + Sync + 'static {
+    /// Answers one call, or hands it back. Dropped half-way when the client hangs up.
+    ///
+    /// Called for every class but raw, and not for paths that are ours without being a call. `request` is the client's, its
+    /// headers in their case; a handler that reads the body bounds it.
+    fn call(&self, route: Route, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub enum Reply {
+    /// This is the answer.
+    Answer(Response<Body>),
+    /// The engine shall answer the request as the client sent it, byte for byte, also if its body has been read.
+    ///
+    /// For merged and rewritten calls only: one of ours is answered with 501 instead, whatever a handler says.
+    Forward,
+}
+
+/// Where clients come in.
+#[derive(Debug)]
+pub enum Listener {
+    /// A unix socket.
+    Unix(UnixListener),
+    /// A TCP port, in clear.
+    Tcp(TcpListener),
+}
+
+/// How long requests under way may take to finish after a shutdown began.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// A pause after a failed accept (too many open files), so that it does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Held by each request under way. Once `serve` has let go of its own, the channel's end is the end of the last request.
+type Busy = mpsc::Sender<()>;
+
+/// What all connections of a listener share.
+struct Shared<A> {
+    api: Arc<A>,
+    engine: Engine,
+    busy: mpsc::WeakSender<()>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl<A> Clone for Shared<A> {
+    fn clone(&self) -> Self {
+        Self {
+            api: self.api.clone(),
+            engine: self.engine.clone(),
+            busy: self.busy.clone(),
+            shutdown: self.shutdown.clone(),
+        }
+    }
+}
+
+/// Serves a listener until `shutdown` becomes true (or its sender is gone), then drains and returns.
+pub async fn serve<A: Api>(
+    listener: Listener,
+    api: Arc<A>,
+    engine: Engine,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let (busy, mut all_done) = mpsc::channel::<()>(1);
+    let shared = Shared {
+        api,
+        engine,
+        busy: busy.downgrade(),
+        shutdown: shutdown.clone(),
+    };
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut shutdown) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = accept(&listener) => match accepted {
+                Ok(Accepted::Unix(stream)) => drop(connections.spawn(Connection::new(stream, shared.clone()).run())),
+                Ok(Accepted::Tcp(stream)) => drop(connections.spawn(Connection::new(stream, shared.clone()).run())),
+                Err(error) => {
+                    warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    drop(busy);
+    // Ready when every request has let go; a longer one is cut below.
+    let _ = tokio::time::timeout(DRAIN, all_done.recv()).await;
+    connections.shutdown().await;
+}
+
+/// Waits for the word to stop; nobody left to say it is that word too.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+enum Accepted {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+async fn accept(listener: &Listener) -> io::Result<Accepted> {
+    match listener {
+        Listener::Unix(listener) => listener
+            .accept()
+            .await
+            .map(|(stream, _)| Accepted::Unix(stream)),
+        Listener::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok(Accepted::Tcp(stream))
+        }
+    }
+}

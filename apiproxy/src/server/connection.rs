@@ -1,0 +1,337 @@
+//! One client's connection: request after request, until one side has enough.
+
+use std::future::poll_fn;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tracing::debug;
+
+use super::answer::{self, Answered};
+use super::{Api, Busy, Shared, stopped};
+use crate::forward::{Asked, Exchange, Gone, Outcome};
+use crate::head::{self, HeadError, RequestHead};
+use crate::refusal::last_words;
+use crate::route::{Class, Route, classify};
+use crate::stream::{Framing, Pipe, Socket};
+
+/// How long a client may go on sending after it was given its last answer. Closing at once would reset the connection, and
+/// the answer with it, before the client has read it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Space for the first read of a head.
+const HEAD_READ: usize = 4 * 1024;
+
+/// What a finished request means for its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The next request may come.
+    Next,
+    /// Say that all is said, let the client finish, close.
+    Close,
+    /// Close now: the client is gone, or must see that its answer is incomplete.
+    Drop,
+}
+
+pub(super) struct Connection<S, A> {
+    client: S,
+    /// What was read and belongs to no request yet.
+    inbox: BytesMut,
+    /// Kept from the last raw request.
+    engine: Option<UnixStream>,
+    shared: Shared<A>,
+}
+
+/// A request as it lies before us: its head's bytes are cut from the inbox.
+pub(super) struct Received {
+    pub head: RequestHead,
+    pub bytes: Bytes,
+}
+
+impl<S: Socket, A: Api> Connection<S, A> {
+    pub(super) fn new(client: S, shared: Shared<A>) -> Self {
+        Self {
+            client,
+            inbox: BytesMut::new(),
+            engine: None,
+            shared,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let received = match self.next_request().await {
+                Ok(Some(received)) => received,
+                Ok(None) => return,
+                Err(error) => {
+                    self.refuse(error.status(), &error.to_string()).await;
+                    return self.linger().await;
+                }
+            };
+            let Some(busy) = self.shared.busy.upgrade() else {
+                return;
+            };
+            let (next, then) = self.handle(received, busy).await;
+            match (next, then) {
+                (Some(connection), Then::Next) => self = connection,
+                (Some(connection), Then::Close) => return connection.linger().await,
+                (_, Then::Drop) | (None, _) => return,
+            }
+        }
+    }
+
+    /// Waits for a whole head; `None` when the client is done or we are to stop.
+    async fn next_request(&mut self) -> Result<Option<Received>, HeadError> {
+        loop {
+            let blank = self
+                .inbox
+                .iter()
+                .take_while(|b| b"\r\n".contains(b))
+                .count();
+            drop(self.inbox.split_to(blank));
+            if !self.inbox.is_empty()
+                && let Some(head) = head::request(&self.inbox)?
+            {
+                let bytes = self.inbox.split_to(head.len).freeze();
+                return Ok(Some(Received { head, bytes }));
+            }
+            if !self.read_more().await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads once; false when there will be no more. Only between requests does a shutdown cut in.
+    async fn read_more(&mut self) -> bool {
+        self.inbox.reserve(HEAD_READ);
+        let idle = self.inbox.is_empty();
+        tokio::select! {
+            biased;
+            () = stopped(&mut self.shared.shutdown), if idle => false,
+            read = self.client.read_buf(&mut self.inbox) => matches!(read, Ok(1..)),
+        }
+    }
+
+    async fn handle(mut self, received: Received, busy: Busy) -> (Option<Self>, Then) {
+        let route = match classify(&received.head.method, &received.head.target) {
+            Ok(route) => route,
+            Err(error) => {
+                self.refuse(StatusCode::BAD_REQUEST, &error.to_string())
+                    .await;
+                return (Some(self), Then::Close);
+            }
+        };
+        if received.head.http2 && !route.may_speak_http2() {
+            let message = "a switch to HTTP/2 is possible on /session and /grpc only";
+            self.refuse(StatusCode::BAD_REQUEST, message).await;
+            return (Some(self), Then::Close);
+        }
+        match route.class {
+            Class::Raw => {
+                let body = Pipe::new(
+                    received.bytes.clone(),
+                    std::mem::take(&mut self.inbox),
+                    received.head.framing,
+                );
+                let then = self.forward(&received, &route, body, busy).await;
+                (Some(self), then)
+            }
+            Class::Ours | Class::Merged | Class::Rewritten => {
+                self.answer(received, route, busy).await
+            }
+        }
+    }
+
+    /// Lets the API answer, and forwards what it hands back.
+    async fn answer(
+        mut self,
+        received: Received,
+        route: Route,
+        busy: Busy,
+    ) -> (Option<Self>, Then) {
+        let body = std::mem::take(&mut self.inbox);
+        let api = self.shared.api.clone();
+        match answer::answer(self.client, api, &received, &route, body).await {
+            Answered::Next { client, inbox } => {
+                self.client = client;
+                self.inbox = inbox;
+                (Some(self), Then::Next)
+            }
+            Answered::Close { client } => {
+                self.client = client;
+                (Some(self), Then::Close)
+            }
+            Answered::Forward {
+                client,
+                seen,
+                inbox,
+                rest,
+            } => {
+                self.client = client;
+                let then = self
+                    .forward(&received, &route, Pipe::new(seen, inbox, rest), busy)
+                    .await;
+                (Some(self), then)
+            }
+            Answered::Gone => (None, Then::Drop),
+        }
+    }
+
+    /// Forwards one request to the engine; `request` is what was read of it.
+    async fn forward(
+        &mut self,
+        received: &Received,
+        route: &Route,
+        request: Pipe,
+        busy: Busy,
+    ) -> Then {
+        let mut request = request;
+        let mut busy = Some(busy);
+        let asked = asked(&received.head, route);
+        // A kept connection may have been closed under us, so it carries only what may be asked again.
+        let repeatable = received.head.framing == Framing::NONE
+            && received.head.method.is_safe()
+            && !asked.upgrade;
+        let kept = self
+            .engine
+            .take()
+            .filter(|engine| repeatable && is_alive(engine));
+        if let Some(mut engine) = kept {
+            let ended = exchange(
+                &mut self.client,
+                &mut engine,
+                asked.clone(),
+                request,
+                &mut busy,
+            )
+            .await;
+            match ended {
+                Err(Broken {
+                    gone: Gone::EngineUnanswered,
+                    leftover,
+                    ..
+                }) => {
+                    request = Pipe::new(received.bytes.clone(), leftover, Framing::NONE);
+                }
+                ended => return self.conclude(ended, engine).await,
+            }
+        }
+        let mut engine = match self.shared.engine.connect().await {
+            Ok(engine) => engine,
+            Err(error) => {
+                return self
+                    .refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+                    .await;
+            }
+        };
+        let ended = exchange(&mut self.client, &mut engine, asked, request, &mut busy).await;
+        self.conclude(ended, engine).await
+    }
+
+    async fn conclude(&mut self, ended: Result<Outcome, Broken>, engine: UnixStream) -> Then {
+        match ended {
+            Ok(outcome) => {
+                self.engine = outcome.keep_engine.then_some(engine);
+                self.inbox = outcome.leftover;
+                if outcome.keep_client {
+                    Then::Next
+                } else {
+                    Then::Close
+                }
+            }
+            Err(Broken {
+                gone: Gone::EngineUnanswered,
+                ..
+            }) => {
+                let message = self.shared.engine.closed().to_string();
+                self.refuse(StatusCode::SERVICE_UNAVAILABLE, &message).await
+            }
+            Err(Broken {
+                gone: Gone::Malformed,
+                answered: false,
+                ..
+            }) => {
+                self.refuse(StatusCode::BAD_REQUEST, "malformed chunked encoding")
+                    .await
+            }
+            Err(Broken { gone, .. }) => {
+                debug!(?gone, "exchange broke off");
+                Then::Drop
+            }
+        }
+    }
+
+    /// Answers in the proxy's own name; the connection ends with it, because the request's body may still be under way.
+    async fn refuse(&mut self, status: StatusCode, message: &str) -> Then {
+        match self.client.write_all(&last_words(status, message)).await {
+            Ok(()) => Then::Close,
+            Err(_) => Then::Drop,
+        }
+    }
+
+    /// Closes, but lets a client that is still sending come to read what it was told.
+    async fn linger(mut self) {
+        self.engine = None;
+        self.inbox.clear();
+        let finish = async {
+            self.client.shutdown().await?;
+            while self.client.read_buf(&mut self.inbox).await? > 0 {
+                self.inbox.clear();
+            }
+            io::Result::Ok(())
+        };
+        // Whether it ended, failed or took too long: the connection closes now.
+        let _ = tokio::time::timeout(LINGER, finish).await;
+    }
+}
+
+/// An exchange that did not end as it should.
+struct Broken {
+    gone: Gone,
+    answered: bool,
+    leftover: BytesMut,
+}
+
+fn asked(head: &RequestHead, route: &Route) -> Asked {
+    Asked {
+        method: head.method.clone(),
+        keep_alive: head.keep_alive,
+        upgrade: head.upgrade,
+        may_hijack: head.method == Method::POST && route.may_hijack(),
+    }
+}
+
+/// Drives one exchange. A hijacked one lets go of `busy`: a shutdown does not wait for it.
+async fn exchange<S: Socket>(
+    client: &mut S,
+    engine: &mut UnixStream,
+    asked: Asked,
+    request: Pipe,
+    busy: &mut Option<Busy>,
+) -> Result<Outcome, Broken> {
+    let mut exchange = Exchange::new(client, engine, asked, request);
+    let ended = poll_fn(|cx| {
+        let polled = exchange.poll(cx);
+        if exchange.is_hijacked() {
+            *busy = None;
+        }
+        polled
+    });
+    match ended.await {
+        Ok(outcome) => Ok(outcome),
+        Err(gone) => Err(Broken {
+            gone,
+            answered: exchange.is_answered(),
+            leftover: exchange.into_leftover(),
+        }),
+    }
+}
+
+/// Whether an idle engine connection is still open, as far as can be seen.
+fn is_alive(engine: &UnixStream) -> bool {
+    let read = engine.try_read(&mut [0]);
+    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}

@@ -1,0 +1,8 @@
+//! The proxy between a recording engine and hand-written clients, all raw sockets.
+
+mod hijack;
+mod never_past_us;
+mod ours;
+mod raw;
+mod send;
+mod support;

@@ -1,0 +1,149 @@
+//! From samples to the printed line.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Row;
+
+/// What one run gave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    pub ours: f64,
+    pub stock: Option<f64>,
+    pub floor: Option<f64>,
+}
+
+/// One row of the table: medians over all runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    pub row: &'static str,
+    pub unit: &'static str,
+    pub ours: f64,
+    pub stock: Option<f64>,
+    pub floor: Option<f64>,
+    /// ours/stock, or ours/floor where there is no stock.
+    pub ratio: Option<f64>,
+    /// (ours − floor)/(stock − floor): our part of what a swarm costs on top of the engine.
+    pub over: Option<f64>,
+    pub runs: usize,
+    /// The middle half of our samples, as a part of their median.
+    pub spread: f64,
+}
+
+impl Report {
+    /// Sums up the samples of `row`, of which there is at least one.
+    pub(super) fn of(row: Row, samples: &[Sample]) -> Self {
+        let ours = sorted(samples.iter().map(|sample| sample.ours).collect());
+        let each = |pick: fn(&Sample) -> Option<f64>| {
+            let values = sorted(samples.iter().filter_map(pick).collect());
+            (!values.is_empty()).then(|| quantile(&values, 0.5))
+        };
+        let (stock, floor, median) = (each(|s| s.stock), each(|s| s.floor), quantile(&ours, 0.5));
+        let over = stock
+            .zip(floor)
+            .map(|(stock, floor)| (median - floor) / (stock - floor));
+        Self {
+            row: row.name(),
+            unit: row.unit(),
+            ours: round(median),
+            stock: stock.map(round),
+            floor: floor.map(round),
+            ratio: stock.or(floor).map(|base| round(median / base)),
+            over: over.map(round),
+            runs: samples.len(),
+            spread: round((quantile(&ours, 0.75) - quantile(&ours, 0.25)) / median),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let show =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        write!(
+            f,
+            "{:<11} ours {} {unit}, stock {}, floor {}, ratio {}, over {}, {} runs, spread {:.0} %",
+            self.row,
+            self.ours,
+            show(self.stock),
+            show(self.floor),
+            show(self.ratio),
+            show(self.over),
+            self.runs,
+            self.spread * 100.0,
+            unit = self.unit,
+        )
+    }
+}
+
+/// The middle of unordered values; 0 of none.
+pub fn median(values: Vec<f64>) -> f64 {
+    quantile(&sorted(values), 0.5)
+}
+
+fn sorted(mut values: Vec<f64>) -> Vec<f64> {
+    values.sort_by(f64::total_cmp);
+    values
+}
+
+/// The value below which that part of the sorted values lies, between neighbours if need be.
+fn quantile(sorted: &[f64], part: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return 0.0;
+    };
+    let place = part * last as f64;
+    let below = place.floor() as usize;
+    let above = (below + 1).min(last);
+    sorted[below] + (sorted[above] - sorted[below]) * place.fract()
+}
+
+fn round(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_holds_medians_and_our_part_of_the_cost() {
+        let sample = |ours, stock, floor| Sample {
+            ours,
+            stock: Some(stock),
+            floor: Some(floor),
+        };
+        let samples = [
+            sample(0.3, 0.5, 0.2),
+            sample(9.0, 0.4, 0.1),
+            sample(0.2, 9.0, 0.3),
+        ];
+        let report = Report::of(Row::Create1, &samples);
+        assert_eq!(
+            (report.ours, report.stock, report.floor),
+            (0.3, Some(0.5), Some(0.2))
+        );
+        assert_eq!(
+            (report.ratio, report.over, report.runs),
+            (Some(0.6), Some(0.3333), 3)
+        );
+    }
+
+    #[test]
+    fn without_stock_the_ratio_is_to_the_floor() {
+        let report = Report::of(
+            Row::ProxyBulk,
+            &[Sample {
+                ours: 97.0,
+                stock: None,
+                floor: Some(100.0),
+            }],
+        );
+        assert_eq!(
+            (report.ratio, report.over, report.spread),
+            (Some(0.97), None, 0.0)
+        );
+        let line = serde_json::to_string(&report).unwrap();
+        assert!(line.starts_with(r#"{"row":"proxy-bulk","unit":"MiB/s","ours":97.0,"stock":null,"floor":100.0,"ratio":0.97"#));
+    }
+}

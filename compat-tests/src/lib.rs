@@ -1,0 +1,30 @@
+//! What holds swarmrs against the real thing: real hosts, real engines, the stock `docker` command.
+//!
+//! Nothing here is shipped. It is library code because three users share it: the integration tests in `tests/`, the
+//! benchmarks (`swarmrs-bench`) and `contrib/test.sh`.
+//!
+//! ```text
+//!   Testbed ──► Host ──► namespaces held open by a holder process
+//!                 │        ├─ Engine   a stock dockerd of its own
+//!                 │        └─ Daemon   swarmrsd in front of it        (absent on the reference)
+//!                 ├─ docker(["service", "ls"])   the stock command, with a deadline
+//!                 └─ api("GET", "/nodes", …)     raw HTTP, byte for byte what the test wrote
+//!
+//!   transcript ──► one scenario, run on the reference swarm and on swarmrs, compared after masking
+//!   bench      ──► alternating pairs of ours and stock, medians and spread
+//! ```
+//!
+//! Every testbed is swept when its owner ends, however it ends: see [`testbed`].
+
+pub mod bench;
+pub mod command;
+pub mod error;
+pub mod http;
+pub mod observe;
+pub mod recorder;
+pub mod testbed;
+pub mod transcript;
+pub mod wait;
+
+pub use error::Error;
+pub use testbed::{Host, Options, Testbed};

@@ -1,0 +1,162 @@
+//! Real hosts on one machine, and nothing left of them afterwards.
+//!
+//! ```text
+//!   run directory ─ recorded owner ─ watcher (sweeps when the owner is gone, even after SIGKILL)
+//!        │
+//!      hub: a network namespace with a bridge, 10.77.0.254/24
+//!        ├── host 1 "atlas"  10.77.0.1   dockerd   swarmrsd
+//!        └── host 2 "boreas" 10.77.0.2   dockerd   swarmrsd
+//! ```
+//!
+//! The hub is a namespace of the testbed's own, so two testbeds use the same addresses and host names side by side:
+//! that is what lets a transcript of the reference swarm be compared with ours without masking either.
+//!
+//! A testbed needs root, network, mount and UTS namespaces, and a stock dockerd. What lacks is an error, never a skip.
+
+mod daemon;
+mod engine;
+mod host;
+mod image;
+mod namespace;
+mod process;
+mod run_dir;
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nix::unistd::Uid;
+
+pub use daemon::{Daemon, build_release};
+pub use engine::Engine;
+pub use host::{Host, unique};
+pub use image::IMAGE;
+pub use process::Process;
+pub use run_dir::sweep_leftovers;
+
+use crate::Error;
+use namespace::Namespaces;
+use run_dir::RunDir;
+
+/// Names of the hosts, in order: each of at least four letters, so that `node.hostname` constraints can name it.
+const NAMES: [&str; 8] = [
+    "atlas", "boreas", "castor", "daphne", "electra", "faunus", "gemini", "hermes",
+];
+
+/// What stands on each host.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Leave swarmrsd out: commands go to the engine, which may run its own swarm mode.
+    pub stock: bool,
+    /// Put a recording socket between swarmrsd and the engine.
+    pub recorded: bool,
+    /// Use this swarmrsd instead of the one that cargo builds for tests.
+    pub swarmrsd: Option<std::path::PathBuf>,
+}
+
+impl Options {
+    /// Hosts with an engine alone: the reference.
+    pub fn stock() -> Self {
+        Self {
+            stock: true,
+            ..Self::default()
+        }
+    }
+
+    /// Hosts whose engine traffic is recorded.
+    pub fn recorded() -> Self {
+        Self {
+            recorded: true,
+            ..Self::default()
+        }
+    }
+}
+
+/// A set of hosts on one hub. Dropping it removes every process, mount, cgroup, namespace and file of it.
+pub struct Testbed {
+    // Fields drop in order: hosts end their processes before the directory is swept.
+    hosts: Vec<Host>,
+    hub: Namespaces,
+    _dir: RunDir,
+}
+
+impl Testbed {
+    /// One host with an engine and swarmrsd in front of it.
+    pub fn one() -> Result<Self, Error> {
+        Self::hosts(1, &Options::default())
+    }
+
+    /// `count` hosts as `options` say.
+    pub fn hosts(count: usize, options: &Options) -> Result<Self, Error> {
+        machine_is_fit(count)?;
+        sweep_leftovers()?;
+        let dir = RunDir::create()?;
+        let hub = Namespaces::hub(dir.site())?;
+        let hosts = NAMES.iter().take(count).enumerate();
+        let hosts = hosts.map(|(at, name)| Host::start(dir.site(), &hub, name, at + 1, options));
+        let hosts = hosts.collect::<Result<_, _>>()?;
+        Ok(Self {
+            hosts,
+            hub,
+            _dir: dir,
+        })
+    }
+
+    /// The host with that place, counted from 0.
+    pub fn host(&self, at: usize) -> &Host {
+        &self.hosts[at]
+    }
+
+    /// Pulls the network cable of the host with that place.
+    pub fn cut_off(&self, at: usize) -> Result<(), Error> {
+        self.hub.set_cable(at + 1, false)
+    }
+
+    /// Puts the cable back.
+    pub fn reconnect(&self, at: usize) -> Result<(), Error> {
+        self.hub.set_cable(at + 1, true)
+    }
+
+    /// The host with that place, to start and end what runs on it.
+    pub fn host_mut(&mut self, at: usize) -> &mut Host {
+        &mut self.hosts[at]
+    }
+}
+
+/// The first host of a testbed that all tests of one test binary share, one at a time.
+///
+/// It lives until the process ends; its watcher sweeps it then.
+pub fn shared(options: &Options) -> MutexGuard<'static, Testbed> {
+    static SHARED: OnceLock<Mutex<Testbed>> = OnceLock::new();
+    let testbed = SHARED.get_or_init(|| match Testbed::hosts(1, options) {
+        Ok(testbed) => Mutex::new(testbed),
+        Err(error) => panic!("no testbed: {error}"),
+    });
+    testbed.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn machine_is_fit(hosts: usize) -> Result<(), Error> {
+    if hosts > NAMES.len() {
+        return Err(Error::Setup(format!(
+            "a testbed has at most {} hosts",
+            NAMES.len()
+        )));
+    }
+    if !Uid::effective().is_root() {
+        return Err(Error::Setup(
+            "a testbed needs root: it makes namespaces and starts dockerd".to_owned(),
+        ));
+    }
+    for program in [
+        engine::DOCKERD,
+        "/usr/bin/nsenter",
+        "/usr/bin/unshare",
+        image::BUSYBOX,
+    ] {
+        if !Path::new(program).exists() {
+            return Err(Error::Setup(format!(
+                "{program} is missing (Debian: apt-get install docker.io util-linux iproute2 iptables busybox-static)"
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! swarmrsd on a host, and where its binary comes from.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::engine::ping;
+use super::namespace::{Namespaces, read};
+use super::process::Process;
+use super::run_dir::Site;
+use crate::command;
+use crate::error::{Error, Tried};
+use crate::wait;
+
+const START: Duration = Duration::from_secs(30);
+const STOP: Duration = Duration::from_secs(15);
+const BUILD: Duration = Duration::from_secs(30 * 60);
+
+/// One swarmrsd: its files stay when it is killed.
+pub struct Daemon {
+    binary: PathBuf,
+    files: PathBuf,
+    engine: PathBuf,
+    process: Option<Process>,
+}
+
+impl Daemon {
+    /// Starts swarmrsd in front of the engine socket `engine`, with its files in `files`.
+    pub fn start(
+        site: &Site,
+        namespaces: &Namespaces,
+        files: &Path,
+        engine: &Path,
+        binary: Option<&Path>,
+    ) -> Result<Self, Error> {
+        std::fs::create_dir_all(files).tried(|| format!("make {}", files.display()))?;
+        let binary = binary.map_or_else(tested_binary, |path| Ok(path.to_owned()))?;
+        let mut daemon = Self {
+            binary,
+            files: files.to_owned(),
+            engine: engine.to_owned(),
+            process: None,
+        };
+        daemon.resume(site, namespaces)?;
+        Ok(daemon)
+    }
+
+    /// Starts it again after [`Daemon::kill`] or [`Daemon::stop`], and waits until its API answers.
+    pub fn resume(&mut self, site: &Site, namespaces: &Namespaces) -> Result<(), Error> {
+        self.launch(site, namespaces)?;
+        let (socket, log) = (self.socket(), self.log());
+        let Some(process) = self.process.as_mut() else {
+            return Ok(());
+        };
+        wait::until("the start of swarmrsd", START, || match ping(&socket) {
+            Ok(()) => Ok(()),
+            Err(why) => Err(format!(
+                "{why}; running: {}, log: {}",
+                process.is_running(),
+                read(&log)
+            )),
+        })
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn launch(&mut self, site: &Site, namespaces: &Namespaces) -> Result<(), Error> {
+        let mut command = site.command("/usr/bin/nsenter");
+        namespaces.enter(&mut command);
+        command
+            .arg(&self.binary)
+            .arg("--host")
+            .arg(format!("unix://{}", self.socket().display()));
+        command
+            .arg("--engine")
+            .arg(format!("unix://{}", self.engine.display()));
+        command
+            .arg("--data-root")
+            .arg(self.files.join("data"))
+            .arg("--exec-root")
+            .arg(self.files.join("exec"));
+        command
+            .arg("--pidfile")
+            .arg(self.files.join("swarmrsd.pid"))
+            .args(["--log-level", "debug"]);
+        command.env("RUST_BACKTRACE", "1");
+        self.process = Some(Process::start(&mut command, &self.log())?);
+        Ok(())
+    }
+
+    /// The API socket.
+    pub fn socket(&self) -> PathBuf {
+        self.files.join("swarmrs.sock")
+    }
+
+    /// Where it keeps its state.
+    pub fn data_root(&self) -> PathBuf {
+        self.files.join("data")
+    }
+
+    /// Its log file.
+    pub fn log(&self) -> PathBuf {
+        self.files.join("swarmrsd.log")
+    }
+
+    /// The process id while it runs.
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().map(|process| process.pid().as_raw())
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Ends it in order; it must be gone within 15 seconds.
+    pub fn stop(&mut self) -> Result<(), Error> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        process.stop(STOP)
+    }
+}
+
+/// The swarmrsd under test: `SWARMRSD` if set, else the one that cargo builds now, so that none is ever stale.
+fn tested_binary() -> Result<PathBuf, Error> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    if let Some(path) = std::env::var_os("SWARMRSD") {
+        return Ok(path.into());
+    }
+    let built = BUILT.get_or_init(|| build(&[]).map_err(|error| error.to_string()));
+    built.clone().map_err(Error::Setup)
+}
+
+/// Builds swarmrsd as it is shipped and says where it is.
+pub fn build_release() -> Result<PathBuf, Error> {
+    build(&["--release"])
+}
+
+fn build(flags: &[&str]) -> Result<PathBuf, Error> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(workspace()).args([
+        "build",
+        "--quiet",
+        "--package",
+        "swarmrs-apiproxy",
+        "--bin",
+        "swarmrsd",
+    ]);
+    command
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(flags);
+    let output = command::run(&mut command, b"", BUILD)?;
+    output.success()?;
+    let mut executable = output.stdout.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        Some(PathBuf::from(message.get("executable")?.as_str()?))
+    });
+    executable
+        .next_back()
+        .ok_or_else(|| Error::Setup("cargo built no swarmrsd".to_owned()))
+}
+
+/// The root of the source tree.
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}

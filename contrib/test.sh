@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# All tests of swarmrs, from formatting to real clusters: contrib/test.sh [--only PART]... [--list]
+#
+# Works in a clone with nothing beside it. On Debian, as root, it installs what is missing. It needs root: real hosts
+# are made of namespaces and a stock dockerd each; without root it fails, it does not skip.
+# Ends with the line "N passed, M failed", which counts single tests and, for parts without any, the part.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+# Part, and what it tries.
+PARTS=(
+    "fmt          formatting"
+    "clippy       lints, on all targets, warnings denied"
+    "deny         licences, bans and sources of what we depend on (if cargo-deny is there)"
+    "unit         every crate's own tests"
+    "layers       who imports whom"
+    "testbed      the hosts that the following parts stand on"
+    "proxy        the engine through swarmrsd"
+    "never        what is ours never reaches the engine"
+    "services     services by the stock command"
+    "adoption     kill -9 of swarmrsd at many moments"
+    "transcripts  the same scenario on the stock swarm and on ours"
+    "quickstart   contrib/quickstart.sh up, again, and down"
+)
+
+usage() {
+    echo "Usage: contrib/test.sh [--only PART]... [--list]"
+    printf '  %s\n' "${PARTS[@]}" "compat       testbed to transcripts together"
+}
+
+only=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        # compat: everything that runs on real hosts.
+        --only)
+            case ${2:?--only needs the name of a part} in
+                compat) only+=(testbed proxy never services adoption transcripts) ;;
+                *) only+=("$2") ;;
+            esac
+            shift 2
+            ;;
+        --list | --help | -h) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+done
+for name in ${only[@]+"${only[@]}"}; do
+    printf '%s\n' "${PARTS[@]}" | cut -d' ' -f1 | grep -qx -- "$name" || { echo "no part is called $name" >&2; exit 2; }
+done
+
+# --- What the machine lacks.
+
+# Program or file, and the Debian package that brings it.
+NEEDS="/usr/sbin/dockerd:docker.io iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
+    /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc"
+
+have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
+
+install_missing() {
+    local missing=() need
+    for need in $NEEDS; do
+        have "${need%%:*}" || missing+=("${need#*:}")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "missing, and only root on Debian installs it from here: ${missing[*]}" >&2
+        return 1
+    fi
+    echo "installing ${missing[*]}"
+    # A package's own daemon must not start: each test host has an engine of its own.
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d.swarmrs && chmod +x /usr/sbin/policy-rc.d.swarmrs
+    [ -e /usr/sbin/policy-rc.d ] || ln -s policy-rc.d.swarmrs /usr/sbin/policy-rc.d
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq && apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+    local status=$?
+    [ "$(readlink /usr/sbin/policy-rc.d)" = policy-rc.d.swarmrs ] && rm -f /usr/sbin/policy-rc.d
+    rm -f /usr/sbin/policy-rc.d.swarmrs
+    return $status
+}
+
+# --- Running parts and counting.
+
+passed=0
+failed=0
+summary=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Adds up cargo's "test result" lines in the log; a part without any counts as one test.
+count() {
+    local status=$1 good bad
+    read -r good bad < <(awk '/^test result:/ { for (i = 2; i <= NF; i++) { if ($i ~ /^passed/) p += $(i-1); if ($i ~ /^failed/) f += $(i-1) } }
+        END { print p + 0, f + 0 }' "$log")
+    if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+    if [ "$status" = 0 ] && [ "$good" = 0 ]; then good=1; fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+}
+
+part() {
+    local name=$1 started=$SECONDS status
+    shift
+    if [ ${#only[@]} -gt 0 ] && ! printf '%s\n' "${only[@]}" | grep -qx -- "$name"; then return; fi
+    echo
+    echo "=== $name"
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    count "$status"
+    [ "$status" = 0 ] && status=ok || status=FAILED
+    summary+=("$(printf '%-12s %-7s %4d s' "$name" "$status" $((SECONDS - started)))")
+}
+
+deny() {
+    if ! command -v cargo-deny >/dev/null; then
+        echo "cargo-deny is not installed: licences, bans and sources are not checked here"
+        return
+    fi
+    cargo deny --offline check licenses bans sources
+}
+
+suite() { cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1; }
+
+unit() { cargo test --workspace --exclude swarmrs-compat-tests && cargo test --package swarmrs-compat-tests --lib --bins; }
+
+quickstart() {
+    bash contrib/quickstart.sh && bash contrib/quickstart.sh && bash contrib/quickstart.sh --down
+}
+
+install_missing || { echo "0 passed, 1 failed"; exit 1; }
+
+part fmt cargo fmt --all --check
+part clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
+part deny deny
+part unit unit
+part layers suite layers
+part testbed suite testbed
+part proxy suite proxy
+part never suite never_past_us
+part services suite services
+part adoption suite adoption
+part transcripts suite transcripts
+part quickstart quickstart
+
+echo
+echo "=== time"
+printf '%s\n' ${summary[@]+"${summary[@]}"}
+echo
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

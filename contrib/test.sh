@@ -117,12 +117,18 @@ deny() {
     cargo deny --offline check licenses bans sources
 }
 
-suite() { cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1; }
+# A part that hangs fails. Minutes enough for a cold build on two slow cores.
+bounded() { timeout --kill-after 30 1800 "$@"; }
 
-unit() { cargo test --workspace --exclude swarmrs-compat-tests && cargo test --package swarmrs-compat-tests --lib --bins; }
+suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1; }
+
+unit() {
+    bounded cargo test --workspace --exclude swarmrs-compat-tests &&
+        bounded cargo test --package swarmrs-compat-tests --lib --bins
+}
 
 quickstart() {
-    bash contrib/quickstart.sh && bash contrib/quickstart.sh && bash contrib/quickstart.sh --down
+    bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh --down
 }
 
 install_missing || { echo "0 passed, 1 failed"; exit 1; }

@@ -66,6 +66,7 @@ install_packages() {
     command -v iptables >/dev/null || missing+=(iptables)
     command -v ip >/dev/null || missing+=(iproute2)
     command -v curl >/dev/null || missing+=(curl)
+    command -v sysctl >/dev/null || missing+=(procps)
     command -v cc >/dev/null || missing+=(gcc libc6-dev)
     [ -x /bin/busybox ] || missing+=(busybox-static)
     [ ${#missing[@]} -gt 0 ] || return 0
@@ -91,6 +92,8 @@ start_engine() {
         return 0
     fi
     say "Starting a Docker engine"
+    [ -e /var/lib/docker ] || noted made_docker_root || note made_docker_root
+    note_network
     if [ -d /run/systemd/system ] && systemctl start docker 2>/dev/null; then
         note systemd_engine
     else
@@ -98,6 +101,30 @@ start_engine() {
         echo $! >"$state/dockerd.pid"
     fi
     wait_for 60 "the engine" engine version
+}
+
+# What an engine changes in the machine's network when it starts.
+note_network() {
+    ip link show docker0 >/dev/null 2>&1 && return 0
+    sysctl -n net.ipv4.ip_forward >"$state/ip_forward"
+    iptables -S FORWARD | sed -n 's/^-P FORWARD //p' >"$state/forward_policy"
+}
+
+# Undoes it: the bridge, the engine's chains, forwarding.
+forget_network() {
+    noted ip_forward || return 0
+    ip link del docker0 2>/dev/null || true
+    local table
+    for table in nat filter raw; do
+        iptables -t $table -S 2>/dev/null | sed -n '/DOCKER\|docker0/s/^-A /-D /p' |
+            xargs -r -L1 iptables -t $table || true
+        iptables -t $table -S 2>/dev/null | sed -n 's/^-N \(DOCKER[^ ]*\)$/-F \1/p' |
+            xargs -r -L1 iptables -t $table || true
+        iptables -t $table -S 2>/dev/null | sed -n 's/^-N \(DOCKER[^ ]*\)$/-X \1/p' |
+            xargs -r -L1 iptables -t $table || true
+    done
+    iptables -P FORWARD "$(cat "$state/forward_policy")"
+    sysctl -q -w "net.ipv4.ip_forward=$(cat "$state/ip_forward")"
 }
 
 start_swarmrsd() {
@@ -211,6 +238,7 @@ down() {
     ! noted made_docker_config || rm -rf "$(cat "$state/made_docker_config")"
     ! noted systemd_engine || systemctl stop docker.service docker.socket 2>/dev/null || true
     end_process dockerd.pid
+    forget_network
     if noted packages; then
         say "Removing the packages that were installed"
         DEBIAN_FRONTEND=noninteractive xargs -a "$state/packages" apt-get purge -y -qq >/dev/null

@@ -300,10 +300,10 @@ fn zz_stress() {
     let dockerd = testbed.host(0).engine().pid().unwrap();
     let exec = testbed.host(0).engine().socket().with_file_name("exec");
     let containerd: i32 = std::fs::read_to_string(exec.join("containerd/containerd.pid")).unwrap().trim().parse().unwrap();
-    for round in 0..60u64 {
+    for round in 0..7u64 {
         let moment = 1 + (round * 7) % 60;
         let freeze = if round % 2 == 0 { dockerd } else { containerd };
-        let thaw = 100 + (round * 37) % 700;
+        let thaw = 3000 + 2000*round;
         let name = unique("made");
         create(testbed.host(0), &name, 3);
         thread::sleep(Duration::from_millis(moment));

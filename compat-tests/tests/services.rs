@@ -475,3 +475,18 @@ fn a_task_that_needs_more_memory_than_there_is_waits() {
     assert!(task_containers(host, &name).unwrap().is_empty());
     remove(host, &name);
 }
+
+#[test]
+fn leaving_removes_the_containers_of_all_tasks_and_a_new_swarm_starts_empty() {
+    let testbed = swarm();
+    let host = testbed.host(0);
+    let name = sleepers(host, 3, &[]);
+    host.docker_ok(&["service", "scale", "--detach", &format!("{name}=1")]);
+    let refused = host.docker(&["swarm", "leave"]).unwrap();
+    assert_eq!(refused.status, 1, "the last manager left without force");
+    host.docker_ok(&["swarm", "leave", "--force"]);
+    let left = host.engine_docker(&["ps", "--all", "--quiet"]).unwrap();
+    assert_eq!(left.stdout.trim(), "");
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    assert_eq!(host.docker_ok(&["service", "ls", "--quiet"]), "");
+}

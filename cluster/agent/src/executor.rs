@@ -75,6 +75,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Makes the container, or finds the one that was made for this very task.
     async fn create(&self, order: &Order) -> Result<Container, Failure>;
 
+    /// Whether a container that was found is whole. One in the making may come or go: only [`Executor::create`] settles it.
+    async fn is_made(&self, id: &str) -> Result<bool, Failure>;
+
     /// Starts it, unless it was started before.
     async fn start(&self, order: &Order, container: &Container) -> Result<(), Failure>;
 

@@ -13,7 +13,7 @@ use crate::executor::{Container, Executor, Failure, Found, Running};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use swarmrs_engine::{
     ContainerState, ContainerStatus as Status, Engine, Error, Filters, Health, PortBinding,
 };
@@ -27,11 +27,6 @@ use tracing::debug;
 /// Requests that change containers at the same time. dockerd and containerd start little more than one process per core
 /// at once; more would only queue up there.
 const CONCURRENT: usize = 8;
-
-/// How long a container that was listed may take until it can be looked at. It takes milliseconds, unless a volume plugin
-/// is slow.
-const IN_THE_MAKING: Duration = Duration::from_secs(5);
-const MAKING_POLL: Duration = Duration::from_millis(20);
 
 /// The engine's refusal of a bind whose source is not there; a path follows.
 const NO_BIND_SOURCE: &str = "bind source path does not exist: ";
@@ -98,19 +93,16 @@ impl Controller {
         state.map_err(|error| failure(&error))
     }
 
-    /// Whether a container was ever started. The engine lists a container a moment before it can be looked at: one that
-    /// is not found may still be in the making.
-    async fn was_started(&self, id: &str) -> Result<bool, Failure> {
-        let deadline = Instant::now() + IN_THE_MAKING;
-        loop {
-            match self.engine.inspect_container(id).await {
-                Ok(state) => return Ok(state.started_at.is_some()),
-                Err(error) if error.is_not_found() && Instant::now() < deadline => {
-                    tokio::time::sleep(MAKING_POLL).await;
-                }
-                Err(error) => return Err(failure(&error)),
-            }
+    /// What the engine's refusal to start a container means. One that runs all the same was started by another request,
+    /// perhaps of our former life, and is fine.
+    async fn not_started(&self, id: &str, error: &Error) -> Result<(), Failure> {
+        let Failure::Fatal { text, .. } = failure(error) else {
+            return Err(failure(error));
+        };
+        if self.inspect(id).await.is_ok_and(|state| state.running) {
+            return Ok(());
         }
+        Err(Failure::fatal(format!("starting container failed: {text}")))
     }
 
     async fn request(&self, order: &Order) -> Result<Request, Failure> {
@@ -221,20 +213,26 @@ impl Executor for Controller {
         }
     }
 
+    /// The engine lists a container a moment before it can be looked at, while its create may still be rolled back.
+    async fn is_made(&self, id: &str) -> Result<bool, Failure> {
+        match self.engine.inspect_container(id).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_not_found() => Ok(false),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
     async fn start(&self, order: &Order, container: &Container) -> Result<(), Failure> {
         let _turn = self.turn().await;
-        if !container.untouched && self.was_started(&container.id).await? {
+        if !container.untouched && self.inspect(&container.id).await?.started_at.is_some() {
             return Ok(());
         }
         self.watch.hint_from_now(&container.id);
         debug!(task = %order.task, container = %container.id, "starting");
-        let started = self.engine.start_container(&container.id).await;
-        started.map_err(|error| match failure(&error) {
-            Failure::Fatal { text, .. } => {
-                Failure::fatal(format!("starting container failed: {text}"))
-            }
-            away => away,
-        })
+        match self.engine.start_container(&container.id).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.not_started(&container.id, &error).await,
+        }
     }
 
     async fn settle(&self, order: &Order, id: &str) -> Result<Running, Failure> {

@@ -62,6 +62,8 @@ pub struct Fake {
     held: watch::Sender<BTreeSet<&'static str>>,
     failures: Mutex<BTreeMap<&'static str, VecDeque<Failure>>>,
     pub found: Mutex<Vec<Found>>,
+    /// Whether containers that are found cannot be looked at yet.
+    pub in_the_making: Mutex<bool>,
 }
 
 impl Default for Fake {
@@ -72,6 +74,7 @@ impl Default for Fake {
             held: watch::Sender::new(BTreeSet::from(["wait"])),
             failures: Mutex::default(),
             found: Mutex::default(),
+            in_the_making: Mutex::default(),
         }
     }
 }
@@ -154,6 +157,11 @@ impl Executor for Fake {
         self.pass("create", &id).await?;
         let untouched = true;
         Ok(Container { id, untouched })
+    }
+
+    async fn is_made(&self, id: &str) -> Result<bool, Failure> {
+        self.pass("look", id).await?;
+        Ok(!*self.in_the_making.lock().unwrap())
     }
 
     async fn start(&self, _: &Order, container: &Container) -> Result<(), Failure> {

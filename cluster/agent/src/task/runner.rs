@@ -149,10 +149,15 @@ impl Runner {
     }
 
     async fn prepare(&mut self) -> Option<Result<(), Failure>> {
-        if self.container.is_some() {
-            return Some(Ok(()));
-        }
         let (shared, order) = (self.shared.clone(), self.order.clone());
+        if let Some(container) = &self.container {
+            match shared.executor.is_made(&container.id).await {
+                Ok(true) => return Some(Ok(())),
+                // A create of our former life is under way, or was rolled back: never started, it may be made again.
+                Ok(false) => self.container = None,
+                Err(failure) => return Some(Err(failure)),
+            }
+        }
         match self
             .unless_unwanted(Deed::Prepare, shared.executor.fetch(&order))
             .await?

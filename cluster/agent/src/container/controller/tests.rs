@@ -1,7 +1,13 @@
 //! What a container's state means, without an engine.
 
 use super::*;
-use serde_json::Value;
+use crate::executor::fake::{node, order};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use tempfile::TempDir;
+use tokio::net::{TcpStream, UnixListener};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 fn state(status: Status, health: Option<Health>, exit_code: i64, error: &str) -> ContainerState {
     ContainerState {
@@ -114,4 +120,118 @@ async fn a_look_that_was_dropped_is_owed() {
             .await
             .is_err()
     );
+}
+
+/// A controller of an engine that gives these answers in turn, each as often as it says.
+async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, Scene) {
+    let server = MockServer::start().await;
+    let version = json!({"Version": "fake", "ApiVersion": "1.41", "MinAPIVersion": "1.12"});
+    let told = ResponseTemplate::new(200).set_body_json(version);
+    Mock::given(path("/version"))
+        .respond_with(told)
+        .mount(&server)
+        .await;
+    for (verb, at, status, body, times) in answers {
+        let answer = ResponseTemplate::new(*status).set_body_json(body);
+        let at = format!("/v1.41/containers/{at}");
+        let mock = Mock::given(method(*verb))
+            .and(path(at))
+            .respond_with(answer);
+        mock.up_to_n_times(*times).mount(&server).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("engine.sock");
+    bridge(UnixListener::bind(&socket).unwrap(), *server.address());
+    let settings = Settings {
+        node: node(),
+        tls_info: TlsInfo::default(),
+        prefer_offline_image: true,
+    };
+    (
+        Controller::new(Engine::connect(&socket), settings),
+        (server, folder),
+    )
+}
+
+type Scene = (MockServer, TempDir);
+
+fn bridge(listener: UnixListener, to: SocketAddr) {
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+}
+
+fn found() -> Container {
+    Container {
+        id: "c1".into(),
+        untouched: false,
+    }
+}
+
+fn looks(status: &str) -> Value {
+    let started = if status == "created" {
+        "0001-01-01T00:00:00Z"
+    } else {
+        "2026-01-01T00:00:00Z"
+    };
+    json!({"Id": "c1", "State": {"Status": status, "Running": status == "running", "StartedAt": started}})
+}
+
+#[tokio::test]
+async fn a_container_that_is_listed_and_cannot_be_looked_at_is_not_made_yet() {
+    let absent = json!({"message": "No such container: c1"});
+    let answers = [
+        ("GET", "c1/json", 404, absent, 1),
+        ("GET", "c1/json", 200, looks("created"), 1),
+    ];
+    let (controller, _scene) = controller(&answers).await;
+    assert_eq!(controller.is_made("c1").await, Ok(false));
+    assert_eq!(controller.is_made("c1").await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_container_that_has_run_is_not_started_again() {
+    for status in ["running", "exited"] {
+        let answers = [("GET", "c1/json", 200, looks(status), 1)];
+        let (controller, (server, _folder)) = controller(&answers).await;
+        assert_eq!(controller.start(&order(1), &found()).await, Ok(()));
+        let asked = server.received_requests().await.unwrap();
+        assert!(
+            asked.iter().all(|request| request.method == "GET"),
+            "{status}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_start_is_fine_if_the_container_runs_and_else_the_tasks_failure() {
+    let refusal = json!({"message": "no luck"});
+    for (then, expected) in [
+        ("running", Ok(())),
+        (
+            "created",
+            Err(Failure::fatal("starting container failed: no luck")),
+        ),
+        (
+            "exited",
+            Err(Failure::fatal("starting container failed: no luck")),
+        ),
+    ] {
+        let answers = [
+            ("GET", "c1/json", 200, looks("created"), 1),
+            ("POST", "c1/start", 500, refusal.clone(), 1),
+            ("GET", "c1/json", 200, looks(then), 1),
+        ];
+        let (controller, _scene) = controller(&answers).await;
+        assert_eq!(
+            controller.start(&order(1), &found()).await,
+            expected,
+            "{then}"
+        );
+    }
 }

@@ -258,7 +258,29 @@ async fn a_container_found_without_a_journal_is_neither_fetched_nor_made_again()
     scene.found = Some("c1".into());
     scene.run();
     scene.report_of(TaskState::Running).await;
-    assert_eq!(scene.fake.calls()[..2], ["look-start c1", "settle c1"]);
+    let calls = ["look c1", "look-start c1", "settle c1"];
+    assert_eq!(scene.fake.calls()[..3], calls);
+}
+
+#[tokio::test]
+async fn a_container_found_in_the_making_fails_no_task_and_is_made_again_if_it_comes_to_nothing() {
+    let mut scene = scene(TaskState::Running);
+    scene.found = Some("c1".into());
+    *scene.fake.in_the_making.lock().unwrap() = true;
+    let name_taken = Failure::Away("name in use".into());
+    scene.fake.fail("create", name_taken);
+    scene.run();
+    let reports = scene.reports_until(TaskState::Running).await;
+    assert!(reports.iter().all(|status| status.err.is_empty()));
+    let calls = [
+        "look c1",
+        "fetch c1",
+        "create c1",
+        "fetch c1",
+        "create c1",
+        "start c1",
+    ];
+    assert_eq!(scene.fake.calls()[..6], calls);
 }
 
 #[tokio::test]

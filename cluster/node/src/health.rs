@@ -1,32 +1,29 @@
 //! Whether the engine behind us can carry a swarm of ours.
 
-use swarmrs_engine::Engine;
+use swarmrs_engine::{Engine, Error};
 use tracing::warn;
 
-/// The oldest Engine API a node works with.
-const OLDEST_API: (u16, u16) = (1, 41);
+/// What a look at the engine told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It can be used.
+    Fit,
+    /// It does not answer, or not sensibly: it may be starting, and is waited for.
+    Silent,
+    /// It cannot be used; the text says why and what to do.
+    Unfit(String),
+}
 
-/// Why the engine cannot be used, as the user is told; none if it can. An engine that does not
-/// answer is waited for, so it is no reason.
-pub async fn check_engine(engine: &Engine) -> Option<String> {
-    let version = match engine.version().await {
-        Ok(version) => version,
-        Err(error) if error.is_lost() => {
-            warn!(socket = %engine.socket().display(), %error, "the engine does not answer yet");
-            return None;
-        }
-        Err(error) => return Some(error.message()),
-    };
-    let api = version.api_version;
-    if (api.major, api.minor) < OLDEST_API {
-        return Some(format!(
-            "the engine speaks API {}.{}, swarmrs needs {}.{} or newer (Docker 20.10): upgrade the engine",
-            api.major, api.minor, OLDEST_API.0, OLDEST_API.1
-        ));
-    }
+/// Looks at the engine once.
+pub async fn check_engine(engine: &Engine) -> Health {
     match engine.info().await {
-        Ok(info) if info.swarm_active => Some(in_swarm_mode(engine)),
-        _ => None,
+        Ok(info) if info.swarm_active => Health::Unfit(in_swarm_mode(engine)),
+        Ok(_) => Health::Fit,
+        Err(error @ Error::TooOld { .. }) => Health::Unfit(error.to_string()),
+        Err(error) => {
+            warn!(socket = %engine.socket().display(), %error, "the engine does not answer");
+            Health::Silent
+        }
     }
 }
 

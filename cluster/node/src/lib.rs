@@ -33,7 +33,7 @@ mod trust;
 
 pub use config::Config;
 pub use control::{Changed, TokenRotation};
-pub use health::check_engine;
+pub use health::{Health, check_engine};
 pub use local::{ClusterView, Standing, State as SwarmState};
 pub use logs::{LogSelector, ServiceLogs};
 pub use role::{Node, NodeError};

@@ -1,7 +1,7 @@
 //! Becoming part of a swarm, and leaving it.
 
 use crate::address;
-use crate::health;
+use crate::health::{self, Health};
 use crate::ids::{RandomIds, raft_id};
 use crate::local::State;
 use crate::record::StartRecord;
@@ -31,7 +31,7 @@ impl Node {
     pub async fn init(&self, request: InitRequest) -> Result<NodeId, Fault> {
         let _turn = self.0.turn.lock().await;
         self.check_free()?;
-        if let Some(reason) = health::check_engine(&self.0.engine).await {
+        if let Health::Unfit(reason) = health::check_engine(&self.0.engine).await {
             return Err(Fault::unavailable(reason));
         }
         let interfaces = address::interfaces(&self.0.engine).await;

@@ -1,7 +1,7 @@
 //! Which role the node plays, and the changes between them.
 
 use crate::config::Config;
-use crate::health;
+use crate::health::{self, Health};
 use crate::local::{Standing, State};
 use crate::manager::{self, Manager};
 use crate::record::{RecordError, StartRecord};
@@ -91,8 +91,8 @@ impl Node {
     async fn recheck(&self) {
         let failed = matches!(&**self.0.role.load(), Role::Error(_));
         match (health::check_engine(&self.0.engine).await, failed) {
-            (Some(reason), false) => self.give_way(reason).await,
-            (None, true) => {
+            (Health::Unfit(reason), false) => self.give_way(reason).await,
+            (Health::Fit, true) => {
                 if let Err(error) = self.resume().await {
                     error!(%error, "cannot resume");
                 }
@@ -112,7 +112,7 @@ impl Node {
 
     async fn resume(&self) -> Result<(), NodeError> {
         let _turn = self.0.turn.lock().await;
-        if let Some(reason) = health::check_engine(&self.0.engine).await {
+        if let Health::Unfit(reason) = health::check_engine(&self.0.engine).await {
             error!(%reason, "the engine cannot be used");
             self.0.role.store(Arc::new(Role::Error(reason)));
             return Ok(());
@@ -121,6 +121,7 @@ impl Node {
             Some(record) => self.resume_manager(record).await,
             None => {
                 self.clear_rubble();
+                self.0.role.store(Arc::new(Role::Alone));
                 Ok(())
             }
         }

@@ -7,9 +7,7 @@ use swarmrs_types::spec::NodeDescription;
 
 /// How far a set of assignments has come: the term and index of the entry it reflects. Never goes
 /// back for a node.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     pub term: u64,
     pub index: u64,

@@ -36,10 +36,11 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     UPGRADE,
 ];
 
-/// What Go takes in a query as it is, and a URI may not have. The percent sign is not among them: the rest is encoded already.
+/// What Go takes in a query as it is, and a URI may not have (a `#` would begin its fragment). The percent sign is not among them: the rest is encoded already.
 const BARE: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
+    .add(b'#')
     .add(b'<')
     .add(b'>')
     .add(b'\\')
@@ -53,7 +54,7 @@ const BARE: &AsciiSet = &CONTROLS
 pub(crate) async fn call(handlers: &Handlers, route: Route, request: Request<Incoming>) -> Reply {
     let (request, body) = request.into_parts();
     let answered = match &route.endpoint {
-        Some(Endpoint::Ping) => ping::answer(handlers, &route, &request).await,
+        Some(Endpoint::Ping) => Ok(ping::answer(handlers, &route, &request).await),
         Some(Endpoint::Info) => info::answer(handlers, &route, &request).await,
         Some(Endpoint::Version) => version::answer(handlers, &route, &request).await,
         Some(Endpoint::Events) => event::answer(handlers, &route, &request).await,

@@ -1,6 +1,7 @@
 //! `/services`.
 
 mod age;
+mod pin;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
@@ -17,6 +18,7 @@ use tracing::warn;
 
 use super::answer::{done, json, ok};
 use super::request::Call;
+use crate::forward::Engine;
 use crate::server::Body;
 use crate::version::version;
 use crate::view::{self, ServiceOptions};
@@ -72,20 +74,27 @@ fn options(call: &Call) -> ServiceOptions {
     }
 }
 
-pub(super) async fn create(node: &Node, mut call: Call) -> Result<Response<Body>, Fault> {
+pub(super) async fn create(
+    node: &Node,
+    engine: &Engine,
+    mut call: Call,
+) -> Result<Response<Body>, Fault> {
     let decoded = call.json::<ServiceSpec>().await?;
-    let spec = age::of_version(decoded.value, call.version);
+    node.require_manager()?;
+    let mut spec = age::of_version(decoded.value, call.version);
     let auth = registry_auth(&call.headers);
+    let unpinned = pin::pin(engine, call.version, &mut spec, auth.as_ref()).await;
     let id = node.create_service(spec, auth).await?;
     let created = Created {
         id: id.as_str(),
-        warnings: warnings(&decoded.unknown),
+        warnings: warnings(&decoded.unknown, unpinned),
     };
     Ok(json(StatusCode::CREATED, &created))
 }
 
 pub(super) async fn update(
     node: &Node,
+    engine: &Engine,
     term: &str,
     mut call: Call,
 ) -> Result<Response<Body>, Fault> {
@@ -106,10 +115,16 @@ pub(super) async fn update(
         auth_from,
         rollback,
     };
-    let spec = age::of_version(decoded.value, call.version);
+    node.require_manager()?;
+    let mut spec = age::of_version(decoded.value, call.version);
+    // A rollback takes its image from the previous spec.
+    let unpinned = match rollback {
+        true => None,
+        false => pin::pin(engine, call.version, &mut spec, options.auth.as_ref()).await,
+    };
     node.update_service(term, version, spec, options).await?;
     Ok(ok(&Updated {
-        warnings: warnings(&decoded.unknown),
+        warnings: warnings(&decoded.unknown, unpinned),
     }))
 }
 
@@ -144,10 +159,11 @@ fn registry_auth(headers: &HeaderMap) -> Option<RegistryAuth> {
     Some(RegistryAuth(auth.to_owned()))
 }
 
-/// A field that we do not know is not stored, and the client is told.
-fn warnings(unknown: &[String]) -> Option<Vec<String>> {
+/// A field that we do not know is not stored, and the client is told, as it is of an image without a digest.
+fn warnings(unknown: &[String], unpinned: Option<String>) -> Option<Vec<String>> {
     let told = |path: &String| format!("unknown field {path} was ignored");
-    (!unknown.is_empty()).then(|| unknown.iter().map(told).collect())
+    let all: Vec<String> = unknown.iter().map(told).chain(unpinned).collect();
+    (!all.is_empty()).then_some(all)
 }
 
 #[cfg(test)]
@@ -167,9 +183,9 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_named() {
-        assert_eq!(warnings(&[]), None);
+        assert_eq!(warnings(&[], None), None);
         assert_eq!(
-            warnings(&["TaskTemplate.Foo".to_owned()]),
+            warnings(&["TaskTemplate.Foo".to_owned()], None),
             Some(vec![
                 "unknown field TaskTemplate.Foo was ignored".to_owned()
             ])

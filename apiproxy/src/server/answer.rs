@@ -225,14 +225,9 @@ fn shown_head(received: &Received) -> Bytes {
         return received.bytes.clone();
     }
     let method = received.head.method.as_str();
-    let rest = received
-        .bytes
-        .windows(target.len())
-        .position(|part| part == target.as_bytes());
-    let Some(at) = rest else {
-        return received.bytes.clone();
-    };
-    let after = &received.bytes[at + target.len()..];
+    // One space stands between the two: a head with more was refused.
+    let after = received.bytes.get(method.len() + 1 + target.len()..);
+    let after = after.unwrap_or_default();
     [method.as_bytes(), b" /", after].concat().into()
 }
 

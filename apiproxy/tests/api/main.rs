@@ -1,6 +1,9 @@
 //! The whole API over one socket: our handlers on a real node, in front of an engine that this test plays.
 
+mod engine_absent;
 mod events;
+mod pin;
 mod refusals;
 mod support;
 mod swarm;
+mod targets;

@@ -1,6 +1,7 @@
 //! A node behind its socket, and an engine that knows just enough to stand in for a stock one.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub async fn within<T>(what: impl Future<Output = T>) -> T {
         .expect("must not hang")
 }
 
+/// Of the one image, `box:1`, that the engine finds in a registry.
+pub const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 type EngineBody = UnsyncBoxBody<Bytes, Infallible>;
 
 fn engine_answer(target: &str) -> Response<EngineBody> {
@@ -46,6 +50,7 @@ fn engine_answer(target: &str) -> Response<EngineBody> {
         )
         .to_owned(),
         "/containers/json" => "[]".to_owned(),
+        "/distribution/box:1/json" => json!({"Descriptor": {"digest": DIGEST}}).to_string(),
         "/events" if !target.contains("until=") => return answer(endless()),
         "/events" => concat!(
             r#"{"Type":"container","Action":"start","time":1,"timeNano":1000000000}"#,
@@ -135,11 +140,15 @@ impl Answer {
 
 impl Rig {
     pub async fn start() -> Self {
+        let rig = Self::without_engine().await;
+        rig.start_engine();
+        rig
+    }
+
+    /// Nobody listens on the engine's socket yet.
+    pub async fn without_engine() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let engine_path = folder.path().join("engine.sock");
-        let seen = Seen::default();
-        let listener = UnixListener::bind(&engine_path).expect("the engine's socket");
-        tokio::spawn(play_engine(listener, seen.clone()));
         let config = swarmrs_node::Config {
             data_root: folder.path().join("data"),
         };
@@ -160,9 +169,18 @@ impl Rig {
         Self {
             folder,
             node,
-            seen,
+            seen: Seen::default(),
             stop,
         }
+    }
+
+    pub fn start_engine(&self) {
+        let listener = UnixListener::bind(self.engine_path()).expect("the engine's socket");
+        tokio::spawn(play_engine(listener, self.seen.clone()));
+    }
+
+    pub fn engine_path(&self) -> PathBuf {
+        self.folder.path().join("engine.sock")
     }
 
     /// As [`Rig::start`], in a swarm of one.

@@ -6,3 +6,4 @@ mod ours;
 mod raw;
 mod send;
 mod support;
+mod targets;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use swarmrs_apiproxy::{Api, Body, Class, Engine, Listener, Reply, Route, serve};
@@ -24,7 +24,8 @@ pub async fn within<T>(what: impl Future<Output = T>) -> T {
         .expect("must not hang")
 }
 
-/// Answers ours with the endpoint's name, but never one that follows; reads the rest and hands it back.
+/// Answers ours with the endpoint's name and, in a header, the query, but never one that follows; reads the rest and hands it
+/// back.
 struct Naming {
     dropped: mpsc::UnboundedSender<()>,
 }
@@ -45,7 +46,10 @@ impl Api for Naming {
             std::future::pending::<()>().await;
         }
         let ours = route.class == Class::Ours;
-        let name = format!("{:?}", route.endpoint.expect("only raw calls have none"));
+        let name = format!(
+            "{:?}",
+            route.endpoint.clone().expect("only raw calls have none")
+        );
         let length = request
             .into_body()
             .collect()
@@ -56,7 +60,10 @@ impl Api for Naming {
         if !ours {
             return Reply::Forward;
         }
-        Reply::Answer(Response::new(text(format!("{name} {length}"))))
+        let mut response = Response::new(text(format!("{name} {length}")));
+        let query = HeaderValue::from_bytes(route.query().as_bytes()).expect("no control byte");
+        response.headers_mut().insert("query", query);
+        Reply::Answer(response)
     }
 }
 

@@ -19,6 +19,7 @@ PARTS=(
     "never        what is ours never reaches the engine"
     "services     services by the stock command"
     "adoption     kill -9 of swarmrsd at many moments"
+    "engine       an engine that is absent, or in a swarm of its own"
     "transcripts  the same scenario on the stock swarm and on ours"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
@@ -34,7 +35,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -143,6 +144,7 @@ part proxy suite proxy
 part never suite never_past_us
 part services suite services
 part adoption suite adoption
+part engine suite engine_states
 part transcripts suite transcripts
 part quickstart quickstart
 

@@ -1,7 +1,7 @@
 //! `/swarm`: making, changing, leaving.
 
 use http::Response;
-use swarmrs_node::{Node, SwarmState, TokenRotation};
+use swarmrs_node::{Node, TokenRotation};
 use swarmrs_types::spec::{InitRequest, JoinRequest, SwarmSpec, UnlockRequest};
 use swarmrs_types::{Code, Fault};
 
@@ -10,10 +10,6 @@ use super::request::Call;
 use crate::server::Body;
 use crate::version::version;
 use crate::view;
-
-/// Docker's answer to a second swarm. Source: moby `daemon/cluster/errors.go`.
-const ALREADY_IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" to leave this swarm and \
-                                join another one.";
 
 pub(super) async fn inspect(node: &Node) -> Result<Response<Body>, Fault> {
     let view = node.view().await?;
@@ -33,24 +29,10 @@ pub(super) async fn init(node: &Node, mut call: Call) -> Result<Response<Body>, 
     Ok(ok(&id.as_str()))
 }
 
-/// Refuses what Docker refuses, in its order; what would work with Docker is not built yet.
 pub(super) async fn join(node: &Node, mut call: Call) -> Result<Response<Body>, Fault> {
     let request: JoinRequest = call.json().await?.value;
-    if node.standing().state != SwarmState::Inactive {
-        return Err(Fault::unavailable(ALREADY_IN_SWARM));
-    }
-    if request.listen_addr.is_empty() {
-        return Err(Fault::invalid(
-            "invalid ListenAddr \"\": invalid empty address",
-        ));
-    }
-    match request.remote_addrs.first() {
-        None => Err(Fault::invalid("at least 1 RemoteAddr is required to join")),
-        Some(remote) if remote.is_empty() => Err(Fault::invalid(
-            "invalid remoteAddr \"\": invalid empty address",
-        )),
-        Some(_) => Err(Fault::not_built("joining a swarm of several nodes")),
-    }
+    node.join(request).await?;
+    Ok(done())
 }
 
 pub(super) async fn leave(node: &Node, call: Call) -> Result<Response<Body>, Fault> {

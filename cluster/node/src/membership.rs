@@ -14,7 +14,7 @@ use swarmrs_core::control::swarm::{self, BootstrapInput};
 use swarmrs_security::{JoinToken, Keystore};
 use swarmrs_store::Store;
 use swarmrs_types::object::{self, JoinTokens, NodeStatus};
-use swarmrs_types::spec::{InitRequest, NodeDescription, NodeSpec};
+use swarmrs_types::spec::{InitRequest, JoinRequest, NodeDescription, NodeSpec};
 use swarmrs_types::{Code, Fault, NodeId, Timestamp};
 use tracing::{info, warn};
 
@@ -143,6 +143,23 @@ impl Node {
         let proposed = store.propose(command).await;
         proposed.map_err(|error| crate::control::store_fault(&error))?;
         Ok(())
+    }
+
+    /// Refuses what Docker refuses, in its order; what would work with Docker is not built yet.
+    pub async fn join(&self, request: JoinRequest) -> Result<(), Fault> {
+        self.check_free()?;
+        if request.listen_addr.is_empty() {
+            return Err(Fault::invalid(
+                "invalid ListenAddr \"\": invalid empty address",
+            ));
+        }
+        match request.remote_addrs.first() {
+            None => Err(Fault::invalid("at least 1 RemoteAddr is required to join")),
+            Some(remote) if remote.is_empty() => Err(Fault::invalid(
+                "invalid remoteAddr \"\": invalid empty address",
+            )),
+            Some(_) => Err(Fault::not_built("joining a swarm of several nodes")),
+        }
     }
 
     /// Leaves the swarm: this node's task containers and everything the node knew of the swarm go.

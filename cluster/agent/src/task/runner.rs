@@ -272,6 +272,10 @@ impl Runner {
         info!(task = %self.order.task, %from, to = %state, err = %self.status.err, "task");
         self.status.state = state;
         self.status.at = Timestamp::now();
+        if state.is_terminal() {
+            // The engine has taken them back, and gives them to others.
+            self.status.ports.clear();
+        }
         if state == TaskState::Starting && self.status.container.is_none() {
             self.status.container = self.container.as_ref().map(|container| ContainerStatus {
                 id: container.id.clone(),

@@ -114,6 +114,11 @@ async fn a_task_goes_from_assigned_to_its_end() {
         (status.message.as_str(), status.err.as_str()),
         ("finished", "")
     );
+    assert_eq!(
+        status.ports,
+        [],
+        "a port that another container may have by now"
+    );
     let calls = ["fetch c1", "create c1", "start c1", "settle c1", "wait c1"];
     assert_eq!(scene.fake.calls(), calls);
 }

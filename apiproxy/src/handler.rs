@@ -103,6 +103,10 @@ impl Handlers {
 }
 
 impl Api for Handlers {
+    fn concerns(&self, route: &Route) -> bool {
+        merge::concerns(route)
+    }
+
     async fn call(&self, route: Route, request: Request<Incoming>) -> Reply {
         match route.class {
             Class::Ours => Reply::Answer(self.ours(route, request).await),

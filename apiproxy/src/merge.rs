@@ -50,7 +50,23 @@ const BARE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Answers a merged or rewritten call.
+/// Whether a merged or rewritten call can have another answer than the engine's own.
+pub(crate) fn concerns(route: &Route) -> bool {
+    match &route.endpoint {
+        Some(Endpoint::ContainerList) => container::concerns(route.query()),
+        Some(
+            Endpoint::Ping
+            | Endpoint::Info
+            | Endpoint::Version
+            | Endpoint::Events
+            | Endpoint::NetworkCreate
+            | Endpoint::NetworkInspect { .. },
+        ) => true,
+        _ => false,
+    }
+}
+
+/// Answers a call that [`concerns`] us.
 pub(crate) async fn call(handlers: &Handlers, route: Route, request: Request<Incoming>) -> Reply {
     let (request, body) = request.into_parts();
     let answered = match &route.endpoint {

@@ -32,9 +32,15 @@ pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// What answers the calls that are not the engine's alone.
 pub trait Api: Send + Sync + 'static {
+    /// Whether a call can have another answer than the engine's own. Those that cannot are passed on like raw ones, which is
+    /// faster. Asked for merged and rewritten calls; must be cheap.
+    fn concerns(&self, _route: &Route) -> bool {
+        true
+    }
+
     /// Answers one call, or hands it back. Dropped half-way when the client hangs up.
     ///
-    /// Called for every class but raw, and not for paths that are ours without being a call. `request` is the client's, its
+    /// Called for what it [concerns](Api::concerns), and not for paths that are ours without being a call. `request` is the client's, its
     /// headers in their case; a handler that reads the body bounds it.
     fn call(&self, route: Route, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
 }

@@ -24,6 +24,11 @@ use crate::server::{Body, Reply};
 /// Every task's container has it, and nobody else's.
 const TASK_LABEL: &str = "com.docker.swarm.task.id";
 
+/// Whether the filter may be among those of a query.
+pub(super) fn concerns(query: &str) -> bool {
+    !query.is_empty() && Query::parse(query).get("filters").contains("is-task")
+}
+
 pub(super) async fn list(handlers: &Handlers, route: &Route, request: &Parts) -> Reply {
     let Some((wanted, query)) = without_is_task(route.query()) else {
         return Reply::Forward;

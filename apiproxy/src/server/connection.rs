@@ -129,20 +129,22 @@ impl<S: Socket, A: Api> Connection<S, A> {
             self.refuse(StatusCode::BAD_REQUEST, message).await;
             return (Some(self), Then::Close);
         }
-        match route.class {
-            Class::Raw => {
-                let body = Pipe::new(
-                    received.bytes.clone(),
-                    std::mem::take(&mut self.inbox),
-                    received.head.framing,
-                );
-                let then = self.forward(&received, &route, body, busy).await;
-                (Some(self), then)
-            }
-            Class::Ours | Class::Merged | Class::Rewritten => {
-                self.answer(received, route, busy).await
-            }
+        // Ours never reaches the engine, whatever the API says.
+        let answered = match route.class {
+            Class::Ours => true,
+            Class::Merged | Class::Rewritten => self.shared.api.concerns(&route),
+            Class::Raw => false,
+        };
+        if answered {
+            return self.answer(received, route, busy).await;
         }
+        let body = Pipe::new(
+            received.bytes.clone(),
+            std::mem::take(&mut self.inbox),
+            received.head.framing,
+        );
+        let then = self.forward(&received, &route, body, busy).await;
+        (Some(self), then)
     }
 
     /// Lets the API answer, and forwards what it hands back.

@@ -24,9 +24,9 @@ use swarmrs_types::{NodeId, TaskId};
 use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
 use tracing::debug;
 
-/// Requests that change containers at the same time. dockerd and containerd start little more than one process per core
-/// at once; more would only queue up there.
-const CONCURRENT: usize = 8;
+/// Requests that change containers at the same time. A burst of 20 starts about as fast as the engine can when none of them
+/// waits for another (1.3 s on two cores; 1.8 s with 8 at a time); the bound is for hundreds.
+const CONCURRENT: usize = 32;
 
 /// The engine's refusal of a bind whose source is not there; a path follows.
 const NO_BIND_SOURCE: &str = "bind source path does not exist: ";

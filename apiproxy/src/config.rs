@@ -1,13 +1,27 @@
 //! What `swarmrsd` is told, checked.
+//!
+//! Flags and the configuration file are one list of options ([`arguments`]): the file's keys are the options' long names, as
+//! in dockerd's `daemon.json`, and an option given in both places is an error. [`Source`] reads both, at the start and again
+//! on each SIGHUP.
+
+pub mod arguments;
+pub mod file;
+pub mod host;
+pub mod tls;
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
+
+pub use arguments::{Source, SourceError};
+pub use host::{Host, HostError, Inherited};
+pub use tls::{TlsFiles, TlsMode};
 
 /// Everything that the daemon needs to know to start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// The file that some of this comes from.
+    pub file: Option<PathBuf>,
     /// Where clients come in.
     pub hosts: Vec<Host>,
     /// The stock engine's socket.
@@ -20,82 +34,61 @@ pub struct Config {
     pub pidfile: PathBuf,
     /// Who may use the sockets beside root; `None`: the group `docker`, if there is one.
     pub group: Option<String>,
+    /// How TCP ports are protected.
+    pub tls: TlsMode,
+    /// Whether our own API, `/swarmrs`, is served on TCP ports too.
+    pub swarmrs_api_on_tcp: bool,
     /// What is logged.
     pub level: LevelFilter,
     /// How.
     pub format: LogFormat,
 }
 
+impl Config {
+    /// The options that differ in `other` and that a running daemon cannot take over, by name.
+    pub fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let (ours, theirs) = (self.fixed(), other.fixed());
+        let pairs = ours.into_iter().zip(theirs);
+        pairs
+            .filter(|(ours, theirs)| ours.1 != theirs.1)
+            .map(|(ours, _)| ours.0)
+            .collect()
+    }
+
+    /// Every option that holds for the life of the process, with its value as text.
+    fn fixed(&self) -> Vec<(&'static str, String)> {
+        // No `..`: a new option has to say here whether it can change live.
+        let Self {
+            file: _,
+            level: _,
+            hosts,
+            engine,
+            data_root,
+            exec_root,
+            pidfile,
+            group,
+            tls,
+            swarmrs_api_on_tcp,
+            format,
+        } = self;
+        vec![
+            ("hosts", format!("{hosts:?}")),
+            ("engine", format!("{engine:?}")),
+            ("data-root", format!("{data_root:?}")),
+            ("exec-root", format!("{exec_root:?}")),
+            ("pidfile", format!("{pidfile:?}")),
+            ("group", format!("{group:?}")),
+            ("tls*", format!("{tls:?}")),
+            ("swarmrs-api-on-tcp", format!("{swarmrs_api_on_tcp:?}")),
+            ("log-format", format!("{format:?}")),
+        ]
+    }
+}
+
 /// How log lines look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     #[default]
     Text,
     Json,
-}
-
-/// An address that cannot be served or asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
-    /// TCP in clear would give the machine to whoever reaches the port.
-    #[error(
-        "{0}: listening on TCP needs TLS, which this release does not have yet: use unix:// and, from afar, \
-         docker -H ssh://"
-    )]
-    Tcp(String),
-    /// Sockets handed down by a service manager.
-    #[error("{0}: sockets handed down by a service manager are not taken yet: use unix://")]
-    Inherited(String),
-    /// Something else.
-    #[error("{0} is not an address: expected unix:///path/of/the.sock")]
-    Unknown(String),
-}
-
-/// The path of a unix socket, written `unix:///path` or as a bare path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host(pub PathBuf);
-
-impl FromStr for Host {
-    type Err = HostError;
-
-    fn from_str(text: &str) -> Result<Self, HostError> {
-        let path = match text.split_once("://") {
-            Some(("unix", path)) => path,
-            Some(("tcp" | "http" | "https", _)) => return Err(HostError::Tcp(text.to_owned())),
-            Some(("fd", _)) => return Err(HostError::Inherited(text.to_owned())),
-            Some(_) => return Err(HostError::Unknown(text.to_owned())),
-            None => text,
-        };
-        match path.starts_with('/') {
-            true => Ok(Self(path.into())),
-            false => Err(HostError::Unknown(text.to_owned())),
-        }
-    }
-}
-
-impl std::fmt::Display for Host {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "unix://{}", self.0.display())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_unix_socket_is_served() {
-        let expected = Host("/run/x.sock".into());
-        assert_eq!("unix:///run/x.sock".parse(), Ok(expected.clone()));
-        assert_eq!("/run/x.sock".parse(), Ok(expected));
-    }
-
-    #[test]
-    fn tcp_is_refused_with_the_way_out() {
-        let refused = "tcp://0.0.0.0:2375".parse::<Host>().unwrap_err();
-        assert!(refused.to_string().contains("ssh://"), "{refused}");
-        for other in ["fd://", "npipe://x", "unix://relative", "relative", ""] {
-            assert!(other.parse::<Host>().is_err(), "{other}");
-        }
-    }
 }

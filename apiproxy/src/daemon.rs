@@ -4,32 +4,38 @@
 //!   log → pidfile → Node::start → sockets → serve … signal → drain → Node::stop → sockets and pidfile removed
 //! ```
 //!
-//! SIGTERM and SIGINT end it: requests under way finish, containers run on, and it is out within ten seconds. SIGHUP switches
-//! debug lines on and off. A panic anywhere ends the process, for a supervisor to start it again: half a daemon is worse
-//! than none.
+//! SIGTERM and SIGINT end it: requests under way finish, containers run on, and it is out within ten seconds. SIGHUP is
+//! [`reload`]'s. A panic anywhere ends the process, for a supervisor to start it again: half a daemon is worse than none.
+//! A service manager may hand the sockets down ([`inherited`]) and is told when we are ready ([`notify`]).
 
+mod error;
+mod hardening;
+mod inherited;
+mod listen;
 mod log;
+mod notify;
 mod pidfile;
+mod reload;
 mod socket;
 
-use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarmrs_node::{Node, NodeError};
-use tokio::net::UnixListener;
+use swarmrs_node::Node;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::events::SwarmEvents;
 use crate::forward::Engine;
 use crate::handler::Handlers;
 use crate::server::{Listener, serve};
+pub use error::Error;
+use listen::Listening;
 use pidfile::Pidfile;
+use reload::Reload;
 
 /// Enough for a proxy whose work is waiting; consensus has threads of its own.
 const WORKERS: usize = 2;
@@ -38,35 +44,24 @@ const NODE_STOP: Duration = Duration::from_secs(4);
 /// How long tasks that block may hold the process up at the very end.
 const RUNTIME_STOP: Duration = Duration::from_millis(500);
 
-/// Why the daemon does not start, or ends.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("cannot use {path}: {source}")]
-    Path { path: String, source: io::Error },
-    #[error("swarmrsd runs already, as process {pid} ({path})")]
-    Running { pid: u32, path: String },
-    #[error("somebody listens on {path} already")]
-    InUse { path: String },
-    #[error("there is no group {0:?} on this machine")]
-    NoGroup(String),
-    #[error("cannot start the runtime: {0}")]
-    Runtime(#[source] io::Error),
-    #[error(transparent)]
-    Node(#[from] NodeError),
+/// Says whether the daemon could run with this configuration, and changes nothing.
+///
+/// # Errors
+/// The first thing that it would fail on.
+pub fn check(config: &Config) -> Result<(), Error> {
+    socket::group(config.group.as_deref())?;
+    listen::tls(config)?;
+    // dockerd says it here too, and no more.
+    eprintln!("configuration OK");
+    Ok(())
 }
 
-impl Error {
-    fn path(path: &Path, source: io::Error) -> Self {
-        let path = path.display().to_string();
-        Self::Path { path, source }
-    }
-}
-
-/// Runs the daemon until it is told to end.
+/// Runs the daemon until it is told to end. `source` is where the configuration is read from again.
 ///
 /// # Errors
 /// If it cannot start; the text says what to look at.
-pub fn run(config: Config) -> Result<(), Error> {
+pub fn run(config: Config, source: Source) -> Result<(), Error> {
+    hardening::refuse_core_dumps().map_err(Error::Hardening)?;
     let level = log::start(config.level, config.format);
     abort_on_panic();
     for folder in [&config.data_root, &config.exec_root] {
@@ -79,7 +74,7 @@ pub fn run(config: Config) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let ended = runtime.block_on(live(&config, level));
+    let ended = runtime.block_on(live(config, source, level));
     runtime.shutdown_timeout(RUNTIME_STOP);
     ended
 }
@@ -92,7 +87,7 @@ fn abort_on_panic() {
     }));
 }
 
-async fn live(config: &Config, level: log::Level) -> Result<(), Error> {
+async fn live(config: Config, source: Source, level: log::Level) -> Result<(), Error> {
     let mut signals = Signals::new()?;
     let engine = Engine::new(&config.engine);
     if let Err(error) = engine.connect().await {
@@ -102,30 +97,40 @@ async fn live(config: &Config, level: log::Level) -> Result<(), Error> {
         data_root: config.data_root.clone(),
     };
     let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
-    let sockets = bind_all(config)?;
+    let mut listening = Listening::open(&config).await?;
     let (stop, stopped) = watch::channel(false);
     let mut parts = JoinSet::new();
-    start(&mut parts, sockets, &node, engine, &stopped);
+    let listeners = std::mem::take(&mut listening.listeners);
+    start(&mut parts, listeners, &node, engine, &stopped);
     info!(version = env!("CARGO_PKG_VERSION"), engine = %config.engine.display(), "swarmrsd is ready");
+    notify::ready();
+    let tls = listening.tls.clone();
+    let mut reload = Reload {
+        source,
+        config,
+        level,
+        tls,
+    };
     tokio::select! {
-        () = signals.end(&level) => {}
+        () = signals.end(&mut reload) => {}
         // No part ends by itself.
         _ = parts.join_next() => warn!("a part of the daemon has ended"),
     }
+    notify::stopping();
     stop.send_replace(true);
     while parts.join_next().await.is_some() {}
     if tokio::time::timeout(NODE_STOP, node.stop()).await.is_err() {
         warn!("the node did not end in time");
     }
-    remove_all(config);
+    listening.remove();
     info!("swarmrsd has ended");
     Ok(())
 }
 
-/// Starts what answers clients: the swarm's events and one server for each socket.
+/// Starts what answers clients: the swarm's events and one server for each listener.
 fn start(
     parts: &mut JoinSet<()>,
-    sockets: Vec<UnixListener>,
+    listeners: Vec<Listener>,
     node: &Node,
     engine: Engine,
     stopped: &watch::Receiver<bool>,
@@ -139,34 +144,13 @@ fn start(
             _ = ending.wait_for(|stop| *stop) => {}
         }
     });
-    for socket in sockets {
-        let listener = Listener::Unix(socket);
+    for listener in listeners {
         parts.spawn(serve(
             listener,
             handlers.clone(),
             engine.clone(),
             stopped.clone(),
         ));
-    }
-}
-
-fn bind_all(config: &Config) -> Result<Vec<UnixListener>, Error> {
-    let group = socket::group(config.group.as_deref())?;
-    let hosts = config.hosts.iter();
-    hosts
-        .map(|host| {
-            let listener = socket::bind(&host.0, group)?;
-            info!(%host, "listening");
-            Ok(listener)
-        })
-        .collect()
-}
-
-fn remove_all(config: &Config) {
-    for host in &config.hosts {
-        if let Err(error) = std::fs::remove_file(&host.0) {
-            warn!(%host, %error, "the socket stays");
-        }
     }
 }
 
@@ -188,12 +172,12 @@ impl Signals {
     }
 
     /// Returns when the daemon shall end.
-    async fn end(&mut self, level: &log::Level) {
+    async fn end(&mut self, reload: &mut Reload) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return info!("SIGTERM"),
                 _ = self.interrupt.recv() => return info!("SIGINT"),
-                _ = self.hang_up.recv() => level.toggle_debug(),
+                _ = self.hang_up.recv() => reload.hang_up(),
             }
         }
     }

@@ -44,4 +44,4 @@ pub use forward::Engine;
 pub use handler::Handlers;
 pub use refusal::refusal;
 pub use route::{ApiVersion, Class, Endpoint, Route, RouteError, classify};
-pub use server::{Api, Body, Listener, Reply, serve};
+pub use server::{Api, Body, Listener, Reply, Tcp, serve};

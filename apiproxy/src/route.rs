@@ -112,6 +112,13 @@ impl Route {
         }
     }
 
+    /// Whether this is a call of our own API, which Docker does not have.
+    pub(crate) fn is_swarmrs_api(&self) -> bool {
+        self.segments
+            .first()
+            .is_some_and(|first| first == "swarmrs")
+    }
+
     /// Whether a switch to cleartext HTTP/2 may be asked for here.
     ///
     /// Only the two endpoints that hand the connection to the builder: anywhere else an engine that follows such a switch

@@ -9,6 +9,7 @@
 
 mod answer;
 mod connection;
+mod tls;
 
 use std::io;
 use std::sync::Arc;
@@ -21,11 +22,13 @@ use hyper::body::Incoming;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::forward::Engine;
 use crate::route::Route;
+use crate::stream::Socket;
 use connection::Connection;
+pub use tls::{Tls, TlsError};
 
 /// An answer's body.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -61,8 +64,27 @@ pub enum Reply {
 pub enum Listener {
     /// A unix socket.
     Unix(UnixListener),
-    /// A TCP port, in clear.
-    Tcp(TcpListener),
+    /// A TCP port.
+    Tcp(Tcp),
+}
+
+/// A TCP port, and what is open to those who reach it.
+#[derive(Debug)]
+pub struct Tcp {
+    pub listener: TcpListener,
+    /// `None`: in clear.
+    pub tls: Option<Tls>,
+    /// Whether `/swarmrs` is served here.
+    pub swarmrs_api: bool,
+}
+
+impl Listener {
+    fn serves_swarmrs_api(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(tcp) => tcp.swarmrs_api,
+        }
+    }
 }
 
 /// How long requests under way may take to finish after a shutdown began.
@@ -80,6 +102,8 @@ struct Shared<A> {
     engine: Engine,
     busy: mpsc::WeakSender<()>,
     shutdown: watch::Receiver<bool>,
+    /// Whether `/swarmrs` is served on this listener.
+    swarmrs_api: bool,
 }
 
 impl<A> Clone for Shared<A> {
@@ -89,6 +113,7 @@ impl<A> Clone for Shared<A> {
             engine: self.engine.clone(),
             busy: self.busy.clone(),
             shutdown: self.shutdown.clone(),
+            swarmrs_api: self.swarmrs_api,
         }
     }
 }
@@ -106,6 +131,7 @@ pub async fn serve<A: Api>(
         engine,
         busy: busy.downgrade(),
         shutdown: shutdown.clone(),
+        swarmrs_api: listener.serves_swarmrs_api(),
     };
     let mut connections = JoinSet::new();
     loop {
@@ -114,8 +140,9 @@ pub async fn serve<A: Api>(
             () = stopped(&mut shutdown) => break,
             Some(_) = connections.join_next() => {}
             accepted = accept(&listener) => match accepted {
-                Ok(Accepted::Unix(stream)) => drop(connections.spawn(Connection::new(stream, shared.clone()).run())),
-                Ok(Accepted::Tcp(stream)) => drop(connections.spawn(Connection::new(stream, shared.clone()).run())),
+                Ok(Accepted::Unix(stream)) => drop(connections.spawn(speak(stream, shared.clone()))),
+                Ok(Accepted::Tcp(stream, None)) => drop(connections.spawn(speak(stream, shared.clone()))),
+                Ok(Accepted::Tcp(stream, Some(tls))) => drop(connections.spawn(speak_tls(stream, tls, shared.clone()))),
                 Err(error) => {
                     warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -135,9 +162,20 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
+fn speak<S: Socket, A: Api>(client: S, shared: Shared<A>) -> impl Future<Output = ()> {
+    Connection::new(client, shared).run()
+}
+
+async fn speak_tls<A: Api>(client: TcpStream, tls: Tls, shared: Shared<A>) {
+    match tls.accept(client).await {
+        Ok(client) => speak(client, shared).await,
+        Err(error) => debug!(%error, "TLS handshake failed"),
+    }
+}
+
 enum Accepted {
     Unix(UnixStream),
-    Tcp(TcpStream),
+    Tcp(TcpStream, Option<Tls>),
 }
 
 async fn accept(listener: &Listener) -> io::Result<Accepted> {
@@ -146,10 +184,10 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
             .accept()
             .await
             .map(|(stream, _)| Accepted::Unix(stream)),
-        Listener::Tcp(listener) => {
-            let (stream, _) = listener.accept().await?;
+        Listener::Tcp(tcp) => {
+            let (stream, _) = tcp.listener.accept().await?;
             stream.set_nodelay(true)?;
-            Ok(Accepted::Tcp(stream))
+            Ok(Accepted::Tcp(stream, tcp.tls.clone()))
         }
     }
 }

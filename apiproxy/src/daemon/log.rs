@@ -1,7 +1,5 @@
 //! Log lines: level, format, and the switch between two levels while running.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 use tracing_subscriber::filter::Targets;
@@ -15,8 +13,9 @@ use crate::config::LogFormat;
 /// The level that holds now.
 pub(super) struct Level {
     handle: reload::Handle<Targets, Registry>,
-    started: LevelFilter,
-    debugging: AtomicBool,
+    /// What debug lines are switched off to.
+    configured: LevelFilter,
+    debugging: bool,
 }
 
 /// Logs to stderr from now on.
@@ -32,8 +31,8 @@ pub(super) fn start(level: LevelFilter, format: LogFormat) -> Level {
     let _ = logging.try_init();
     Level {
         handle,
-        started: level,
-        debugging: AtomicBool::new(level >= LevelFilter::DEBUG),
+        configured: level,
+        debugging: level >= LevelFilter::DEBUG,
     }
 }
 
@@ -45,18 +44,32 @@ fn targets(level: LevelFilter) -> Targets {
 }
 
 impl Level {
+    /// Another level from now on.
+    pub fn set(&mut self, level: LevelFilter) {
+        self.configured = level;
+        self.debugging = level >= LevelFilter::DEBUG;
+        self.apply(level);
+    }
+
     /// Debug lines on, or off again.
-    pub fn toggle_debug(&self) {
-        let debugging = !self.debugging.fetch_xor(true, Ordering::Relaxed);
-        let level = match (debugging, self.started >= LevelFilter::DEBUG) {
-            (true, true) => self.started,
+    pub fn toggle_debug(&mut self) {
+        self.debugging = !self.debugging;
+        let level = match (self.debugging, self.configured >= LevelFilter::DEBUG) {
+            (true, true) => self.configured,
             (true, false) => LevelFilter::DEBUG,
             (false, true) => LevelFilter::INFO,
-            (false, false) => self.started,
+            (false, false) => self.configured,
         };
-        match self.handle.reload(targets(level)) {
-            Ok(()) => info!(%level, "SIGHUP: log level changed"),
-            Err(error) => warn!(%error, "SIGHUP: the log level stays"),
+        if self.apply(level) {
+            info!(%level, "SIGHUP: log level changed");
         }
+    }
+
+    fn apply(&self, level: LevelFilter) -> bool {
+        let applied = self.handle.reload(targets(level));
+        if let Err(error) = &applied {
+            warn!(%error, "SIGHUP: the log level stays");
+        }
+        applied.is_ok()
     }
 }

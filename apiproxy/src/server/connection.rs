@@ -129,6 +129,12 @@ impl<S: Socket, A: Api> Connection<S, A> {
             self.refuse(StatusCode::BAD_REQUEST, message).await;
             return (Some(self), Then::Close);
         }
+        if route.is_swarmrs_api() && !self.shared.swarmrs_api {
+            let message = "the API under /swarmrs is not served on TCP, unless swarmrsd is started with \
+                           --swarmrs-api-on-tcp";
+            self.refuse(StatusCode::FORBIDDEN, message).await;
+            return (Some(self), Then::Close);
+        }
         // Ours never reaches the engine, whatever the API says.
         let answered = match route.class {
             Class::Ours => true,

@@ -1,0 +1,8 @@
+//! The program itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod activation;
+mod config;
+mod life;
+mod support;
+mod tcp;

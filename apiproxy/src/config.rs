@@ -11,6 +11,7 @@ pub mod tls;
 
 use std::path::PathBuf;
 
+use swarmrs_node::LogEngine;
 use tracing::level_filters::LevelFilter;
 
 pub use arguments::{Source, SourceError};
@@ -28,6 +29,10 @@ pub struct Config {
     pub engine: PathBuf,
     /// What must survive a reboot.
     pub data_root: PathBuf,
+    /// What a manager's log is kept with.
+    pub raft_store: LogEngine,
+    /// Bytes kept back on the data root's disk.
+    pub disk_reserve: u64,
     /// What need not: sockets and the like.
     pub exec_root: PathBuf,
     /// Says that a daemon runs, and which.
@@ -64,6 +69,8 @@ impl Config {
             hosts,
             engine,
             data_root,
+            raft_store,
+            disk_reserve,
             exec_root,
             pidfile,
             group,
@@ -75,6 +82,8 @@ impl Config {
             ("hosts", format!("{hosts:?}")),
             ("engine", format!("{engine:?}")),
             ("data-root", format!("{data_root:?}")),
+            ("raft-store", format!("{raft_store:?}")),
+            ("disk-reserve", format!("{disk_reserve:?}")),
             ("exec-root", format!("{exec_root:?}")),
             ("pidfile", format!("{pidfile:?}")),
             ("group", format!("{group:?}")),

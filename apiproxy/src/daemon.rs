@@ -79,11 +79,14 @@ pub fn run(config: Config, source: Source) -> Result<(), Error> {
     ended
 }
 
+/// Panics inside a log engine are the disk's fault, not ours, and are caught there.
 fn abort_on_panic() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
-        std::process::abort();
+        if !swarmrs_node::panic_is_contained() {
+            print(panic);
+            std::process::abort();
+        }
     }));
 }
 
@@ -95,6 +98,8 @@ async fn live(config: Config, source: Source, level: log::Level) -> Result<(), E
     }
     let node = swarmrs_node::Config {
         data_root: config.data_root.clone(),
+        raft_store: config.raft_store,
+        disk_reserve: config.disk_reserve,
     };
     let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
     let mut listening = Listening::open(&config).await?;

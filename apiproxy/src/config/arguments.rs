@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use swarmrs_node::LogEngine;
 use tracing::level_filters::LevelFilter;
 
 use super::file::{self, FileError};
@@ -43,6 +44,12 @@ struct Arguments {
     /// Directory of persistent state
     #[arg(long, value_name = "DIR", default_value = "/var/lib/swarmrs")]
     data_root: PathBuf,
+    /// Engine of a manager's log: redb or sled
+    #[arg(long, value_name = "NAME", default_value_t)]
+    raft_store: LogEngine,
+    /// MiB kept free on the disk of the data root
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    disk_reserve: u32,
     /// Directory of state that ends with a reboot
     #[arg(long, value_name = "DIR", default_value = "/run/swarmrs")]
     exec_root: PathBuf,
@@ -200,6 +207,8 @@ fn config(arguments: Arguments, file: Option<PathBuf>) -> Result<Config, SourceE
         hosts: arguments.hosts,
         engine: arguments.engine,
         data_root: arguments.data_root,
+        raft_store: arguments.raft_store,
+        disk_reserve: u64::from(arguments.disk_reserve) * 1024 * 1024,
         exec_root: arguments.exec_root,
         pidfile: arguments.pidfile,
         group: arguments.group,

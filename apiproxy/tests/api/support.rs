@@ -149,9 +149,7 @@ impl Rig {
     pub async fn without_engine() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let engine_path = folder.path().join("engine.sock");
-        let config = swarmrs_node::Config {
-            data_root: folder.path().join("data"),
-        };
+        let config = swarmrs_node::Config::new(folder.path().join("data"));
         let node = Node::start(config, swarmrs_engine::Engine::connect(&engine_path));
         let node = within(node).await.expect("a node");
         let engine = Engine::new(&engine_path);

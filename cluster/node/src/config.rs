@@ -1,15 +1,29 @@
 //! Where a node keeps its things.
 
 use std::path::PathBuf;
+use swarmrs_store::LogEngine;
 
 /// Settings of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What must survive a reboot: certificates, the log, the agent's journal.
     pub data_root: PathBuf,
+    /// What a manager's log is kept with.
+    pub raft_store: LogEngine,
+    /// Bytes kept back on the data root's disk: below it nothing is written to the log.
+    pub disk_reserve: u64,
 }
 
 impl Config {
+    /// Everything in `data_root`, the rest as usual.
+    pub fn new(data_root: impl Into<PathBuf>) -> Self {
+        Config {
+            data_root: data_root.into(),
+            raft_store: LogEngine::default(),
+            disk_reserve: swarmrs_store::DEFAULT_RESERVE,
+        }
+    }
+
     /// All of a swarm; emptied on leaving it.
     pub fn swarm_root(&self) -> PathBuf {
         self.data_root.join("swarm")

@@ -37,3 +37,4 @@ pub use health::{Health, check_engine};
 pub use local::{ClusterView, Standing, State as SwarmState};
 pub use logs::{LogSelector, ServiceLogs};
 pub use role::{Node, NodeError};
+pub use swarmrs_store::{LogEngine, panic_is_contained};

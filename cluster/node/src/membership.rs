@@ -78,7 +78,10 @@ impl Node {
         let keystore = Keystore::open(&self.0.config.certificates()).map_err(internal)?;
         keystore.save_root(trust.ca.cert()).map_err(internal)?;
         keystore.save_node(&trust.node).map_err(internal)?;
-        let store = self.open_store(record, &keystore).await.map_err(internal)?;
+        let store = self
+            .open_store(record, &keystore, false)
+            .await
+            .map_err(internal)?;
         let store = Arc::new(store);
         store.initialize().await.map_err(internal)?;
         let node = self.first_node(record, &trust).await;

@@ -120,9 +120,7 @@ mod tests {
     }
 
     fn config(folder: &tempfile::TempDir) -> Config {
-        let config = Config {
-            data_root: folder.path().to_owned(),
-        };
+        let config = Config::new(folder.path());
         fs::create_dir_all(config.swarm_root()).unwrap();
         config
     }

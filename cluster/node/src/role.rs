@@ -140,7 +140,7 @@ impl Node {
             let mode = format!("{:o}", exposed.mode);
             warn!(path = %exposed.path.display(), mode, "key file readable by others");
         }
-        let store = self.open_store(&record, &keystore).await?;
+        let store = self.open_store(&record, &keystore, true).await?;
         lead(&store).await?;
         let reserved = reserve(&record)?;
         info!(node = %record.node, "resuming as a manager");
@@ -152,6 +152,7 @@ impl Node {
         &self,
         record: &StartRecord,
         keystore: &Keystore,
+        was_initialized: bool,
     ) -> Result<Store, NodeError> {
         let key = match keystore.data_key()? {
             Some(key) => key,
@@ -161,12 +162,15 @@ impl Node {
                 key
             }
         };
-        let config = swarmrs_store::Config::new(
+        let mut config = swarmrs_store::Config::new(
             self.0.config.raft(),
             record.raft_id,
             &record.advertise_addr,
             Sealer::new(&key),
         );
+        config.was_initialized = was_initialized;
+        config.engine = self.0.config.raft_store;
+        config.reserve = self.0.config.disk_reserve;
         Ok(Store::open(config).await?)
     }
 

@@ -42,9 +42,7 @@ impl FakeEngine {
 
     /// A node in front of this engine.
     async fn node(&self) -> Node {
-        let config = Config {
-            data_root: self.folder.path().join("data"),
-        };
+        let config = Config::new(self.folder.path().join("data"));
         Node::start(config, Engine::connect(&self.socket()))
             .await
             .unwrap()

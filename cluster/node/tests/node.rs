@@ -11,9 +11,7 @@ use swarmrs_types::{Code, TaskState};
 use tempfile::TempDir;
 
 async fn start(folder: &Path) -> Node {
-    let config = Config {
-        data_root: folder.to_owned(),
-    };
+    let config = Config::new(folder);
     let engine = Engine::connect(&folder.join("no-engine.sock"));
     Node::start(config, engine).await.unwrap()
 }

@@ -4,7 +4,7 @@
 //!   sealed ( version byte 1 | JSON )
 //!
 //!   log entry    {"term":2,"index":7,"body":{"command":{…}}}    also "blank", {"membership":{…}}
-//!   marks        {"vote":{…}}  {"committed":{…}}  {"purged":{…}}  {"owner":{…}}
+//!   marks        {"vote":{…}}  {"committed":{…}}  {"purged":{…}}  {"owner":{…}}  {"end":{…}}
 //!   snapshot     {"last":{…},"membership":{…},"state":{…}}
 //! ```
 //!
@@ -82,6 +82,17 @@ pub(crate) enum Mark {
     Purged(LogId),
     /// Whose log this is.
     Owner(u64),
+    /// Where the log ends.
+    End(End),
+}
+
+/// Where a log ends as of a sync: what a damaged one may not fall short of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct End {
+    /// Syncs are numbered, the first is 1.
+    pub(crate) sync: u64,
+    /// The last entry there ever was, purged or not.
+    pub(crate) last: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,6 +108,7 @@ enum MarkRecord {
     Owner {
         raft_id: u64,
     },
+    End(End),
 }
 
 /// A state with its place in the log.
@@ -167,6 +179,7 @@ impl Mark {
             Mark::Committed(_) => "committed",
             Mark::Purged(_) => "purged",
             Mark::Owner(_) => "owner",
+            Mark::End(_) => "end",
         }
     }
 }
@@ -296,6 +309,7 @@ impl From<&Mark> for MarkRecord {
             Mark::Committed(id) => MarkRecord::Committed((*id).into()),
             Mark::Purged(id) => MarkRecord::Purged((*id).into()),
             Mark::Owner(raft_id) => MarkRecord::Owner { raft_id: *raft_id },
+            Mark::End(end) => MarkRecord::End(*end),
         }
     }
 }
@@ -314,6 +328,7 @@ impl From<MarkRecord> for Mark {
             MarkRecord::Committed(id) => Mark::Committed(id.into()),
             MarkRecord::Purged(id) => Mark::Purged(id.into()),
             MarkRecord::Owner { raft_id } => Mark::Owner(raft_id),
+            MarkRecord::End(end) => Mark::End(end),
         }
     }
 }

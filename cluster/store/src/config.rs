@@ -1,8 +1,14 @@
 //! How a member of the store is set up.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 use swarmrs_security::Sealer;
+
+/// Free bytes below which nothing is proposed: room for a snapshot, a log between two snapshots, and
+/// the engine's own growth.
+pub const DEFAULT_RESERVE: u64 = 64 * 1024 * 1024;
 
 /// What a [`crate::Store`] needs to know.
 #[derive(Clone, Debug)]
@@ -13,8 +19,13 @@ pub struct Config {
     pub raft_id: u64,
     /// Where other members reach this one; it goes into the membership.
     pub address: String,
+    /// What the log is kept with. A folder belongs to one engine for ever.
+    pub engine: LogEngine,
     /// Seals all that is written.
     pub sealer: Sealer,
+    /// Whether the member belonged to a cluster before. If so, a folder without its log is refused
+    /// and never filled anew: whoever trusts this member would see it forget.
+    pub was_initialized: bool,
     pub timing: Timing,
     pub snapshot: SnapshotPolicy,
     /// Free bytes on the folder's file system below which nothing is proposed.
@@ -33,12 +44,49 @@ impl Config {
             folder: folder.into(),
             raft_id,
             address: address.into(),
+            engine: LogEngine::default(),
             sealer,
+            was_initialized: false,
             timing: Timing::default(),
             snapshot: SnapshotPolicy::default(),
-            // Room for a snapshot, a log between two snapshots, and the engine's own growth.
-            reserve: 64 * 1024 * 1024,
+            reserve: DEFAULT_RESERVE,
         }
+    }
+}
+
+/// What a log is kept with on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogEngine {
+    /// One file; the faster of the two.
+    #[default]
+    Redb,
+    /// A folder, synced by us.
+    Sled,
+}
+
+impl LogEngine {
+    /// The name, as the format file and the command line have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogEngine::Redb => "redb",
+            LogEngine::Sled => "sled",
+        }
+    }
+}
+
+impl fmt::Display for LogEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for LogEngine {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let engines = [LogEngine::Redb, LogEngine::Sled];
+        let known = engines.into_iter().find(|engine| engine.name() == name);
+        known.ok_or_else(|| format!("{name:?} is no log engine: expected redb or sled"))
     }
 }
 

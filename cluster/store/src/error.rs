@@ -77,6 +77,21 @@ impl Error {
         }
     }
 
+    pub(crate) fn missing(path: &Path) -> Error {
+        Error::Missing {
+            path: path.to_owned(),
+            snapshot: None,
+        }
+    }
+
+    pub(crate) fn damaged(path: &Path, reason: String) -> Error {
+        Error::Damaged {
+            path: path.to_owned(),
+            reason,
+            snapshot: None,
+        }
+    }
+
     /// Says which snapshot is still good, where that helps whoever has to repair.
     pub(crate) fn with_snapshot(mut self, good: Option<PathBuf>) -> Error {
         match &mut self {

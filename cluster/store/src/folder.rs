@@ -82,6 +82,11 @@ impl Folder {
         self.path.join(format!("log.{engine}.new"))
     }
 
+    /// Where it is kept up to where the log was answered for.
+    pub(crate) fn acknowledged(&self) -> PathBuf {
+        self.path.join("acknowledged")
+    }
+
     pub(crate) fn snapshots(&self) -> PathBuf {
         self.path.join("snapshots")
     }
@@ -93,16 +98,13 @@ impl Folder {
         match (self.format(engine)?, log.exists(), new.exists()) {
             (true, true, _) => Ok(Stage::InUse),
             (true, false, true) => Ok(Stage::Finish),
-            (true, false, false) => Err(Error::Missing {
-                path: log,
-                snapshot: None,
-            }),
+            (true, false, false) => Err(Error::missing(&log)),
             (false, true, _) => Err(Error::Foreign {
                 path: self.path.clone(),
                 reason: "it has a log but no format file".to_owned(),
             }),
             (false, false, true) => {
-                fs::remove_file(&new).map_err(Error::file("remove", &new))?;
+                remove(&new).map_err(Error::file("remove", &new))?;
                 Ok(Stage::Create)
             }
             (false, false, false) => Ok(Stage::Create),
@@ -175,6 +177,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, path)?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match path.is_dir() {
+        true => fs::remove_dir_all(path),
+        false => fs::remove_file(path),
+    }
 }
 
 /// The end of the name of a file that is being written.

@@ -1,7 +1,7 @@
 //! What is agreed: the replicated log of commands, and the state it makes.
 //!
 //! ```text
-//!   propose ──▶ raft core ──▶ log ──▶ disk writer ──▶ RawLog (redb)
+//!   propose ──▶ raft core ──▶ log ──▶ disk writer ──▶ RawLog (redb or sled)
 //!                   │          │          one sync for all that waits
 //!                committed     └─ in memory, for readers
 //!                   ▼
@@ -24,7 +24,8 @@
 //! ```text
 //!   lock                   held while a process has the folder open
 //!   format                 version byte and the log engine that wrote the folder
-//!   log.redb               the log, the vote and the marks
+//!   log.redb or log.sled   the log, the vote and the marks
+//!   acknowledged           up to which sync of the log anybody was answered
 //!   snapshots/snapshot-N   the state up to entry N
 //! ```
 
@@ -43,8 +44,9 @@ mod snapshot;
 mod store;
 mod watch;
 
-pub use config::{Config, SnapshotPolicy, Timing};
+pub use config::{Config, DEFAULT_RESERVE, LogEngine, SnapshotPolicy, Timing};
 pub use error::{Error, Member, ProposeError};
 pub use leadership::Leadership;
+pub use raw_log::panic_is_contained;
 pub use store::Store;
 pub use watch::{Batch, Watch};

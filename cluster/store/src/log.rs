@@ -4,9 +4,11 @@
 //! and votes are answered when they are durable; marks, truncations and purges need no answer,
 //! since whatever is durable later was written after them.
 
+mod acknowledged;
 mod load;
 mod writer;
 
+pub(crate) use acknowledged::Acknowledged;
 pub(crate) use load::{Loaded, load};
 pub(crate) use writer::{Growth, Writer};
 

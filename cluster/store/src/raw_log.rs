@@ -1,15 +1,24 @@
 //! What the log asks of an engine: ordered records, a few named values, one barrier.
 //!
 //! An engine is owned by one thread, the disk writer. Writes may stay in memory until
-//! [`RawLog::sync`] returns; from then on they survive a power cut. Between two syncs nothing is
-//! promised but order: what is found after a crash is what some prefix of the writes left.
+//! [`RawLog::sync`] returns; from then on they survive a power cut. What is written between two
+//! syncs is found after a crash as a whole or not at all.
 
+mod contained;
+mod kept;
 mod redb;
+mod sled;
 
+pub(crate) use contained::Contained;
+pub use contained::panic_is_contained;
+pub(crate) use kept::Kept;
 pub(crate) use redb::Redb;
+pub(crate) use sled::Sled;
 
+use crate::config::LogEngine;
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 
 /// Everything an engine holds: the records by index, in order, and the named values.
 pub(crate) type Contents = (Vec<(u64, Vec<u8>)>, HashMap<String, Vec<u8>>);
@@ -26,4 +35,20 @@ pub(crate) trait RawLog: Send + 'static {
     fn sync(&mut self) -> io::Result<()>;
     /// Reads everything. `InvalidData`: the file does not hold what was written to it.
     fn load(&mut self) -> io::Result<Contents>;
+}
+
+/// Makes an empty log of this engine at `path`.
+pub(crate) fn create(engine: LogEngine, path: &Path) -> io::Result<Contained> {
+    match engine {
+        LogEngine::Redb => Contained::open(|| Redb::create(path)),
+        LogEngine::Sled => Contained::open(|| Sled::create(path)),
+    }
+}
+
+/// Opens the log of this engine at `path`. `InvalidData`: it is no such log, or a damaged one.
+pub(crate) fn open(engine: LogEngine, path: &Path) -> io::Result<Contained> {
+    match engine {
+        LogEngine::Redb => Contained::open(|| Redb::open(path)),
+        LogEngine::Sled => Contained::open(|| Sled::open(path)),
+    }
 }

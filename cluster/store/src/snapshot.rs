@@ -24,20 +24,23 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// The snapshots in `folder`. What a crash left unfinished is removed.
+    /// The snapshots in `folder`. Nothing is touched.
     pub(crate) fn open(folder: PathBuf, codec: Codec, reserve: u64) -> Result<Self, Error> {
         let found = list(&folder).map_err(Error::file("read", &folder))?;
         let newest = found.iter().map(|(index, _)| *index).max();
-        let snapshots = Snapshots {
+        Ok(Snapshots {
             folder,
             codec,
             reserve,
             current: Mutex::new(newest),
-        };
-        snapshots
-            .remove_all_but(newest)
-            .map_err(Error::file("clear", &snapshots.folder))?;
-        Ok(snapshots)
+        })
+    }
+
+    /// Removes what a crash left behind: files that were being written or were to be removed.
+    pub(crate) fn clear(&self) -> Result<(), Error> {
+        let current = *self.current.lock().expect("no holder panics");
+        let cleared = self.remove_all_but(current);
+        cleared.map_err(Error::file("clear", &self.folder))
     }
 
     /// Where the snapshot there is can be found.
@@ -60,11 +63,7 @@ impl Snapshots {
                 found,
                 known: VERSION,
             }),
-            Err(error) => Err(Error::Damaged {
-                path,
-                reason: error.to_string(),
-                snapshot: None,
-            }),
+            Err(error) => Err(Error::damaged(&path, error.to_string())),
         }
     }
 

@@ -79,6 +79,13 @@ fn a_mark_is_a_version_byte_and_json_that_says_which_it_is() {
             r#"{"purged":{"term":1,"index":4}}"#,
         ),
         (Mark::Owner(5), r#"{"owner":{"raft_id":5}}"#),
+        (
+            Mark::End(End {
+                sync: 8,
+                last: Some(3),
+            }),
+            r#"{"end":{"sync":8,"last":3}}"#,
+        ),
     ];
     for (mark, expected) in marks {
         assert_eq!(text(&plain(&MarkRecord::from(&mark)).unwrap()), expected);

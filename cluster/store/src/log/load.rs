@@ -1,12 +1,11 @@
 //! Reading the log back at start: every record is opened and checked, or the log is refused.
 
 use super::Cache;
-use crate::codec::{BadRecord, Codec, Mark};
+use crate::codec::{BadRecord, Codec, End, Mark};
 use crate::error::Error;
 use crate::raft::LogId;
 use crate::raw_log::{Contents, RawLog};
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// What was found.
@@ -14,6 +13,7 @@ pub(crate) struct Loaded {
     pub(crate) cache: Cache,
     /// Whose log it is.
     pub(crate) owner: u64,
+    pub(crate) end: End,
     /// Size of the records, as they are on disk.
     pub(crate) bytes: u64,
 }
@@ -31,12 +31,12 @@ impl Loaded {
     }
 }
 
-/// Opens the engine with `open` and reads all of it. `path` is for errors.
-///
-/// An engine may meet a damaged file with a panic; that is damage like any other.
+/// Reads all of the log that `open` opens; up to sync `acknowledged` it was answered for. `path` is
+/// for errors.
 pub(crate) fn load<L: RawLog>(
     path: &Path,
     codec: &Codec,
+    acknowledged: u64,
     open: impl FnOnce() -> io::Result<L>,
 ) -> Result<(L, Loaded), Error> {
     let read = || {
@@ -44,22 +44,43 @@ pub(crate) fn load<L: RawLog>(
         let contents = log.load()?;
         Ok((log, contents))
     };
-    let (log, contents) = match catch_unwind(AssertUnwindSafe(read)) {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => return Err(unreadable(path, error)),
-        Err(_) => return Err(damaged(path, "log engine panicked".to_owned())),
-    };
+    let (log, contents) = read().map_err(|error| unreadable(path, error))?;
     let loaded = decode(codec, contents).map_err(|error| refuse(path, &error))?;
-    if let Some(hole) = first_hole(&loaded.cache) {
-        return Err(damaged(path, format!("entry {hole} is missing")));
-    }
+    let whole = check_whole(&loaded, acknowledged);
+    whole.map_err(|reason| Error::damaged(path, reason))?;
     Ok((log, loaded))
+}
+
+/// Whether everything is here: no entry lacks in the middle, and none at the end.
+fn check_whole(loaded: &Loaded, acknowledged: u64) -> Result<(), String> {
+    let Loaded { cache, end, .. } = loaded;
+    if let Some(hole) = first_hole(cache) {
+        return Err(format!("entry {hole} is missing"));
+    }
+    if end.sync < acknowledged {
+        return Err(format!(
+            "it ends with sync {}, but sync {acknowledged} was acknowledged",
+            end.sync
+        ));
+    }
+    let last = cache.entries.last_key_value().map(|(index, _)| *index);
+    let last = last.or(cache.purged.map(|id| id.index));
+    if last != end.last {
+        let name = |entry: Option<u64>| entry.map_or("no entry".to_owned(), |e| e.to_string());
+        return Err(format!(
+            "it ends with {}, not with {}",
+            name(last),
+            name(end.last)
+        ));
+    }
+    Ok(())
 }
 
 fn decode(codec: &Codec, (records, values): Contents) -> Result<Loaded, BadRecord> {
     let mut loaded = Loaded {
         cache: Cache::default(),
         owner: 0,
+        end: End::default(),
         bytes: 0,
     };
     for (index, bytes) in records {
@@ -73,6 +94,7 @@ fn decode(codec: &Codec, (records, values): Contents) -> Result<Loaded, BadRecor
             Mark::Committed(id) => loaded.cache.committed = Some(id),
             Mark::Purged(id) => loaded.cache.purged = Some(id),
             Mark::Owner(raft_id) => loaded.owner = raft_id,
+            Mark::End(end) => loaded.end = end,
         }
     }
     Ok(loaded)
@@ -93,23 +115,15 @@ fn refuse(path: &Path, error: &BadRecord) -> Error {
             found: *found,
             known: crate::codec::VERSION,
         },
-        error => damaged(path, error.to_string()),
+        error => Error::damaged(path, error.to_string()),
     }
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-            damaged(path, error.to_string())
+            Error::damaged(path, error.to_string())
         }
         _ => Error::file("open", path)(error),
-    }
-}
-
-fn damaged(path: &Path, reason: String) -> Error {
-    Error::Damaged {
-        path: path.to_owned(),
-        reason,
-        snapshot: None,
     }
 }

@@ -1,14 +1,16 @@
 use super::*;
-use crate::codec::Codec;
+use crate::codec::{Codec, End};
+use crate::config::LogEngine;
 use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
-use crate::raw_log::{Contents, RawLog, Redb};
+use crate::raw_log::{self, Contents, RawLog};
 use crate::snapshot::Snapshots;
 use futures_util::FutureExt;
 use openraft::StorageError;
 use openraft::alias::OneshotReceiverOf;
 use openraft::testing::log::{StoreBuilder, Suite};
 use openraft::type_config::TypeConfigExt;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use swarmrs_security::{DataKey, Sealer};
@@ -18,6 +20,13 @@ fn codec() -> Codec {
     Codec::new(Sealer::new(&DataKey::from_bytes([7; DataKey::LEN])))
 }
 
+fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path) -> Writer {
+    let path = folder.join("acknowledged");
+    Acknowledged::create(&path).unwrap();
+    let (acknowledged, _) = Acknowledged::open(&path).unwrap();
+    Writer::start(log, codec(), growth, End::default(), acknowledged).unwrap()
+}
+
 fn entry(index: u64) -> Entry {
     Entry {
         log_id: log_id(1, index),
@@ -25,15 +34,15 @@ fn entry(index: u64) -> Entry {
     }
 }
 
-/// Fresh stores on redb.
-struct OnRedb;
+/// Fresh stores on an engine.
+struct On(LogEngine);
 
-impl StoreBuilder<Types, LogStorage, Machine, TempDir> for OnRedb {
+impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
     async fn build(&self) -> Result<(TempDir, LogStorage, Machine), StorageError<Types>> {
         let folder = tempfile::tempdir().unwrap();
         let growth = Arc::new(Growth::new(0, u64::MAX));
-        let log = Redb::create(&folder.path().join("log")).unwrap();
-        let writer = Writer::start(log, codec(), growth.clone()).unwrap();
+        let log = raw_log::create(self.0, &folder.path().join("log")).unwrap();
+        let writer = writer(log, growth.clone(), folder.path());
         let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
         let (machine, _) = Machine::new(None, Arc::new(snapshots), growth).unwrap();
         let log = LogStorage::new(Cache::default(), &writer);
@@ -43,7 +52,12 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for OnRedb {
 
 #[tokio::test]
 async fn log_and_machine_keep_the_consensus_librarys_contract() {
-    Suite::test_all(OnRedb).await.unwrap();
+    Suite::test_all(On(LogEngine::Redb)).await.unwrap();
+}
+
+#[tokio::test]
+async fn log_and_machine_keep_it_on_the_other_engine_too() {
+    Suite::test_all(On(LogEngine::Sled)).await.unwrap();
 }
 
 /// An engine that stops at each sync until it is let go, and can be told to fail.
@@ -100,7 +114,8 @@ fn bench() -> Bench {
         written: 0,
     };
     let growth = Arc::new(Growth::new(0, u64::MAX));
-    let writer = Writer::start(log, codec(), growth).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let writer = writer(log, growth, folder.path());
     Bench {
         storage: LogStorage::new(Cache::default(), &writer),
         syncing,

@@ -4,7 +4,8 @@
 //! next batch gathers by itself: the busier the log, the more entries share a sync. One caller
 //! alone pays exactly one.
 
-use crate::codec::{BadRecord, Codec, Mark};
+use super::Acknowledged;
+use crate::codec::{BadRecord, Codec, End, Mark};
 use crate::error::Error;
 use crate::raft::{Entry, LogId, Types, Vote};
 use crate::raw_log::RawLog;
@@ -80,10 +81,13 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// Writes to `log`, which ends at `end`.
     pub(crate) fn start(
         log: impl RawLog,
         codec: Codec,
         growth: Arc<Growth>,
+        end: End,
+        acknowledged: Acknowledged,
     ) -> Result<Self, Error> {
         let (jobs, queue) = channel();
         let name = "raft-disk";
@@ -94,6 +98,8 @@ impl Writer {
                     log,
                     codec,
                     growth,
+                    end,
+                    acknowledged,
                     failed: None,
                 };
                 disk.run(&queue);
@@ -121,6 +127,8 @@ struct Disk<L> {
     log: L,
     codec: Codec,
     growth: Arc<Growth>,
+    end: End,
+    acknowledged: Acknowledged,
     /// After one failure nothing is written any more: what follows would leave a hole.
     failed: Option<(io::ErrorKind, String)>,
 }
@@ -134,13 +142,21 @@ impl<L: RawLog> Disk<L> {
                 self.take(job, &mut answers);
             }
             if !answers.is_empty() {
-                self.attempt(|disk| disk.log.sync());
+                self.attempt(Self::sync);
             }
             for answer in answers {
                 answer.give(self.result());
             }
         }
-        self.attempt(|disk| disk.log.sync());
+        self.attempt(Self::sync);
+    }
+
+    /// Makes all that was written durable, and notes that it may be answered.
+    fn sync(&mut self) -> io::Result<()> {
+        self.end.sync += 1;
+        self.mark(&Mark::End(self.end))?;
+        self.log.sync()?;
+        self.acknowledged.note(self.end.sync)
     }
 
     fn take(&mut self, job: Job, answers: &mut Vec<Answer>) {
@@ -154,8 +170,12 @@ impl<L: RawLog> Disk<L> {
                 answers.push(Answer::Vote(answer));
             }
             Job::Mark(mark) => self.attempt(|disk| disk.mark(&mark)),
-            Job::Truncate { from } => self.attempt(|disk| disk.log.del(from, u64::MAX)),
+            Job::Truncate { from } => self.attempt(|disk| {
+                disk.end.last = from.checked_sub(1);
+                disk.log.del(from, u64::MAX)
+            }),
             Job::Purge { upto } => self.attempt(|disk| {
+                disk.end.last = disk.end.last.max(Some(upto.index));
                 disk.mark(&Mark::Purged(upto))?;
                 disk.log.del(0, upto.index)
             }),
@@ -171,6 +191,8 @@ impl<L: RawLog> Disk<L> {
             ));
         }
         self.log.write(&puts)?;
+        let last = entries.last().map(|entry| entry.log_id.index);
+        self.end.last = last.or(self.end.last);
         let bytes = puts.iter().map(|(_, bytes)| bytes.len() as u64).sum();
         self.growth.add(bytes);
         Ok(())

@@ -25,9 +25,6 @@ pub(crate) struct Redb {
 }
 
 impl Redb {
-    /// The engine's name, as the format file has it.
-    pub(crate) const NAME: &str = "redb";
-
     /// Makes an empty log at `path`.
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let mut log = Self::with(Database::builder().set_cache_size(CACHE_BYTES).create(path))?;
@@ -40,7 +37,10 @@ impl Redb {
 
     /// Opens the log at `path`. `InvalidData`: it is no such log, or a damaged one.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Self::with(Database::builder().set_cache_size(CACHE_BYTES).open(path))
+        // Every page is checked against its sum: a pointer that was changed could lead anywhere.
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        Self::with(builder.set_check_integrity_on_open(true).open(path))
     }
 
     fn with(database: Result<Database, DatabaseError>) -> io::Result<Self> {

@@ -1,16 +1,18 @@
 //! Recovery: from a folder to the parts of a core, or the reason why not.
+//!
+//! Everything is looked at before anything is changed: a folder that is refused is left as it was
+//! found.
 
-use crate::codec::{Codec, Mark};
+use crate::codec::{Codec, End, Mark, SnapshotRecord};
 use crate::config::Config;
 use crate::error::Error;
 use crate::folder::{Folder, Stage};
-use crate::log::{Growth, Loaded, LogStorage, Writer, load};
+use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, load};
 use crate::machine::Machine;
 use crate::raft_thread::Parts;
-use crate::raw_log::{RawLog, Redb};
+use crate::raw_log::{self, Contained, Kept, RawLog};
 use crate::snapshot::Snapshots;
 use crate::watch::Feed;
-use std::path::Path;
 use std::sync::Arc;
 
 /// A store that can be started.
@@ -20,57 +22,112 @@ pub(super) struct Opened {
     pub(super) is_initialized: bool,
 }
 
+/// What a folder holds, seen to be whole.
+struct Found {
+    log: Contained,
+    loaded: Loaded,
+    acknowledged: Acknowledged,
+    machine: Machine,
+    feed: Arc<Feed>,
+    growth: Arc<Growth>,
+}
+
 /// Takes the folder, makes what is not there yet and reads what is.
 pub(super) fn open(config: &Config) -> Result<Opened, Error> {
     let codec = Codec::new(config.sealer.clone());
+    check_presence(config)?;
     let folder = Folder::take(&config.folder)?;
     let snapshots = Snapshots::open(folder.snapshots(), codec.clone(), config.reserve)?;
     let snapshots = Arc::new(snapshots);
     let snapshot = snapshots.load()?;
+    let refused = |error: Error| error.with_snapshot(snapshots.path());
+    prepare(&folder, config, &codec).map_err(refused)?;
 
-    let path = folder.log(Redb::NAME);
-    let prepared = prepare(&folder, config.raft_id, &codec);
-    let read = prepared.and_then(|()| load(&path, &codec, || Redb::open(&path)));
-    let (log, loaded) = read.map_err(|error| error.with_snapshot(snapshots.path()))?;
+    let path = folder.log(config.engine.name());
+    let kept = Kept::of(&path).map_err(Error::file("read", &path))?;
+    let found = find(config, &folder, &codec, snapshot.as_ref(), &snapshots);
+    let found = found.map_err(|error| {
+        if let Err(error) = kept.put_back() {
+            tracing::error!(%error, path = %path.display(), "the log changed while it was read");
+        }
+        refused(error)
+    })?;
+    snapshots.clear()?;
+    start(found, codec, folder)
+}
+
+/// Reads log and snapshot and compares them with each other and with what is wanted.
+fn find(
+    config: &Config,
+    folder: &Folder,
+    codec: &Codec,
+    snapshot: Option<&SnapshotRecord>,
+    snapshots: &Arc<Snapshots>,
+) -> Result<Found, Error> {
+    let path = folder.log(config.engine.name());
+    let (acknowledged, number) = Acknowledged::open(&folder.acknowledged())?;
+    let open = || raw_log::open(config.engine, &path);
+    let (log, loaded) = load(&path, codec, number, open)?;
     check_owner(config, &loaded)?;
-    if !loaded.follows(snapshot.as_ref().and_then(|record| record.last())) {
-        return Err(Error::Missing {
-            path: folder.snapshots(),
-            snapshot: snapshots.path(),
-        });
+    if !loaded.follows(snapshot.and_then(SnapshotRecord::last)) {
+        return Err(Error::missing(&folder.snapshots()));
     }
-
+    if config.was_initialized && !loaded.is_initialized() {
+        return Err(Error::damaged(&path, "it is empty".to_owned()));
+    }
     let growth = Arc::new(Growth::new(loaded.bytes, config.snapshot.bytes));
-    let is_initialized = loaded.is_initialized();
-    let (machine, feed) = Machine::new(snapshot.as_ref(), snapshots.clone(), growth.clone())
-        .map_err(|reason| Error::Damaged {
-            path: snapshots.path().unwrap_or_else(|| folder.snapshots()),
-            reason,
-            snapshot: None,
-        })?;
-    let writer = Writer::start(log, codec, growth.clone())?;
-    let parts = Parts {
-        log: LogStorage::new(loaded.cache, &writer),
+    let machine = Machine::new(snapshot, snapshots.clone(), growth.clone());
+    let (machine, feed) = machine.map_err(|reason| {
+        let path = snapshots.path().unwrap_or_else(|| folder.snapshots());
+        Error::damaged(&path, reason)
+    })?;
+    Ok(Found {
+        log,
+        loaded,
+        acknowledged,
         machine,
+        feed,
+        growth,
+    })
+}
+
+fn start(found: Found, codec: Codec, folder: Folder) -> Result<Opened, Error> {
+    let is_initialized = found.loaded.is_initialized();
+    let (end, growth) = (found.loaded.end, found.growth);
+    let writer = Writer::start(found.log, codec, growth.clone(), end, found.acknowledged)?;
+    let parts = Parts {
+        log: LogStorage::new(found.loaded.cache, &writer),
+        machine: found.machine,
         writer,
         growth,
         folder,
     };
     Ok(Opened {
         parts,
-        feed,
+        feed: found.feed,
         is_initialized,
     })
 }
 
+/// A member that was initialized has a folder.
+fn check_presence(config: &Config) -> Result<(), Error> {
+    match config.was_initialized && !config.folder.exists() {
+        true => Err(Error::missing(&config.folder)),
+        false => Ok(()),
+    }
+}
+
 /// Brings the folder to where its log can be opened.
-fn prepare(folder: &Folder, raft_id: u64, codec: &Codec) -> Result<(), Error> {
-    let engine = Redb::NAME;
+fn prepare(folder: &Folder, config: &Config, codec: &Codec) -> Result<(), Error> {
+    let engine = config.engine.name();
     match folder.stage(engine)? {
         Stage::InUse => Ok(()),
+        Stage::Create | Stage::Finish if config.was_initialized => {
+            Err(Error::missing(&folder.log(engine)))
+        }
         Stage::Finish => folder.name_log(engine),
         Stage::Create => {
-            create(&folder.new_log(engine), raft_id, codec)?;
+            create(folder, config, codec)?;
             folder.write_format(engine)?;
             folder.name_log(engine)
         }
@@ -78,17 +135,19 @@ fn prepare(folder: &Folder, raft_id: u64, codec: &Codec) -> Result<(), Error> {
 }
 
 /// Makes an empty log that says whose it is.
-fn create(path: &Path, raft_id: u64, codec: &Codec) -> Result<(), Error> {
-    let owner = Mark::Owner(raft_id);
-    let bytes = codec
-        .mark(&owner)
-        .map_err(|error| Error::Consensus(error.to_string()))?;
+fn create(folder: &Folder, config: &Config, codec: &Codec) -> Result<(), Error> {
+    let path = folder.new_log(config.engine.name());
+    let marks = [Mark::Owner(config.raft_id), Mark::End(End::default())];
     let make = || {
-        let mut log = Redb::create(path)?;
-        log.meta(owner.name(), &bytes)?;
+        Acknowledged::create(&folder.acknowledged())?;
+        let mut log = raw_log::create(config.engine, &path)?;
+        for mark in marks {
+            let bytes = codec.mark(&mark).map_err(std::io::Error::other)?;
+            log.meta(mark.name(), &bytes)?;
+        }
         log.sync()
     };
-    make().map_err(Error::file("create", path))
+    make().map_err(Error::file("create", &path))
 }
 
 /// A member that came back under another number could vote twice in one term.

@@ -5,7 +5,7 @@
 # are made of namespaces and a stock dockerd each; without root it fails, it does not skip.
 # Ends with the line "N passed, M failed", which counts single tests and, for parts without any, the part.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 
 # Part, and what it tries.
 PARTS=(
@@ -20,6 +20,8 @@ PARTS=(
     "services     services by the stock command"
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"
+    "units        the systemd units on a machine with systemd"
+    "reboot       shutdowns and power cuts of a machine, boot in either order"
     "transcripts  the same scenario on the stock swarm and on ours"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
@@ -35,7 +37,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine units reboot transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -51,7 +53,7 @@ done
 # --- What the machine lacks.
 
 # Program or file, and the Debian package that brings it.
-NEEDS="/usr/sbin/dockerd:docker.io iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
+NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
@@ -145,6 +147,8 @@ part never suite never_past_us
 part services suite services
 part adoption suite adoption
 part engine suite engine_states
+part units suite units
+part reboot suite reboot
 part transcripts suite transcripts
 part quickstart quickstart
 

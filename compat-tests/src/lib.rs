@@ -17,6 +17,7 @@
 //! Every testbed is swept when its owner ends, however it ends: see [`testbed`].
 
 pub mod bench;
+pub mod census;
 pub mod command;
 pub mod error;
 pub mod http;

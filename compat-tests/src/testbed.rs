@@ -17,6 +17,7 @@ mod daemon;
 mod engine;
 mod host;
 mod image;
+mod machine;
 mod namespace;
 mod process;
 mod run_dir;
@@ -26,10 +27,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::unistd::Uid;
 
-pub use daemon::{Daemon, build_release};
+pub use daemon::{Daemon, build_release, workspace};
 pub use engine::Engine;
 pub use host::{Host, unique};
 pub use image::IMAGE;
+pub use machine::Machine;
 pub use process::Process;
 pub use run_dir::sweep_leftovers;
 

@@ -17,6 +17,9 @@ const START: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(15);
 const BUILD: Duration = Duration::from_secs(30 * 60);
 
+/// Package and program.
+const SWARMRSD: [&str; 2] = ["swarmrs-apiproxy", "swarmrsd"];
+
 /// One swarmrsd: its files stay when it is killed.
 pub struct Daemon {
     binary: PathBuf,
@@ -123,30 +126,30 @@ impl Daemon {
 }
 
 /// The swarmrsd under test: `SWARMRSD` if set, else the one that cargo builds now, so that none is ever stale.
-fn tested_binary() -> Result<PathBuf, Error> {
+pub(super) fn tested_binary() -> Result<PathBuf, Error> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     if let Some(path) = std::env::var_os("SWARMRSD") {
         return Ok(path.into());
     }
-    let built = BUILT.get_or_init(|| build(&[]).map_err(|error| error.to_string()));
+    let built = BUILT.get_or_init(|| build(SWARMRSD, &[]).map_err(|error| error.to_string()));
     built.clone().map_err(Error::Setup)
 }
 
 /// Builds swarmrsd as it is shipped and says where it is.
 pub fn build_release() -> Result<PathBuf, Error> {
-    build(&["--release"])
+    build(SWARMRSD, &["--release"])
 }
 
-fn build(flags: &[&str]) -> Result<PathBuf, Error> {
+fn build([package, program]: [&str; 2], flags: &[&str]) -> Result<PathBuf, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace()).args([
         "build",
         "--quiet",
         "--package",
-        "swarmrs-apiproxy",
+        package,
         "--bin",
-        "swarmrsd",
+        program,
     ]);
     command
         .args(["--message-format", "json-render-diagnostics"])
@@ -159,11 +162,11 @@ fn build(flags: &[&str]) -> Result<PathBuf, Error> {
     });
     executable
         .next_back()
-        .ok_or_else(|| Error::Setup("cargo built no swarmrsd".to_owned()))
+        .ok_or_else(|| Error::Setup(format!("cargo built no {program}")))
 }
 
 /// The root of the source tree.
-fn workspace() -> &'static Path {
+pub fn workspace() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
 }

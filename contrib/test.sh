@@ -14,6 +14,7 @@ PARTS=(
     "deny         licences, bans and sources of what we depend on (if cargo-deny is there)"
     "unit         every crate's own tests"
     "layers       who imports whom"
+    "scripts      what shellcheck says of contrib"
     "testbed      the hosts that the following parts stand on"
     "proxy        the engine through swarmrsd"
     "never        what is ours never reaches the engine"
@@ -21,6 +22,8 @@ PARTS=(
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"
     "units        the systemd units on a machine with systemd"
+    "takeover     contrib/takeover.sh, undone from wherever it may have died"
+    "package      the Debian package: upgraded over running tasks, purged"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "transcripts  the same scenario on the stock swarm and on ours"
     "quickstart   contrib/quickstart.sh up, again, and down"
@@ -37,7 +40,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine units reboot transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine units takeover package reboot transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -54,7 +57,8 @@ done
 
 # Program or file, and the Debian package that brings it.
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
-    /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc"
+    /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
+    shellcheck:shellcheck"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -130,6 +134,8 @@ unit() {
         bounded cargo test --package swarmrs-compat-tests --lib --bins
 }
 
+scripts() { shellcheck --severity warning contrib/*.sh contrib/debian/postinst contrib/debian/prerm contrib/debian/postrm; }
+
 quickstart() {
     bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh --down
 }
@@ -141,6 +147,7 @@ part clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
 part deny deny
 part unit unit
 part layers suite layers
+part scripts scripts
 part testbed suite testbed
 part proxy suite proxy
 part never suite never_past_us
@@ -148,6 +155,8 @@ part services suite services
 part adoption suite adoption
 part engine suite engine_states
 part units suite units
+part takeover suite takeover
+part package suite package
 part reboot suite reboot
 part transcripts suite transcripts
 part quickstart quickstart

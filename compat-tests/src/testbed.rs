@@ -31,7 +31,7 @@ pub use daemon::{Daemon, build_release, workspace};
 pub use engine::Engine;
 pub use host::{Host, unique};
 pub use image::IMAGE;
-pub use machine::Machine;
+pub use machine::{Machine, package};
 pub use process::Process;
 pub use run_dir::sweep_leftovers;
 

@@ -135,6 +135,14 @@ pub(super) fn tested_binary() -> Result<PathBuf, Error> {
     built.clone().map_err(Error::Setup)
 }
 
+/// The CLI plugin under test: `DOCKER_SWARMRS` if set, else the one that cargo builds now.
+pub(super) fn plugin() -> Result<PathBuf, Error> {
+    match std::env::var_os("DOCKER_SWARMRS") {
+        Some(path) => Ok(path.into()),
+        None => build(["docker-swarmrs", "docker-swarmrs"], &[]),
+    }
+}
+
 /// Builds swarmrsd as it is shipped and says where it is.
 pub fn build_release() -> Result<PathBuf, Error> {
     build(SWARMRSD, &["--release"])

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::daemon::{tested_binary, workspace};
+use super::daemon::{plugin, tested_binary, workspace};
 use super::engine::DOCKERD;
 use super::process::Process;
 use super::run_dir::{RunDir, Site};
@@ -265,6 +265,28 @@ impl Machine {
     fn log(&self) -> PathBuf {
         self.files.join("machine.log")
     }
+}
+
+/// Makes the Debian package of what is tested, under a version of the caller's, in `/share`.
+pub fn package(machine: &Machine, version: &str) -> Result<(), Error> {
+    let programs = machine.files.join("programs");
+    fs::create_dir_all(&programs).tried(|| format!("make {}", programs.display()))?;
+    for (program, name) in [
+        (tested_binary()?, "swarmrsd"),
+        (plugin()?, "docker-swarmrs"),
+    ] {
+        // Without what only a debugger reads, as shipped: a tenth to write and compress.
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(programs.join(name)).arg(program);
+        command::run(&mut strip, b"", COMMAND)?.success()?;
+    }
+    let mut make = Command::new("bash");
+    make.arg(workspace().join("contrib/package.sh"))
+        .arg("--programs")
+        .arg(programs);
+    make.args(["--version", version])
+        .arg(machine.files.join("share"));
+    command::run(&mut make, b"", COMMAND)?.success().map(drop)
 }
 
 impl Power {

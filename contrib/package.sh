@@ -45,6 +45,9 @@ lay_out() {
     put 644 "$top/README.md" $doc/README.md
     put 644 "$top/CHANGELOG.md" $doc/CHANGELOG.md
     put 644 "$top/LICENSE" $doc/copyright
+    for file in "$top"/docs/operations/*.md; do
+        put 644 "$file" "$doc/operations/$(basename "$file")"
+    done
 }
 
 describe() {

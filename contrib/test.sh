@@ -24,6 +24,7 @@ PARTS=(
     "units        the systemd units on a machine with systemd"
     "takeover     contrib/takeover.sh, undone from wherever it may have died"
     "package      the Debian package: upgraded over running tasks, purged"
+    "operations   the operator pages, run"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "transcripts  the same scenario on the stock swarm and on ours"
     "quickstart   contrib/quickstart.sh up, again, and down"
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine units takeover package reboot transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine units takeover package operations reboot transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -58,7 +59,7 @@ done
 # Program or file, and the Debian package that brings it.
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
-    shellcheck:shellcheck"
+    /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -157,6 +158,7 @@ part engine suite engine_states
 part units suite units
 part takeover suite takeover
 part package suite package
+part operations suite operations
 part reboot suite reboot
 part transcripts suite transcripts
 part quickstart quickstart

@@ -26,6 +26,7 @@ PARTS=(
     "package      the Debian package: upgraded over running tasks, purged"
     "operations   the operator pages, run"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
+    "payload      secrets and configs in containers, beside the stock swarm, and nowhere else"
     "transcripts  the same scenario on the stock swarm and on ours"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
@@ -41,7 +42,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine units takeover package operations reboot transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine units takeover package operations reboot payload transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -160,6 +161,7 @@ part takeover suite takeover
 part package suite package
 part operations suite operations
 part reboot suite reboot
+part payload suite payload
 part transcripts suite transcripts
 part quickstart quickstart
 

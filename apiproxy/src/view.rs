@@ -7,6 +7,7 @@
 mod endpoint;
 mod network;
 mod node;
+mod payload;
 mod service;
 mod swarm;
 mod task;
@@ -19,6 +20,7 @@ use swarmrs_types::object::Meta;
 
 pub use network::{Network, predefined};
 pub use node::{Node, Rank, node};
+pub use payload::{Config, Secret, config, secret};
 pub use service::{Service, ServiceOptions, service};
 pub use swarm::{ClusterInfo, Swarm, cluster_info, swarm};
 pub use task::{Task, task};

@@ -46,6 +46,15 @@ fn one_node_answers_as_the_stock_swarm_does() {
 }
 
 #[test]
+fn secrets_and_configs_answer_as_on_the_stock_swarm() {
+    compare(
+        &file("scenarios/payload.txt"),
+        &Options::default(),
+        &meant(),
+    );
+}
+
+#[test]
 fn two_stock_swarms_do_not_differ_once_masked() {
     compare(
         &file("scenarios/one-node.txt"),

@@ -1,7 +1,7 @@
 //! What a change of an object is called, and which attributes tell of it.
 //!
-//! Any write of a service or a node is an event; attributes name only what users follow. Tasks and the swarm itself tell
-//! nothing, and the networks that every node has are hidden. Source: moby `daemon/events.go`.
+//! Any write of a service, a node, a secret or a config is an event; attributes name only what users follow. Tasks and the
+//! swarm itself tell nothing, and the networks that every node has are hidden. Source: moby `daemon/events.go`.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,18 @@ pub(super) fn describe(change: &Event, state: &State, now: Timestamp) -> Option<
     match change {
         Event::Service(delta) => service(delta, state, now),
         Event::Node(delta) => node(delta, now),
+        Event::Secret(delta) => {
+            let secret = delta.last()?;
+            let attributes = Attributes::from([("name", secret.spec.name.clone())]);
+            let (id, meta) = (secret.id.to_string(), secret.meta);
+            Some(message("secret", delta, id, meta, attributes, now))
+        }
+        Event::Config(delta) => {
+            let config = delta.last()?;
+            let attributes = Attributes::from([("name", config.spec.name.clone())]);
+            let (id, meta) = (config.id.to_string(), config.meta);
+            Some(message("config", delta, id, meta, attributes, now))
+        }
         Event::Cluster(_) | Event::Task(_) | Event::Network(_) => None,
     }
 }

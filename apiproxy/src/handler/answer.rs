@@ -27,6 +27,14 @@ pub fn done() -> Response<Body> {
     bytes(StatusCode::OK, Bytes::new())
 }
 
+/// 204: nothing, not even a length.
+pub fn nothing() -> Response<Body> {
+    let body = Full::new(Bytes::new()).map_err(|never| match never {});
+    let mut response = Response::new(body.boxed_unsync());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
 /// These bytes, of no type yet.
 pub fn bytes(status: StatusCode, content: Bytes) -> Response<Body> {
     let length = HeaderValue::from(content.len());

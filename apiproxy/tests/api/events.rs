@@ -36,7 +36,7 @@ async fn what_lies_in_the_past_is_told_in_order() {
 }
 
 /// Now, as a query writes it.
-fn seconds() -> String {
+pub fn seconds() -> String {
     let nanos = swarmrs_types::Timestamp::now().unix_nanos();
     format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000)
 }

@@ -2,6 +2,7 @@
 
 mod engine_absent;
 mod events;
+mod payload;
 mod pin;
 mod refusals;
 mod support;

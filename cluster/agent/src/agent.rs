@@ -28,6 +28,8 @@ pub struct Config {
     pub node_id: NodeId,
     /// The daemon's data root; the agent keeps to `agent/` below it.
     pub data_dir: PathBuf,
+    /// The daemon's exec-root; secrets are in `secrets/` below it, in memory.
+    pub exec_dir: PathBuf,
     pub engine: Engine,
     /// Said in the node's description.
     pub tls_info: TlsInfo,
@@ -37,11 +39,12 @@ pub struct Config {
 
 impl Config {
     /// With the defaults; the environment decides about offline images, as in Docker.
-    pub fn new(node_id: NodeId, data_dir: PathBuf, engine: Engine) -> Self {
+    pub fn new(node_id: NodeId, data_dir: PathBuf, exec_dir: PathBuf, engine: Engine) -> Self {
         let offline = std::env::var_os("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE");
         Config {
             node_id,
             data_dir,
+            exec_dir,
             engine,
             tls_info: TlsInfo::default(),
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
@@ -59,6 +62,7 @@ impl Agent {
         let settings = Settings {
             node: config.node_id,
             tls_info: config.tls_info.clone(),
+            secrets: config.exec_dir.join("secrets"),
             prefer_offline_image: config.prefer_offline_image,
         };
         let controller = Arc::new(Controller::new(config.engine.clone(), settings));
@@ -153,6 +157,7 @@ impl Handle {
         drop(self.stop);
         let _ = self.running.await;
         remove_containers(&shared).await?;
+        shared.executor.clear();
         let path = config.data_dir.join("agent");
         std::fs::remove_dir_all(&path).map_err(|source| Error::Io {
             what: "remove",

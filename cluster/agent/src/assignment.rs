@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use swarmrs_rpc::{AssignmentSet, AssignmentsMessage, Position};
-use swarmrs_types::assignment::Assignment;
+use swarmrs_types::assignment::{Assignment, PayloadDiff};
 use swarmrs_types::object::TaskStatus;
 use swarmrs_types::{TaskId, TaskState};
 
@@ -26,6 +26,8 @@ pub struct Orders {
     /// Tasks already known that are wanted differently.
     pub update: Vec<(TaskId, TaskState)>,
     pub remove: Vec<TaskId>,
+    /// What the tasks may ask for; if the set was complete, all of it.
+    pub payloads: PayloadDiff,
     /// What the managers last accepted of the tasks in the message.
     pub accepted: Vec<(TaskId, TaskStatus)>,
 }
@@ -53,11 +55,12 @@ impl Known {
                 known: self.position,
             });
         }
-        let orders = match message.set {
+        let mut orders = match message.set {
             AssignmentSet::Complete(assignments) => self.replace(assignments),
             AssignmentSet::Incremental(_) if !self.in_session => return Err(Refused::Unfounded),
             AssignmentSet::Incremental(diff) => self.change(diff.update, diff.remove),
         };
+        orders.payloads = message.payloads;
         self.position = message.position;
         self.in_session = true;
         Ok(orders)
@@ -109,7 +112,11 @@ mod tests {
 
     fn at(index: u64, set: AssignmentSet) -> AssignmentsMessage {
         let position = Position { term: 1, index };
-        AssignmentsMessage { position, set }
+        AssignmentsMessage {
+            position,
+            set,
+            payloads: PayloadDiff::default(),
+        }
     }
 
     fn complete(index: u64, tasks: &[(u8, TaskState)]) -> AssignmentsMessage {

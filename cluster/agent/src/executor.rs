@@ -9,7 +9,7 @@ pub mod fake;
 
 use async_trait::async_trait;
 use swarmrs_types::TaskId;
-use swarmrs_types::assignment::Order;
+use swarmrs_types::assignment::{Order, PayloadDiff};
 use swarmrs_types::object::ContainerStatus;
 use swarmrs_types::spec::{NodeDescription, PortConfig};
 
@@ -93,6 +93,18 @@ pub trait Executor: Send + Sync + 'static {
         order: &Order,
         id: Option<&str>,
     ) -> Result<Option<ContainerStatus>, Failure>;
+
+    /// Takes in secrets and configs that orders to come may ask for; a complete set replaces all before it.
+    fn keep(&self, payloads: PayloadDiff, complete: bool);
+
+    /// Tasks that the node keeps something for beside a container.
+    fn kept(&self) -> Vec<TaskId>;
+
+    /// The container of the task is gone: so is all that was kept for it.
+    fn forget(&self, task: TaskId);
+
+    /// The node leaves: nothing is kept for anybody.
+    fn clear(&self);
 
     /// Removes it with its anonymous volumes; one that runs is stopped first, within the grace that its own settings
     /// name. One that is gone is fine.

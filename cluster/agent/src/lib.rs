@@ -18,7 +18,7 @@
 //! - The latest status of each task is repeated until a manager has it.
 //!
 //! Modules: [`agent`] the handle, [`session`], [`assignment`] (pure), [`worker`], [`task`], [`executor`], [`container`],
-//! [`reporter`], [`journal`], [`logs`], [`description`], [`error`].
+//! [`reporter`], [`journal`], [`secret`], [`logs`], [`description`], [`error`].
 
 pub mod agent;
 pub mod assignment;
@@ -29,6 +29,7 @@ pub mod executor;
 pub mod journal;
 pub mod logs;
 pub mod reporter;
+pub mod secret;
 pub mod session;
 pub mod task;
 pub mod worker;

@@ -69,6 +69,7 @@ impl Worker {
             self.found = Some(self.look().await);
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
+        self.shared.executor.keep(orders.payloads, orders.complete);
         for assignment in orders.start {
             self.start(assignment);
         }
@@ -128,6 +129,7 @@ impl Worker {
             .into_iter()
             .flatten()
             .chain(left.keys().copied())
+            .chain(self.shared.executor.kept())
             .collect();
         for task in gone {
             if !self.wishes.contains_key(&task) {
@@ -173,6 +175,7 @@ async fn remove(shared: Arc<Shared>, task: TaskId, container: Option<String>) ->
             tokio::time::sleep(ENGINE_PAUSE).await;
         }
     }
+    shared.executor.forget(task);
     shared.journal(|journal| journal.forget(task));
     None
 }

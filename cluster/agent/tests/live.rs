@@ -65,7 +65,8 @@ impl Node {
 
     fn start(&mut self) {
         let data = self.data.path().to_owned();
-        let config = Config::new(node_id(), data, self.engine.clone());
+        let exec = data.join("exec");
+        let config = Config::new(node_id(), data, exec, self.engine.clone());
         self.agent = Some(Agent::start(config, self.manager.clone()).unwrap());
     }
 

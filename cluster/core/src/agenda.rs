@@ -46,7 +46,7 @@ impl Agenda {
             Event::Cluster(_) => {
                 self.services.extend(state.services().iter().map(|s| s.id));
             }
-            Event::Network(_) => {}
+            Event::Network(_) | Event::Secret(_) | Event::Config(_) => {}
         }
     }
 

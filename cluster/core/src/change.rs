@@ -7,9 +7,11 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Cluster, Network, Node, Service, SpecNumber, SpecVersion, Task, TaskStatus,
+    Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task, TaskStatus,
 };
-use swarmrs_types::{ClusterTime, NetworkId, NodeId, ServiceId, TaskId, Timestamp};
+use swarmrs_types::{
+    ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId, Timestamp,
+};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ pub enum Key {
     Spec(ServiceId, SpecNumber),
     Task(TaskId),
     Network(NetworkId),
+    Secret(SecretId),
+    Config(ConfigId),
 }
 
 /// An object of any kind.
@@ -52,6 +56,8 @@ pub enum Object {
     Spec(Arc<SpecVersion>),
     Task(Arc<Task>),
     Network(Arc<Network>),
+    Secret(Arc<Secret>),
+    Config(Arc<Config>),
 }
 
 impl Object {
@@ -64,6 +70,8 @@ impl Object {
             Object::Spec(spec) => Key::Spec(spec.service, spec.number),
             Object::Task(task) => Key::Task(task.id),
             Object::Network(network) => Key::Network(network.id),
+            Object::Secret(secret) => Key::Secret(secret.id),
+            Object::Config(config) => Key::Config(config.id),
         }
     }
 }
@@ -109,6 +117,8 @@ pub enum Event {
     Service(Delta<Service>),
     Task(Delta<Task>),
     Network(Delta<Network>),
+    Secret(Delta<Secret>),
+    Config(Delta<Config>),
 }
 
 /// Before and after; one of both is always there.

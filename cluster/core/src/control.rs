@@ -14,12 +14,15 @@
 //! Nothing here is final until the log has it: a plan carries the versions it was made on, and
 //! [`fault_of`] says what a rejected one means to the user.
 
+pub mod config;
 mod convert;
 pub mod list;
 pub mod node;
+mod payload;
 mod ports;
 mod random_name;
 mod scope;
+pub mod secret;
 pub mod service;
 pub mod swarm;
 #[cfg(test)]
@@ -38,6 +41,9 @@ const MOST_TASKS: usize = 400;
 pub fn fault_of(rejected: &Rejected) -> Fault {
     match rejected {
         Rejected::OutOfSequence(_) => out_of_sequence(),
+        Rejected::NameTaken { kind, name } if matches!(kind.as_str(), "secret" | "config") => {
+            Fault::manager(Code::AlreadyExists, format!("{kind} {name} already exists"))
+        }
         Rejected::NameTaken { .. } => Fault::manager(Code::AlreadyExists, rejected.to_string()),
     }
 }

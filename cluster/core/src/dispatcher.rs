@@ -1,4 +1,5 @@
 //! Between the state and the nodes: what each is told, and what of its reports is kept.
 
 pub mod assignment;
+pub mod payloads;
 pub mod status;

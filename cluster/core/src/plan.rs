@@ -9,7 +9,9 @@ use crate::state::State;
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
-use swarmrs_types::object::{Cluster, Network, Node, Service, SpecVersion, Task, TaskStatus};
+use swarmrs_types::object::{
+    Cluster, Config, Network, Node, Secret, Service, SpecVersion, Task, TaskStatus,
+};
 use swarmrs_types::{ClusterTime, RawId, TaskId, Timestamp};
 
 /// Where new ids come from.
@@ -113,6 +115,14 @@ impl<'a> Draft<'a> {
 
     pub fn put_network(&mut self, network: Network) {
         self.put(Object::Network(Arc::new(network)));
+    }
+
+    pub fn put_secret(&mut self, secret: Secret) {
+        self.put(Object::Secret(Arc::new(secret)));
+    }
+
+    pub fn put_config(&mut self, config: Config) {
+        self.put(Object::Config(Arc::new(config)));
     }
 
     /// Changes a task in place; nothing happens if it is gone or stays equal.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod lookup;
+mod payload;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -17,8 +18,11 @@ pub use table::Table;
 use crate::change::Key;
 use imbl::OrdMap;
 use std::sync::Arc;
-use swarmrs_types::object::{Cluster, Network, Node, Service, SpecNumber, SpecVersion, Task};
-use swarmrs_types::{ClusterTime, NetworkId, NodeId, ServiceId, TaskId};
+use swarmrs_types::assignment::PayloadId;
+use swarmrs_types::object::{
+    Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task,
+};
+use swarmrs_types::{ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId};
 
 /// All that the managers agree on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,8 +33,12 @@ pub struct State {
     specs: OrdMap<(ServiceId, SpecNumber), Arc<SpecVersion>>,
     tasks: Table<TaskId, Task>,
     networks: Table<NetworkId, Network>,
+    secrets: Table<SecretId, Secret>,
+    configs: Table<ConfigId, Config>,
     /// Lower-cased names: unique without case, as Docker has it.
     service_names: OrdMap<String, ServiceId>,
+    secret_names: OrdMap<String, SecretId>,
+    config_names: OrdMap<String, ConfigId>,
     /// The tasks once more, in the order they are walked: a service's or a node's side by side.
     tasks_of_service: OrdMap<(ServiceId, TaskId), Arc<Task>>,
     tasks_of_node: OrdMap<(NodeId, TaskId), Arc<Task>>,
@@ -59,6 +67,14 @@ impl State {
 
     pub fn networks(&self) -> &Table<NetworkId, Network> {
         &self.networks
+    }
+
+    pub fn secrets(&self) -> &Table<SecretId, Secret> {
+        &self.secrets
+    }
+
+    pub fn configs(&self) -> &Table<ConfigId, Config> {
+        &self.configs
     }
 
     /// Index of the last entry applied.
@@ -104,6 +120,28 @@ impl State {
         self.services.get(id)
     }
 
+    /// The secret of that name, without regard to case.
+    pub fn secret_named(&self, name: &str) -> Option<&Arc<Secret>> {
+        let id = self.secret_names.get(&name.to_lowercase())?;
+        self.secrets.get(id)
+    }
+
+    /// The config of that name, without regard to case.
+    pub fn config_named(&self, name: &str) -> Option<&Arc<Config>> {
+        let id = self.config_names.get(&name.to_lowercase())?;
+        self.configs.get(id)
+    }
+
+    /// The services whose current spec refers to a secret or config, by id.
+    pub fn users_of(&self, payload: PayloadId) -> impl Iterator<Item = &Arc<Service>> {
+        let refers = move |service: &&Arc<Service>| {
+            let spec = self.current_spec(service);
+            let container = spec.and_then(|spec| spec.spec.task_template.container_spec.as_ref());
+            container.is_some_and(|container| PayloadId::of(container).any(|id| id == payload))
+        };
+        self.services.iter().filter(refers)
+    }
+
     /// The tasks of a service, by id.
     pub fn tasks_of_service(&self, service: ServiceId) -> impl Iterator<Item = &Arc<Task>> {
         let (first, last) = (TaskId(table::FIRST_ID), TaskId(table::LAST_ID));
@@ -129,6 +167,8 @@ impl State {
             Key::Spec(service, number) => u64::from(self.spec(service, number).is_some()),
             Key::Task(id) => self.tasks.get(&id).map_or(0, |t| t.meta.version),
             Key::Network(id) => self.networks.get(&id).map_or(0, |n| n.meta.version),
+            Key::Secret(id) => self.secrets.get(&id).map_or(0, |s| s.meta.version),
+            Key::Config(id) => self.configs.get(&id).map_or(0, |c| c.meta.version),
         }
     }
 }

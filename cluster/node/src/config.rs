@@ -12,13 +12,17 @@ pub struct Config {
     pub raft_store: LogEngine,
     /// Bytes kept back on the data root's disk: below it nothing is written to the log.
     pub disk_reserve: u64,
+    /// What need not: the tmpfs for secrets is mounted in it.
+    pub exec_root: PathBuf,
 }
 
 impl Config {
     /// Everything in `data_root`, the rest as usual.
     pub fn new(data_root: impl Into<PathBuf>) -> Self {
+        let data_root = data_root.into();
         Config {
-            data_root: data_root.into(),
+            exec_root: data_root.join("exec"),
+            data_root,
             raft_store: LogEngine::default(),
             disk_reserve: swarmrs_store::DEFAULT_RESERVE,
         }

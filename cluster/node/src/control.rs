@@ -3,6 +3,8 @@
 //! Only this file knows where a request is decided. On a conflict that is not the user's own (an
 //! object moved between the look and the write) the request is decided anew on the newer state.
 
+mod payload;
+
 use crate::ids::RandomIds;
 use crate::local::ClusterView;
 use crate::manager::Manager;

@@ -9,11 +9,12 @@ use crate::local::LiveStatuses;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, status};
 use swarmrs_core::{Draft, State};
 use swarmrs_rpc::{AssignmentSet, AssignmentsMessage, FromNode, ManagerEnd, Position, ToNode};
 use swarmrs_store::{Batch, ProposeError, Store, Watch};
-use swarmrs_types::assignment::StatusReport;
+use swarmrs_types::assignment::{PayloadDiff, StatusReport};
 use swarmrs_types::object::NodeState;
 use swarmrs_types::spec::NodeDescription;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
@@ -41,6 +42,7 @@ pub async fn serve(
         live,
         session,
         watch,
+        told: Told::default(),
         reports: BTreeMap::new(),
         writing: None,
     };
@@ -54,6 +56,8 @@ struct Dispatcher {
     live: Arc<LiveStatuses>,
     session: ManagerEnd,
     watch: Watch,
+    /// Secrets and configs that the node has from this session.
+    told: Told,
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
@@ -62,8 +66,10 @@ struct Dispatcher {
 impl Dispatcher {
     async fn serve(mut self, state: Arc<State>) {
         let all = assignment::complete(&state, self.node).into_values();
+        let (told, payloads) = Told::complete(&state, self.node);
+        self.told = told;
         if !self
-            .assign(&state, AssignmentSet::Complete(all.collect()))
+            .assign(&state, AssignmentSet::Complete(all.collect()), payloads)
             .await
         {
             return;
@@ -89,18 +95,23 @@ impl Dispatcher {
     async fn follow(&mut self, batch: Batch) -> bool {
         self.live.follow(&batch.events);
         let diff = assignment::difference(&batch.state, self.node, &batch.events);
-        diff.is_empty()
+        let payloads = self.told.difference(&batch.state, self.node, &batch.events);
+        (diff.is_empty() && payloads.is_empty())
             || self
-                .assign(&batch.state, AssignmentSet::Incremental(diff))
+                .assign(&batch.state, AssignmentSet::Incremental(diff), payloads)
                 .await
     }
 
-    async fn assign(&mut self, state: &State, set: AssignmentSet) -> bool {
+    async fn assign(&mut self, state: &State, set: AssignmentSet, payloads: PayloadDiff) -> bool {
         let position = Position {
             term: self.store.leadership().borrow().term,
             index: state.applied(),
         };
-        let message = ToNode::Assignments(AssignmentsMessage { position, set });
+        let message = ToNode::Assignments(AssignmentsMessage {
+            position,
+            set,
+            payloads,
+        });
         self.session.send(message).await.is_ok()
     }
 

@@ -54,7 +54,8 @@ impl Manager {
             live.clone(),
             opened,
         ));
-        let mut settings = swarmrs_agent::Config::new(record.node, config.swarm_root(), engine);
+        let (data, exec) = (config.swarm_root(), config.exec_root.clone());
+        let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine);
         settings.tls_info = tls_info;
         let agent = Agent::start(settings, LocalTransport(sessions))?;
         info!(node = %record.node, "manager started");

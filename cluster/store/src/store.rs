@@ -110,7 +110,7 @@ impl Store {
     /// all it wrote; the view contains it by then.
     ///
     /// Calls may overlap without limit and share syncs. A call that is dropped while it waits may
-    /// still take effect. At most 500 changes and 1 MiB.
+    /// still take effect. At most 500 changes and 2 MiB.
     pub async fn propose(&self, command: Command) -> Result<u64, ProposeError> {
         propose::check_size(&command)?;
         propose::check_space(&self.folder, self.reserve)?;

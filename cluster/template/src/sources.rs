@@ -8,7 +8,8 @@ pub trait Sources {
     /// The same for a config.
     fn config(&self, target: &str) -> Result<Vec<u8>, Missing>;
 
-    /// The value of `NAME=value` in the spec's environment, before expansion. Without one, templates see an empty text.
+    /// The value of `NAME=value` in the spec's environment, expanded as the container gets it. Without one, templates see
+    /// an empty text.
     fn env(&self, name: &str) -> Option<String>;
 }
 

@@ -3,9 +3,9 @@
 //! A node gets its whole set once per session and differences after that. It never sees the
 //! cluster's objects: an [`Order`] is all it needs to make one container.
 
-use crate::id::{NodeId, ServiceId, TaskId};
+use crate::id::{ConfigId, NodeId, SecretId, ServiceId, TaskId};
 use crate::object::{RegistryAuth, TaskStatus};
-use crate::spec::{Labels, PortConfig, TaskSpec};
+use crate::spec::{ContainerSpec, Data, Driver, Labels, PortConfig, TaskSpec};
 use crate::task_state::TaskState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +53,50 @@ impl AssignmentDiff {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.update.is_empty() && self.remove.is_empty()
+    }
+}
+
+/// Names what a task can be given as a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadId {
+    Secret(SecretId),
+    Config(ConfigId),
+}
+
+impl PayloadId {
+    /// What a container refers to, secrets first. What is no id refers to nothing.
+    pub fn of(container: &ContainerSpec) -> impl Iterator<Item = PayloadId> {
+        let secrets = container.secrets.iter();
+        let secrets = secrets.filter_map(|one| one.secret_id.parse().ok().map(PayloadId::Secret));
+        let configs = container.configs.iter();
+        let configs = configs.filter_map(|one| one.config_id.parse().ok().map(PayloadId::Config));
+        secrets.chain(configs)
+    }
+}
+
+/// The content of a secret or config.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Payload {
+    pub id: PayloadId,
+    pub data: Data,
+    /// The language that the content is written in, if it is to be expanded.
+    pub templating: Option<Driver>,
+}
+
+/// What changed of the payloads that a node's tasks may ask for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PayloadDiff {
+    /// New to the node.
+    pub add: Vec<Payload>,
+    /// No task of the node needs them any more.
+    pub forget: Vec<PayloadId>,
+}
+
+impl PayloadDiff {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.forget.is_empty()
     }
 }
 

@@ -38,3 +38,7 @@ pub const UPDATE_PARALLELISM: u64 = 1;
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// How long one request to the cluster may take. Source: moby `daemon/cluster/cluster.go`.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// A secret is smaller than this. Source: swarmkit `api/validation/secrets.go`.
+pub const MOST_SECRET: usize = 500 * 1024;
+/// A config is smaller than this. Source: swarmkit `manager/controlapi/config.go`.
+pub const MOST_CONFIG: usize = 1000 * 1024;

@@ -71,6 +71,12 @@ impl Filters {
         self.0.get(key).map_or(&[], |values| &values.wanted)
     }
 
+    /// All values of a key, whatever the boolean beside them.
+    pub fn values(&self, key: &str) -> impl Iterator<Item = &str> {
+        let given = self.given(key).into_iter().flatten();
+        given.map(|(value, _)| value.as_str())
+    }
+
     /// Whether `value` is among the key's, or the key has none. A value marked false counts as a
     /// value, but matches nothing.
     pub fn exact(&self, key: &str, value: &str) -> bool {

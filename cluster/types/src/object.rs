@@ -7,12 +7,14 @@
 mod cluster;
 mod network;
 mod node;
+mod payload;
 mod service;
 mod task;
 
 pub use cluster::*;
 pub use network::*;
 pub use node::*;
+pub use payload::*;
 pub use service::*;
 pub use task::*;
 

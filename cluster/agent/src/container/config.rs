@@ -6,9 +6,12 @@
 
 mod host;
 mod mount;
+mod payload;
 
 use crate::container::{image, label};
+use crate::secret::Surroundings;
 use serde_json::{Map, Value, json};
+use std::path::PathBuf;
 use swarmrs_engine::ApiVersion;
 use swarmrs_template::{Context, expand_env, expand_hostname};
 use swarmrs_types::assignment::Order;
@@ -24,6 +27,8 @@ pub struct Node {
     pub os: String,
     /// What the engine speaks.
     pub api: ApiVersion,
+    /// Where secrets and configs are laid out as files.
+    pub secrets: PathBuf,
 }
 
 /// What to ask the engine for.
@@ -51,6 +56,8 @@ pub fn request(order: &Order, node: &Node) -> Result<Request, Unfit> {
     refuse_unsupported(spec, node.api)?;
     let context = context(order, node);
     let mounts = mount::expand(&spec.mounts, &context)?;
+    let mut binds = mount::body(&mounts);
+    binds.extend(payload::mounts(order.task, spec, &node.secrets));
     let body = Body::default()
         .put("Image", json!(image::familiar(&spec.image)))
         .text("Hostname", &expand_hostname(&spec.hostname, &context)?)
@@ -66,7 +73,7 @@ pub fn request(order: &Order, node: &Node) -> Result<Request, Unfit> {
         .maybe("Healthcheck", spec.healthcheck.as_ref().map(health))
         .map("ExposedPorts", exposed(&order.ports))
         .put("Labels", labels(order, spec))
-        .put("HostConfig", host::config(order, spec, &mounts)?)
+        .put("HostConfig", host::config(order, spec, binds)?)
         .maybe("NetworkingConfig", host::networks(&order.spec));
     Ok(Request {
         volumes: mount::volumes(&mounts),
@@ -92,12 +99,8 @@ fn container_spec(task: &TaskSpec) -> Result<&ContainerSpec, Unfit> {
         .ok_or_else(|| Unfit("unsupported task runtime: not a container".to_owned()))
 }
 
-/// Fields that an engine would drop without a word, and parts that this release does not have.
+/// Fields that an engine would drop without a word.
 fn refuse_unsupported(spec: &ContainerSpec, api: ApiVersion) -> Result<(), Unfit> {
-    if !spec.secrets.is_empty() || !spec.configs.is_empty() {
-        let text = "secrets and configs are not available in this release of swarmrs";
-        return Err(Unfit(text.to_owned()));
-    }
     let subpath = |mount: &swarmrs_types::spec::Mount| {
         let options = mount.volume_options.as_ref();
         options.is_some_and(|options| !options.subpath.is_empty())
@@ -134,6 +137,18 @@ fn refuse_unsupported(spec: &ContainerSpec, api: ApiVersion) -> Result<(), Unfit
         ))),
         None => Ok(()),
     }
+}
+
+/// What templates in secrets and configs see: stock tells them of the node its id alone, and the environment as the
+/// container gets it.
+pub fn surroundings(order: &Order, node: &Node) -> Result<Surroundings, Unfit> {
+    let mut context = context(order, node);
+    let env = expand_env(&container_spec(&order.spec)?.env, &context)?;
+    context.node = swarmrs_template::Node {
+        id: context.node.id,
+        ..Default::default()
+    };
+    Ok(Surroundings { context, env })
 }
 
 /// What templates see. A task without a slot has its node's id there, as in its name.

@@ -4,20 +4,24 @@
 //! a request whose answer was lost, or by the user. Short requests share a bound, so that a burst of tasks neither waits
 //! in one queue nor drowns the engine.
 
+mod files;
+
 use crate::container::config::{self, Node, Request};
 use crate::container::image::Images;
 use crate::container::label;
 use crate::container::watch::Watch;
 use crate::description::describe;
 use crate::executor::{Container, Executor, Failure, Found, Running};
+use crate::secret::Secrets;
 use async_trait::async_trait;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_engine::{
     ContainerState, ContainerStatus as Status, Engine, Error, Filters, Health, PortBinding,
 };
-use swarmrs_types::assignment::Order;
+use swarmrs_types::assignment::{Order, PayloadDiff};
 use swarmrs_types::object::ContainerStatus;
 use swarmrs_types::spec::{NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo};
 use swarmrs_types::{NodeId, TaskId};
@@ -36,6 +40,8 @@ const NO_BIND_SOURCE: &str = "bind source path does not exist: ";
 pub struct Settings {
     pub node: NodeId,
     pub tls_info: TlsInfo,
+    /// Where secrets and configs are laid out as files.
+    pub secrets: PathBuf,
     pub prefer_offline_image: bool,
 }
 
@@ -47,6 +53,7 @@ pub struct Controller {
     watch: Watch,
     turns: Semaphore,
     node: OnceCell<Node>,
+    secrets: Arc<Secrets>,
 }
 
 impl Controller {
@@ -54,6 +61,7 @@ impl Controller {
         Controller {
             images: Images::new(engine.clone(), settings.prefer_offline_image),
             engine,
+            secrets: Arc::new(Secrets::at(settings.secrets.clone())),
             settings,
             watch: Watch::default(),
             turns: Semaphore::new(CONCURRENT),
@@ -82,6 +90,7 @@ impl Controller {
                 hostname: info.name,
                 architecture: info.arch,
                 os: info.os,
+                secrets: self.settings.secrets.clone(),
                 api: api.map_err(|error| failure(&error))?,
             })
         };
@@ -131,6 +140,9 @@ impl Controller {
     fn not_created(&self, order: &Order, error: &Error) -> Failure {
         let message = error.message();
         if let Some((_, path)) = message.split_once(NO_BIND_SOURCE) {
+            if Path::new(path).starts_with(&self.settings.secrets) {
+                return Failure::fatal(files::unseen(path));
+            }
             let text = format!("invalid bind mount source, source path not found: {path}");
             return Failure::fatal(text);
         }
@@ -194,6 +206,7 @@ impl Executor for Controller {
 
     async fn create(&self, order: &Order) -> Result<Container, Failure> {
         let request = self.request(order).await?;
+        self.reserve_files(order).await?;
         let _turn = self.turn().await;
         for volume in &request.volumes {
             let made = self.engine.create_volume(volume).await;
@@ -227,6 +240,7 @@ impl Executor for Controller {
         if !container.untouched && self.inspect(&container.id).await?.started_at.is_some() {
             return Ok(());
         }
+        self.fill_files(order).await?;
         self.watch.hint_from_now(&container.id);
         debug!(task = %order.task, container = %container.id, "starting");
         match self.engine.start_container(&container.id).await {
@@ -298,6 +312,22 @@ impl Executor for Controller {
         }
         let state = self.inspect(&id).await;
         Ok(state.ok().map(|state| shown(&state)))
+    }
+
+    fn keep(&self, payloads: PayloadDiff, complete: bool) {
+        self.secrets.keep(payloads, complete);
+    }
+
+    fn kept(&self) -> Vec<TaskId> {
+        self.secrets.kept()
+    }
+
+    fn forget(&self, task: TaskId) {
+        self.secrets.forget(task);
+    }
+
+    fn clear(&self) {
+        self.secrets.clear();
     }
 
     async fn remove(&self, id: &str) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use super::{Container, Executor, Failure, Found, Running};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
-use swarmrs_types::assignment::{Assignment, Order};
+use swarmrs_types::assignment::{Assignment, Order, PayloadDiff};
 use swarmrs_types::object::{ContainerStatus, TaskStatus};
 use swarmrs_types::spec::{ContainerSpec, Labels, NodeDescription, PortConfig, TaskSpec};
 use swarmrs_types::{NodeId, TaskId, TaskState};
@@ -64,6 +64,8 @@ pub struct Fake {
     pub found: Mutex<Vec<Found>>,
     /// Whether containers that are found cannot be looked at yet.
     pub in_the_making: Mutex<bool>,
+    /// Tasks that have files.
+    pub kept: Mutex<Vec<TaskId>>,
 }
 
 impl Default for Fake {
@@ -75,6 +77,7 @@ impl Default for Fake {
             failures: Mutex::default(),
             found: Mutex::default(),
             in_the_making: Mutex::default(),
+            kept: Mutex::default(),
         }
     }
 }
@@ -197,6 +200,25 @@ impl Executor for Fake {
     ) -> Result<Option<ContainerStatus>, Failure> {
         self.pass("shutdown", id.unwrap_or("by name")).await?;
         Ok(id.map(status))
+    }
+
+    fn keep(&self, payloads: PayloadDiff, complete: bool) {
+        let said = format!("keep {} {complete}", payloads.add.len());
+        if !payloads.is_empty() {
+            self.calls.send_modify(|calls| calls.push(said));
+        }
+    }
+
+    fn kept(&self) -> Vec<TaskId> {
+        self.kept.lock().unwrap().clone()
+    }
+
+    fn forget(&self, task: TaskId) {
+        self.kept.lock().unwrap().retain(|kept| *kept != task);
+    }
+
+    fn clear(&self) {
+        self.kept.lock().unwrap().clear();
     }
 
     async fn remove(&self, id: &str) -> Result<(), Failure> {

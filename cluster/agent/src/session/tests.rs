@@ -65,6 +65,7 @@ fn complete(index: u64) -> ToNode {
     ToNode::Assignments(AssignmentsMessage {
         position: Position { term: 1, index },
         set: AssignmentSet::Complete(vec![assignment(1, TaskState::Running)]),
+        payloads: Default::default(),
     })
 }
 

@@ -336,6 +336,7 @@ impl Runner {
                 Err(failure) => self.wait_out(&failure).await,
             }
         }
+        self.shared.executor.forget(task);
         self.shared.journal(|journal| journal.forget(task));
         self.shared.reporter.forget(task);
         self.shared.directory.forget(task);

@@ -114,7 +114,11 @@ impl Manager {
             term: 1,
             index: *index,
         };
-        ToNode::Assignments(AssignmentsMessage { position, set })
+        ToNode::Assignments(AssignmentsMessage {
+            position,
+            set,
+            payloads: Default::default(),
+        })
     }
 
     async fn hear(&self, message: FromNode, end: &ManagerEnd) {

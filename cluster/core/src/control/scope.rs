@@ -41,12 +41,6 @@ fn mesh(spec: &ServiceSpec) -> Result<(), Fault> {
 }
 
 fn container(spec: &ContainerSpec) -> Result<(), Fault> {
-    if !spec.secrets.is_empty() {
-        return Err(Fault::not_built("giving secrets to services"));
-    }
-    if !spec.configs.is_empty() {
-        return Err(Fault::not_built("giving configs to services"));
-    }
     let cluster = Some(MountType::Cluster);
     if spec.mounts.iter().any(|mount| mount.kind == cluster) {
         return Err(Fault::not_built("mounting cluster volumes"));

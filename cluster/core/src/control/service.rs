@@ -4,7 +4,7 @@
 //! spec, and the service that points at it and remembers the one before. A manual rollback only
 //! swaps the two numbers; a second one swaps them back.
 
-use super::{MOST_TASKS, convert, expect_version, ports, random_name, scope, validate};
+use super::{MOST_TASKS, convert, expect_version, payload, ports, random_name, scope, validate};
 use crate::change::{Key, Rejected};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::{State, find};
@@ -46,6 +46,7 @@ pub fn create(
     }
     validate::service(&spec)?;
     ports::check(state, &spec, None)?;
+    payloads_exist(state, &spec)?;
     scope::service(&spec)?;
     if state.service_named(&spec.name).is_some() {
         return Err(super::fault_of(&Rejected::NameTaken {
@@ -67,6 +68,7 @@ pub fn create(
     };
     let id = service.id;
     let mut draft = Draft::new(state, now);
+    guard_payloads(&mut draft, &spec);
     draft.put_spec(version(id, 1, spec, auth));
     draft.put_service(service);
     Ok((id, draft.finish()))
@@ -93,6 +95,7 @@ pub fn update(
     }
     validate::service(&spec)?;
     ports_if_changed(state, &service, &spec)?;
+    payloads_exist(state, &spec)?;
     keeps_mode(state, &service, &spec.mode)?;
     if unnamed || spec.name != service.name {
         return Err(unimplemented_by_manager(
@@ -166,6 +169,17 @@ fn ports_if_changed(state: &State, service: &Service, spec: &ServiceSpec) -> Res
     ports::check(state, spec, Some(service.id))
 }
 
+fn payloads_exist(state: &State, spec: &ServiceSpec) -> Result<(), Fault> {
+    let container = spec.task_template.container_spec.as_ref();
+    container.map_or(Ok(()), |container| payload::exist(state, container))
+}
+
+fn guard_payloads(draft: &mut Draft<'_>, spec: &ServiceSpec) {
+    if let Some(container) = &spec.task_template.container_spec {
+        payload::guard(draft, container);
+    }
+}
+
 fn keeps_mode(state: &State, service: &Service, mode: &Mode) -> Result<(), Fault> {
     let current = state.current_spec(service);
     if current.is_some_and(|old| kind(&old.spec.mode) != kind(mode)) {
@@ -205,6 +219,7 @@ fn move_on(
     auth: Option<RegistryAuth>,
 ) {
     let number = service.last_spec + 1;
+    guard_payloads(draft, &spec);
     draft.put_service(Service {
         spec: number,
         previous_spec: Some(service.spec),

@@ -4,6 +4,7 @@ mod convert;
 mod init;
 mod list;
 mod node;
+mod payload;
 mod refusals;
 mod service;
 mod swarm;

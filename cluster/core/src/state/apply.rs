@@ -50,6 +50,7 @@ impl State {
             }
             Change::Remove { key, expect } => {
                 self.expect_change(*key, *expect)?;
+                self.expect_unused(*key)?;
                 Ok(self.remove(*key))
             }
             Change::Status { task, status } => Ok(self.report(index, command, *task, status)),
@@ -108,6 +109,18 @@ impl State {
                 new.meta = stamp(self.networks.get(&new.id).map(|o| o.meta));
                 Some(self.write_network(new))
             }
+            Object::Secret(new) => {
+                let mut new = (**new).clone();
+                new.meta = stamp(self.secrets.get(&new.id).map(|o| o.meta));
+                self.claim_secret_name(&new)?;
+                Some(self.write_secret(new.id, Some(new)))
+            }
+            Object::Config(new) => {
+                let mut new = (**new).clone();
+                new.meta = stamp(self.configs.get(&new.id).map(|o| o.meta));
+                self.claim_config_name(&new)?;
+                Some(self.write_config(new.id, Some(new)))
+            }
         })
     }
 
@@ -128,6 +141,8 @@ impl State {
                 old: self.networks.remove(&id),
                 new: None,
             }),
+            Key::Secret(id) => self.write_secret(id, None),
+            Key::Config(id) => self.write_config(id, None),
         })
     }
 
@@ -248,6 +263,12 @@ impl State {
             }
             Object::Network(new) => {
                 self.write_network((**new).clone());
+            }
+            Object::Secret(new) => {
+                self.write_secret(new.id, Some((**new).clone()));
+            }
+            Object::Config(new) => {
+                self.write_config(new.id, Some((**new).clone()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Finding an object by what a user typed: full id, exact name, or a prefix of the id.
 
 use super::State;
-use swarmrs_types::{Fault, Kind, NodeId, ServiceId, TaskId};
+use swarmrs_types::{ConfigId, Fault, Kind, NodeId, SecretId, ServiceId, TaskId};
 
 /// A kind of object that users name.
 pub trait Found: Copy + Ord + Sized {
@@ -9,6 +9,10 @@ pub trait Found: Copy + Ord + Sized {
     /// Every object of the kind: its id and its name.
     fn all(state: &State) -> Vec<(Self, String)>;
     fn text(&self) -> &str;
+    /// Whether `term` is this name: with regard to case, unless Docker's look-up has none.
+    fn is_name(name: &str, term: &str) -> bool {
+        name == term
+    }
 }
 
 impl Found for NodeId {
@@ -52,13 +56,47 @@ impl Found for TaskId {
     }
 }
 
+impl Found for SecretId {
+    const KIND: Kind = Kind::Secret;
+
+    fn all(state: &State) -> Vec<(Self, String)> {
+        let secrets = state.secrets().iter();
+        secrets.map(|s| (s.id, s.spec.name.clone())).collect()
+    }
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+
+    fn is_name(name: &str, term: &str) -> bool {
+        name.to_lowercase() == term.to_lowercase()
+    }
+}
+
+impl Found for ConfigId {
+    const KIND: Kind = Kind::Config;
+
+    fn all(state: &State) -> Vec<(Self, String)> {
+        let configs = state.configs().iter();
+        configs.map(|c| (c.id, c.spec.name.clone())).collect()
+    }
+
+    fn text(&self) -> &str {
+        self.as_str()
+    }
+
+    fn is_name(name: &str, term: &str) -> bool {
+        name.to_lowercase() == term.to_lowercase()
+    }
+}
+
 /// The object `term` names. Errors: 404 if there is none, 400 if it could be several.
 pub fn find<Id: Found + std::str::FromStr>(state: &State, term: &str) -> Result<Id, Fault> {
     let all = Id::all(state);
     if let Some((id, _)) = all.iter().find(|(id, _)| id.text() == term) {
         return Ok(*id);
     }
-    let named = pick(&all, |_, name| name == term);
+    let named = pick(&all, |_, name| Id::is_name(name, term));
     let chosen = if named.is_empty() {
         pick(&all, |id, _| {
             !term.is_empty() && id.text().starts_with(term)

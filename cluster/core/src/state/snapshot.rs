@@ -35,6 +35,8 @@ impl State {
         let specs = self.specs.values().cloned().map(Object::Spec);
         let tasks = self.tasks.iter().cloned().map(Object::Task);
         let networks = self.networks.iter().cloned().map(Object::Network);
+        let secrets = self.secrets.iter().cloned().map(Object::Secret);
+        let configs = self.configs.iter().cloned().map(Object::Config);
         Snapshot {
             format: FORMAT,
             applied: self.applied,
@@ -45,6 +47,8 @@ impl State {
                 .chain(specs)
                 .chain(tasks)
                 .chain(networks)
+                .chain(secrets)
+                .chain(configs)
                 .collect(),
         }
     }

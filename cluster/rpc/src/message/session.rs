@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use swarmrs_types::TaskId;
-use swarmrs_types::assignment::{Assignment, AssignmentDiff, StatusReport};
+use swarmrs_types::assignment::{Assignment, AssignmentDiff, PayloadDiff, StatusReport};
 use swarmrs_types::spec::NodeDescription;
 
 /// How far a set of assignments has come: the term and index of the entry it reflects. Never goes
@@ -26,6 +26,10 @@ pub enum ToNode {
 pub struct AssignmentsMessage {
     pub position: Position,
     pub set: AssignmentSet,
+    /// What these assignments may ask for and the node does not have. With a complete set it is all
+    /// that the node is to have.
+    #[serde(default)]
+    pub payloads: PayloadDiff,
 }
 
 /// All of it, or what changed.

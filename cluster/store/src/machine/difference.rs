@@ -21,6 +21,10 @@ pub(super) fn difference(old: &State, new: &State) -> Vec<Event> {
     events.extend(tasks.map(Event::Task));
     let networks = deltas(old.networks().iter(), new.networks().iter(), |n| n.id);
     events.extend(networks.map(Event::Network));
+    let secrets = deltas(old.secrets().iter(), new.secrets().iter(), |s| s.id);
+    events.extend(secrets.map(Event::Secret));
+    let configs = deltas(old.configs().iter(), new.configs().iter(), |c| c.id);
+    events.extend(configs.map(Event::Config));
     events
 }
 

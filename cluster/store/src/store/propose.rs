@@ -10,9 +10,10 @@ use std::path::Path;
 use std::sync::Arc;
 use swarmrs_core::Command;
 
-/// What one entry may hold. A plan that is larger is made of several.
+/// What one entry may hold. A plan that is larger is made of several. The largest object that Docker
+/// allows, a config of 1000 KiB, takes a third more in base64.
 const MAX_CHANGES: usize = 500;
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// Refuses a command that is too large for one entry.
 pub(super) fn check_size(command: &Command) -> Result<(), ProposeError> {

@@ -1,17 +1,17 @@
 //! `HostConfig`: what of the host a container gets.
 
-use super::{Body, Unfit, mount, port_key};
+use super::{Body, Unfit, port_key};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use swarmrs_types::assignment::Order;
 use swarmrs_types::spec::{
-    AppArmorMode, ContainerSpec, CredentialSpec, Driver, Mount, PortConfig, Privileges,
+    AppArmorMode, ContainerSpec, CredentialSpec, Driver, PortConfig, Privileges,
     ResourceRequirements, SeLinuxContext, SeccompMode, SeccompOpts, TaskSpec,
 };
 
 /// The whole of it.
-pub fn config(order: &Order, spec: &ContainerSpec, mounts: &[Mount]) -> Result<Value, Unfit> {
+pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result<Value, Unfit> {
     let security = match &spec.privileges {
         Some(privileges) => security_options(privileges)?,
         None => Vec::new(),
@@ -31,7 +31,7 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: &[Mount]) -> Result<V
             "Ulimits",
             (!spec.ulimits.is_empty()).then(|| json!(spec.ulimits)),
         )
-        .maybe("Mounts", (!mounts.is_empty()).then(|| mount::body(mounts)))
+        .maybe("Mounts", (!mounts.is_empty()).then_some(mounts))
         .map("PortBindings", bindings(&order.ports))
         .maybe("LogConfig", order.spec.log_driver.as_ref().map(log_config))
         .maybe("NetworkMode", network_mode(&order.spec));

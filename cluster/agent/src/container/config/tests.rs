@@ -12,6 +12,7 @@ fn node(minor: u16) -> Node {
         architecture: "x86_64".into(),
         os: "linux".into(),
         api: ApiVersion { major: 1, minor },
+        secrets: "/exec/secrets".into(),
     }
 }
 
@@ -220,10 +221,33 @@ fn what_the_engine_would_leave_out_is_refused() {
     let check = json!({"Image": "app", "Healthcheck": {"StartInterval": 1_000_000}});
     let expected = "ContainerSpec.Healthcheck.StartInterval needs Engine API 1.44, the engine of this node has 1.41";
     assert_eq!(refusal(check), expected);
-    let secret = json!({"Image": "app", "Secrets": [{"SecretID": "x"}]});
-    assert!(refusal(secret).contains("not available"));
     let plugin = spec(json!({"Runtime": "plugin"}));
     assert!(request(&plugin, &node(41)).is_err());
+}
+
+#[test]
+fn secrets_and_configs_are_read_only_files_of_ours() {
+    let body = body(json!({"ContainerSpec": {
+        "Image": "app:1",
+        "Mounts": [{"Type": "volume", "Source": "v", "Target": "/v"}],
+        "Secrets": [{"SecretID": "s", "SecretName": "s", "File": {"Name": "key"}}],
+        "Configs": [
+            {"ConfigID": "r", "ConfigName": "r", "Runtime": {}},
+            {"ConfigID": "c", "ConfigName": "c", "File": {"Name": "/etc/app.conf"}},
+        ],
+    }}));
+    let file = |name: &str, target: &str| {
+        let source = format!("/exec/secrets/{}/{name}", task(1));
+        json!({"Type": "bind", "Source": source, "Target": target, "ReadOnly": true})
+    };
+    assert_eq!(
+        body["HostConfig"]["Mounts"],
+        json!([
+            {"Type": "volume", "Source": "v", "Target": "/v"},
+            file("secret-0", "/run/secrets/key"),
+            file("config-1", "/etc/app.conf"),
+        ])
+    );
 }
 
 #[test]

@@ -143,6 +143,7 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
     let socket = folder.path().join("engine.sock");
     bridge(UnixListener::bind(&socket).unwrap(), *server.address());
     let settings = Settings {
+        secrets: "/exec/secrets".into(),
         node: node(),
         tls_info: TlsInfo::default(),
         prefer_offline_image: true,

@@ -365,18 +365,6 @@ fn what_is_not_built_is_refused_by_name() {
             "reserving generic resources",
         ),
         (
-            container(
-                json!({"Secrets": [{"SecretID": "i", "SecretName": "n", "File": {"Name": "f"}}]}),
-            ),
-            "giving secrets to services",
-        ),
-        (
-            container(
-                json!({"Configs": [{"ConfigID": "i", "ConfigName": "n", "File": {"Name": "f"}}]}),
-            ),
-            "giving configs to services",
-        ),
-        (
             container(json!({"Mounts": [{"Type": "cluster", "Source": "v", "Target": "/a"}]})),
             "mounting cluster volumes",
         ),

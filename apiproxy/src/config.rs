@@ -7,11 +7,13 @@
 pub mod arguments;
 pub mod file;
 pub mod host;
+pub mod resource;
 pub mod tls;
 
 use std::path::PathBuf;
 
 use swarmrs_node::LogEngine;
+use swarmrs_types::spec::GenericResource;
 use tracing::level_filters::LevelFilter;
 
 pub use arguments::{Source, SourceError};
@@ -19,7 +21,7 @@ pub use host::{Host, HostError, Inherited};
 pub use tls::{TlsFiles, TlsMode};
 
 /// Everything that the daemon needs to know to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// The file that some of this comes from.
     pub file: Option<PathBuf>,
@@ -43,6 +45,8 @@ pub struct Config {
     pub tls: TlsMode,
     /// Whether our own API, `/swarmrs`, is served on TCP ports too.
     pub swarmrs_api_on_tcp: bool,
+    /// What this node has beside CPUs and memory.
+    pub generic_resources: Vec<GenericResource>,
     /// What is logged.
     pub level: LevelFilter,
     /// How.
@@ -76,6 +80,7 @@ impl Config {
             group,
             tls,
             swarmrs_api_on_tcp,
+            generic_resources,
             format,
         } = self;
         vec![
@@ -89,6 +94,7 @@ impl Config {
             ("group", format!("{group:?}")),
             ("tls*", format!("{tls:?}")),
             ("swarmrs-api-on-tcp", format!("{swarmrs_api_on_tcp:?}")),
+            ("node-generic-resources", format!("{generic_resources:?}")),
             ("log-format", format!("{format:?}")),
         ]
     }

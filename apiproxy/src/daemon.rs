@@ -101,6 +101,7 @@ async fn live(config: Config, source: Source, level: log::Level) -> Result<(), E
         raft_store: config.raft_store,
         disk_reserve: config.disk_reserve,
         exec_root: config.exec_root.clone(),
+        generic_resources: config.generic_resources.clone(),
     };
     let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
     let mut listening = Listening::open(&config).await?;

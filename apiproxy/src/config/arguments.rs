@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use super::file::{self, FileError};
 use super::host::engine_socket;
 use super::tls::Flags;
-use super::{Config, Host, LogFormat, TlsMode};
+use super::{Config, Host, LogFormat, TlsMode, resource};
 
 /// Read if it exists.
 const DEFAULT_FILE: &str = "/etc/swarmrs/daemon.json";
@@ -77,6 +77,9 @@ struct Arguments {
     /// Serve the API under /swarmrs on TCP ports too
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     swarmrs_api_on_tcp: bool,
+    /// Advertise a resource of your own kind, KIND=NUMBER or KIND=NAME; may be repeated
+    #[arg(long = "node-generic-resource", value_name = "KIND=VALUE")]
+    node_generic_resources: Vec<String>,
     /// Log at debug level
     #[arg(short = 'D', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     debug: bool,
@@ -125,6 +128,8 @@ pub enum SourceError {
          without it only after an explicit --tls=false, and from afar docker -H ssh:// needs no port at all"
     )]
     Unprotected(Host),
+    #[error(transparent)]
+    Resource(#[from] resource::ResourceError),
 }
 
 /// Where the configuration comes from; it can be read again.
@@ -214,6 +219,7 @@ fn config(arguments: Arguments, file: Option<PathBuf>) -> Result<Config, SourceE
         group: arguments.group,
         tls,
         swarmrs_api_on_tcp: arguments.swarmrs_api_on_tcp,
+        generic_resources: resource::parse(&arguments.node_generic_resources)?,
         level: match arguments.debug {
             true => level.max(LevelFilter::DEBUG),
             false => level,

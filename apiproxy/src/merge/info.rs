@@ -53,7 +53,14 @@ pub(super) async fn answer(
         true => Some(handlers.node.view().await),
         false => None,
     };
-    edited(answer, |info| info.set("Swarm", &swarm(&standing, &view))).await
+    let own = handlers.node.generic_resources();
+    edited(answer, |info| {
+        if !own.is_empty() {
+            info.set("GenericResources", &own);
+        }
+        info.set("Swarm", &swarm(&standing, &view));
+    })
+    .await
 }
 
 /// A manager whose cluster cannot be read says so and shows the rest.

@@ -11,8 +11,8 @@ use swarmrs_types::object::{self, UpdateState};
 use swarmrs_types::spec::ServiceSpec;
 use swarmrs_types::{Code, Fault, Timestamp};
 
-use super::Head;
 use super::endpoint::{Endpoint, endpoint};
+use super::{Head, Version};
 
 /// One service.
 #[derive(Debug, Serialize)]
@@ -28,6 +28,8 @@ pub struct Service<'a> {
     update_status: Option<UpdateStatus<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_status: Option<ServiceStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_status: Option<JobStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -47,6 +49,13 @@ struct ServiceStatus {
     running_tasks: u64,
     desired_tasks: u64,
     completed_tasks: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct JobStatus {
+    job_iteration: Version,
+    last_execution: Timestamp,
 }
 
 /// What a client wants to see of a service beyond the usual.
@@ -92,6 +101,12 @@ pub fn service<'a>(
             running_tasks: counts.running,
             desired_tasks: counts.desired,
             completed_tasks: counts.completed,
+        }),
+        job_status: service.job.map(|job| JobStatus {
+            job_iteration: Version {
+                index: job.iteration,
+            },
+            last_execution: job.last_execution,
         }),
     })
 }

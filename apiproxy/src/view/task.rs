@@ -3,10 +3,10 @@
 use serde::Serialize;
 use swarmrs_core::State;
 use swarmrs_types::object::{self, TaskStatus};
-use swarmrs_types::spec::{PortConfig, TaskSpec};
+use swarmrs_types::spec::{GenericResource, PortConfig, TaskSpec};
 use swarmrs_types::{TaskState, Timestamp};
 
-use super::{Empty, Head, is_zero};
+use super::{Empty, Head, Version, is_zero};
 
 /// One task. Its own labels are always empty (those of the service are in the service), and it has no volumes, which prints
 /// as `null`.
@@ -25,6 +25,11 @@ pub struct Task<'a> {
     node: Option<&'a str>,
     status: Status<'a>,
     desired_state: TaskState,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    generic_resources: &'a [GenericResource],
+    /// There and empty for the first run of a job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_iteration: Option<Version>,
     volumes: (),
 }
 
@@ -71,10 +76,12 @@ pub fn task<'a>(state: &'a State, task: &'a object::Task, now: &'a TaskStatus) -
         labels: Empty {},
         spec: spec.unwrap_or_default(),
         service: task.service.as_str(),
-        slot: task.slot,
+        slot: task.shown_slot(),
         node: task.node.as_ref().map(|node| node.as_str()),
         status: status(now),
         desired_state: task.desired,
+        generic_resources: &task.resources,
+        job_iteration: task.iteration.map(|index| Version { index }),
         volumes: (),
     }
 }

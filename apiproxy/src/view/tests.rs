@@ -69,6 +69,7 @@ fn service_object(endpoint: Endpoint) -> object::Service {
         endpoint,
         update_status: None,
         update: None,
+        job: None,
         unknown: Default::default(),
     }
 }
@@ -97,6 +98,8 @@ fn task_object() -> object::Task {
         created: ClusterTime(1),
         origin: TaskOrigin::Scale,
         gate: None,
+        iteration: None,
+        resources: Vec::new(),
         running_since: None,
         ended: None,
         history: Default::default(),
@@ -416,4 +419,46 @@ fn the_hosts_network_is_found_by_its_name() {
     );
     assert_eq!(serde_json::to_string(&found).unwrap(), expected);
     assert!(predefined(&state, "nothing").is_none());
+}
+
+#[test]
+fn a_job_shows_its_run_and_the_first_one_is_empty() {
+    let job = |status| object::Service {
+        job: Some(status),
+        ..service_object(Endpoint::default())
+    };
+    let first = object::JobStatus::first(at());
+    let run = |status| {
+        let state = state(vec![
+            Object::Service(Arc::new(job(status))),
+            spec_object(1, spec(false)),
+        ]);
+        show_service(&state, ServiceOptions::default())
+    };
+    let at = at();
+    let shown = serde_json::to_string(&at).unwrap();
+    let expected = format!(",\"JobStatus\":{{\"JobIteration\":{{}},\"LastExecution\":{shown}}}}}");
+    assert!(run(first).ends_with(&expected), "{}", run(first));
+    let second = run(first.next(at));
+    assert!(
+        second.contains("\"JobIteration\":{\"Index\":1}"),
+        "{second}"
+    );
+}
+
+#[test]
+fn a_task_of_a_job_shows_its_run_its_slot_from_zero_and_what_it_was_given() {
+    let given = json!([{"DiscreteResourceSpec": {"Kind": "gpu", "Value": 2}}]);
+    let mut object = task_object();
+    object.slot = 2;
+    object.iteration = Some(0);
+    object.resources = serde_json::from_value(given.clone()).unwrap();
+    let state = state(vec![spec_object(1, spec(false))]);
+    let shown = serde_json::to_value(task(&state, &object, &object.status)).unwrap();
+    assert_eq!(shown["JobIteration"], json!({}));
+    assert_eq!(shown["Slot"], json!(1));
+    assert_eq!(shown["GenericResources"], given);
+    object.slot = 1;
+    let first = serde_json::to_value(task(&state, &object, &object.status)).unwrap();
+    assert_eq!(first.get("Slot"), None);
 }

@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use swarmrs_engine::{Engine, LogOptions, LogStream};
-use swarmrs_types::spec::TlsInfo;
+use swarmrs_types::spec::{GenericResource, TlsInfo};
 use swarmrs_types::{NodeId, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -33,6 +33,8 @@ pub struct Config {
     pub engine: Engine,
     /// Said in the node's description.
     pub tls_info: TlsInfo,
+    /// Likewise; none: what the engine says.
+    pub generic_resources: Vec<GenericResource>,
     /// Never ask a registry (`DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1`).
     pub prefer_offline_image: bool,
 }
@@ -47,6 +49,7 @@ impl Config {
             exec_dir,
             engine,
             tls_info: TlsInfo::default(),
+            generic_resources: Vec::new(),
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
         }
     }
@@ -63,6 +66,7 @@ impl Agent {
             node: config.node_id,
             tls_info: config.tls_info.clone(),
             secrets: config.exec_dir.join("secrets"),
+            generic_resources: config.generic_resources.clone(),
             prefer_offline_image: config.prefer_offline_image,
         };
         let controller = Arc::new(Controller::new(config.engine.clone(), settings));

@@ -10,8 +10,13 @@ use swarmrs_types::spec::{
 /// 10⁹ is one CPU.
 const NANO: i64 = 1_000_000_000;
 
-/// The description the managers schedule by.
-pub fn describe(engine: &EngineInfo, tls_info: &TlsInfo) -> NodeDescription {
+/// The description the managers schedule by. `own` is what swarmrsd was told the node has beside
+/// CPUs and memory.
+pub fn describe(
+    engine: &EngineInfo,
+    own: &[GenericResource],
+    tls_info: &TlsInfo,
+) -> NodeDescription {
     NodeDescription {
         hostname: engine.name.clone(),
         platform: Platform {
@@ -21,7 +26,10 @@ pub fn describe(engine: &EngineInfo, tls_info: &TlsInfo) -> NodeDescription {
         resources: Resources {
             nano_cpus: engine.ncpu.saturating_mul(NANO),
             memory_bytes: engine.memory,
-            generic_resources: generic_resources(engine),
+            generic_resources: match own {
+                [] => generic_resources(engine),
+                own => own.to_vec(),
+            },
         },
         engine: EngineDescription {
             engine_version: engine.version.clone(),
@@ -91,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_node_is_what_its_engine_says() {
-        let description = describe(&engine(), &TlsInfo::default());
+        let description = describe(&engine(), &[], &TlsInfo::default());
         let expected = json!({
             "Hostname": "host",
             "Platform": {"Architecture": "x86_64", "OS": "linux"},
@@ -116,10 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn what_swarmrsd_was_told_of_resources_takes_the_place_of_what_the_engine_was() {
+        let own = [GenericResource::default()];
+        let description = describe(&engine(), &own, &TlsInfo::default());
+        assert_eq!(description.resources.generic_resources, own);
+    }
+
+    #[test]
     fn overlay_is_always_there() {
         let mut engine = engine();
         engine.plugins = Plugins::default();
-        let plugins = describe(&engine, &TlsInfo::default()).engine.plugins;
+        let plugins = describe(&engine, &[], &TlsInfo::default()).engine.plugins;
         assert_eq!(plugins.len(), 1);
         assert_eq!(
             (plugins[0].kind.as_str(), plugins[0].name.as_str()),

@@ -134,6 +134,7 @@ fn order(n: u32, line: &str) -> Order {
             ..TaskSpec::default()
         },
         ports: Vec::new(),
+        resources: Vec::new(),
         registry_auth: None,
     }
 }

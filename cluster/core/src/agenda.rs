@@ -4,10 +4,11 @@
 //! node of its tasks changed, or when a time it waits for has come.
 
 use crate::change::{Delta, Event};
+use crate::scheduler::failure::Failures;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use swarmrs_types::object::{Node, Task};
-use swarmrs_types::{ClusterTime, ServiceId, TaskId, TaskState};
+use swarmrs_types::object::{Node, Service, Task};
+use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskId, TaskState};
 
 /// Services and tasks that need a look.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,10 +16,13 @@ pub struct Agenda {
     services: BTreeSet<ServiceId>,
     /// When a service wants to be looked at again.
     timers: BTreeMap<ServiceId, ClusterTime>,
+    /// Nodes that changed: not all their tasks may fit any more.
+    nodes: BTreeSet<NodeId>,
     /// Tasks no node was found for.
     unplaced: BTreeSet<TaskId>,
     /// Room may have appeared for them.
     retry: bool,
+    failures: Failures,
 }
 
 impl Agenda {
@@ -27,20 +31,24 @@ impl Agenda {
         let services = state.services().iter().map(|service| service.id);
         let of_tasks = state.tasks().iter().map(|task| task.service);
         let of_specs = state.specs().map(|spec| spec.service);
+        let mut failures = Failures::default();
+        let mut ended: Vec<_> = state.tasks().iter().collect();
+        ended.sort_by_key(|task| (task.ended, task.id));
+        ended.into_iter().for_each(|task| failures.note(task));
         Agenda {
             services: services.chain(of_tasks).chain(of_specs).collect(),
             unplaced: unplaced(state.tasks().iter().map(|task| &**task)).collect(),
+            nodes: state.nodes().iter().map(|node| node.id).collect(),
             timers: BTreeMap::new(),
             retry: true,
+            failures,
         }
     }
 
     /// Notes what an applied entry did. `state` is the state after it.
     pub fn note(&mut self, state: &State, event: &Event) {
         match event {
-            Event::Service(delta) => {
-                self.services.extend(delta.last().map(|service| service.id));
-            }
+            Event::Service(delta) => self.note_service(delta),
             Event::Task(delta) => self.note_task(delta),
             Event::Node(delta) => self.note_node(state, delta),
             Event::Cluster(_) => {
@@ -50,9 +58,21 @@ impl Agenda {
         }
     }
 
+    fn note_service(&mut self, delta: &Delta<Service>) {
+        let Some(service) = delta.last() else { return };
+        self.services.insert(service.id);
+        if delta.new.is_none() {
+            self.failures.forget(service.id);
+        }
+    }
+
     fn note_task(&mut self, delta: &Delta<Task>) {
         let Some(task) = delta.last() else { return };
         self.services.insert(task.service);
+        let ended = |task: &Task| task.status.state.is_terminal();
+        if delta.new.is_some() && !delta.old.as_deref().is_some_and(ended) {
+            self.failures.note(task);
+        }
         match &delta.new {
             Some(task) if is_unplaced(task) => {
                 self.unplaced.insert(task.id);
@@ -69,15 +89,16 @@ impl Agenda {
         self.retry |= ends(&held) || ends(&counted);
     }
 
-    /// A node matters to the services with tasks on it and to all global ones.
+    /// A node matters to the services with tasks on it and to all that have one for each node.
     fn note_node(&mut self, state: &State, delta: &Delta<Node>) {
         let Some(node) = delta.last() else { return };
         self.retry = true;
+        self.nodes.insert(node.id);
         self.services
             .extend(state.tasks_of_node(node.id).map(|task| task.service));
         let global = state.services().iter().filter(|service| {
             let spec = state.current_spec(service);
-            spec.is_some_and(|spec| spec.spec.mode.global.is_some())
+            spec.is_some_and(|spec| spec.spec.mode.is_global())
         });
         self.services.extend(global.map(|service| service.id));
     }
@@ -93,6 +114,21 @@ impl Agenda {
             self.timers.remove(service);
         }
         taken
+    }
+
+    /// Takes the nodes that changed.
+    pub(crate) fn take_nodes(&mut self) -> BTreeSet<NodeId> {
+        std::mem::take(&mut self.nodes)
+    }
+
+    /// Not all tasks of the node were looked at.
+    pub(crate) fn node_again(&mut self, node: NodeId) {
+        self.nodes.insert(node);
+    }
+
+    /// Where tasks failed lately.
+    pub(crate) fn failures(&self) -> &Failures {
+        &self.failures
     }
 
     /// Tasks no node was found for, if it is worth trying them again.
@@ -128,6 +164,7 @@ impl Agenda {
     /// Whether a look is due at once.
     pub fn is_due(&self, now: ClusterTime) -> bool {
         !self.services.is_empty()
+            || !self.nodes.is_empty()
             || (self.retry && !self.unplaced.is_empty())
             || self.next_wake().is_some_and(|at| at <= now)
     }
@@ -135,6 +172,7 @@ impl Agenda {
     /// Puts back what was taken for a plan that was rejected.
     pub fn put_back(&mut self, before: Agenda) {
         self.services.extend(before.services);
+        self.nodes.extend(before.nodes);
         self.unplaced.extend(before.unplaced);
         self.retry |= before.retry;
         for (service, time) in before.timers {

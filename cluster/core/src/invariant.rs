@@ -22,6 +22,7 @@ pub fn violations(state: &State) -> Vec<String> {
         found.extend(task_violation(state, task));
     }
     found.extend(crowded_ports(state));
+    found.extend(shared_resources(state));
     found
 }
 
@@ -69,6 +70,30 @@ fn crowded_ports(state: &State) -> Vec<String> {
     found
 }
 
+/// No two tasks that have not ended were given the same named resource of one node.
+fn shared_resources(state: &State) -> Vec<String> {
+    let mut taken: BTreeSet<(NodeId, &str, &str)> = BTreeSet::new();
+    let mut found = Vec::new();
+    for task in state.tasks().iter() {
+        let (false, Some(node)) = (task.status.state.is_terminal(), task.node) else {
+            continue;
+        };
+        for named in task
+            .resources
+            .iter()
+            .filter_map(|one| one.named_resource_spec.as_ref())
+        {
+            if !taken.insert((node, &named.kind, &named.value)) {
+                found.push(format!(
+                    "{}={} was given twice on {node}",
+                    named.kind, named.value
+                ));
+            }
+        }
+    }
+    found
+}
+
 /// Every rule that going from one state to a later one breaks.
 pub fn regressions(before: &State, after: &State) -> Vec<String> {
     let mut found = Vec::new();
@@ -83,7 +108,8 @@ pub fn regressions(before: &State, after: &State) -> Vec<String> {
             found.push(format!("task {} went back in desired state", old.id));
         }
         let moved = old.node.is_some() && new.node != old.node;
-        if moved || (new.service, new.slot, new.spec) != (old.service, old.slot, old.spec) {
+        let what = |task: &Task| (task.service, task.slot, task.spec, task.iteration);
+        if moved || what(new) != what(old) {
             found.push(format!("task {} changed what it is", old.id));
         }
     }

@@ -1,15 +1,15 @@
 //! The leader's step: from what is to what should be, one bounded plan at a time.
 //!
-//! Each line of [`decide`] looks at one service, over the state with the plan so far laid on it;
-//! then all waiting tasks are placed. When the plan is committed its events come back as notes on
+//! Nodes that changed lose what does not fit them any more. Each line of [`decide`] looks at one
+//! service, over the state with the plan so far laid on it; then all waiting tasks are placed. When the plan is committed its events come back as notes on
 //! the agenda; when there is nothing left to do the plan is empty.
 
 use crate::agenda::Agenda;
 use crate::change::Key;
-use crate::orchestrator::{global, orphan, replicated, restart, update};
+use crate::orchestrator::{global, job, orphan, replicated, restart, update};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
-use crate::{reaper, scheduler};
+use crate::{enforcer, reaper, scheduler};
 use swarmrs_types::{ClusterTime, ServiceId};
 
 /// A plan larger than this is sent before more is planned. A command may hold 500: what is under
@@ -22,6 +22,11 @@ const MOST_SERVICES: usize = 100;
 /// One step. The plan is empty when nothing needs doing before `wake_at`.
 pub fn step(state: &State, agenda: &mut Agenda, now: ClusterTime, ids: &mut dyn Ids) -> Plan {
     let mut draft = Draft::new(state, now);
+    for node in agenda.take_nodes() {
+        if draft.is_full() || !enforcer::enforce(&mut draft, node) {
+            agenda.node_again(node);
+        }
+    }
     let services = agenda.take_services(now, MOST_SERVICES);
     for service in &services {
         if !draft.is_full() {
@@ -45,6 +50,7 @@ pub fn step(state: &State, agenda: &mut Agenda, now: ClusterTime, ids: &mut dyn 
 fn decide(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Ids) {
     let before = draft.changes();
     orphan::give_up(draft, service);
+    job::reconcile(draft, service, ids);
     restart::replace_ended(draft, service, ids);
     replicated::reconcile(draft, service, ids);
     global::reconcile(draft, service, ids);

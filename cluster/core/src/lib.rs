@@ -17,6 +17,7 @@ pub mod agenda;
 pub mod change;
 pub mod control;
 pub mod dispatcher;
+pub mod enforcer;
 pub mod invariant;
 pub mod leader;
 pub mod orchestrator;

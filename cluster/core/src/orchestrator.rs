@@ -2,6 +2,7 @@
 
 pub mod dirty;
 pub mod global;
+pub mod job;
 pub mod orphan;
 pub mod replicated;
 pub mod restart;

@@ -95,11 +95,13 @@ fn history_limit(state: &State, service: &Service) -> Option<usize> {
     usize::try_from(limit.unwrap_or(TASK_HISTORY)).ok()
 }
 
-/// A running update still counts the tasks it made.
+/// A running update still counts the tasks it made, a job those that did its current run's work.
 fn is_history(service: &Service, task: &Task) -> bool {
     let counted =
         service.update.is_some() && task.origin == TaskOrigin::Update && task.spec == service.spec;
-    task.status.state.is_terminal() && task.desired > TaskState::Running && !counted
+    let current = task.iteration == service.job.map(|job| job.iteration);
+    let wanted = current && task.desired.is_runnable();
+    task.status.state.is_terminal() && !wanted && !counted
 }
 
 fn remove_specs(draft: &mut Draft<'_>, service: ServiceId) {

@@ -1,13 +1,17 @@
 //! From tasks to nodes.
 //!
-//! A task that waits gets the node that passes every [`filter`] and has least of its service, then
-//! least of anything. Where none passes, the task says why, node for node counted. Tasks made for
-//! one node come first, then the others, the oldest first.
+//! A task that waits gets the node that passes every [`filter`], lies where its [`preference`]s
+//! have least of its service, and has itself least of it, then least of anything. Where none passes,
+//! the task says why, node for node counted. Tasks made for one node come first, then the others,
+//! the oldest first.
 
 pub mod constraint;
 pub mod explain;
+pub mod failure;
 pub mod filter;
 pub mod ledger;
+pub mod preference;
+pub mod resource;
 
 use crate::agenda::Agenda;
 use crate::change::Key;
@@ -15,11 +19,14 @@ use crate::orchestrator::restart;
 use crate::plan::Draft;
 use crate::state::State;
 use explain::Refusals;
+use failure::Failures;
 use filter::{Demand, Reason};
 use ledger::{Ledger, Rank};
+use preference::{Branches, Spread};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use swarmrs_types::object::{SpecNumber, Task};
+use swarmrs_types::object::{Node, SpecNumber, Task};
+use swarmrs_types::spec::GenericResource;
 use swarmrs_types::{NodeId, ServiceId, TaskId, TaskState};
 
 /// Places the waiting tasks of these services, and of all others if room may have appeared.
@@ -36,12 +43,16 @@ pub fn place(draft: &mut Draft<'_>, agenda: &mut Agenda, services: &[ServiceId])
         ledger: Ledger::new(draft),
         groups: BTreeMap::new(),
     };
+    let mut left = false;
     for task in waiting {
         if draft.is_full() && !draft.writes(Key::Task(task.id)) {
-            agenda.place_again();
+            left = true;
         } else {
-            round.place(draft, &task);
+            round.place(draft, agenda.failures(), &task);
         }
+    }
+    if left {
+        agenda.place_again();
     }
 }
 
@@ -66,27 +77,30 @@ struct Round {
 /// Tasks of one spec: they ask for the same.
 struct Group {
     demand: Demand,
+    spread: Spread,
     failures: BTreeMap<NodeId, u64>,
     /// Why no node was found. Nothing is given back within a round, so this stays true in it.
     refusal: Option<String>,
 }
 
 impl Group {
-    fn new(draft: &Draft<'_>, task: &Task) -> Option<Self> {
-        let spec = draft.spec_of(task)?;
+    fn new(draft: &Draft<'_>, ledger: &Ledger, failures: &Failures, task: &Task) -> Option<Self> {
+        let demand = Demand::new(draft, draft.spec_of(task)?);
         Some(Group {
-            demand: Demand::new(spec),
-            failures: ledger::recent_failures(draft, task, draft.now),
+            spread: Spread::new(draft, ledger, task.service, &demand.placement),
+            demand,
+            failures: failures.recent(task.service, task.spec, draft.now),
             refusal: None,
         })
     }
 }
 
 impl Round {
-    fn place(&mut self, draft: &mut Draft<'_>, task: &Task) {
+    fn place(&mut self, draft: &mut Draft<'_>, failures: &Failures, task: &Task) {
         let key = (task.service, task.spec);
-        if let (false, Some(group)) = (self.groups.contains_key(&key), Group::new(draft, task)) {
-            self.groups.insert(key, group);
+        if !self.groups.contains_key(&key) {
+            let group = Group::new(draft, &self.ledger, failures, task);
+            self.groups.extend(group.map(|group| (key, group)));
         }
         let Some(group) = self.groups.get_mut(&key) else {
             return;
@@ -97,20 +111,36 @@ impl Round {
         };
         match found {
             Ok(node) => {
-                assign(draft, task, node);
-                self.ledger.take(node, &group.demand);
+                let wanted = &group.demand.reservations;
+                let given = self.ledger.claim(&node, wanted).unwrap_or_default();
+                self.ledger.take(node.id, &group.demand, &given);
+                self.spread(task.service, node.id);
+                assign(draft, task, node.id, given);
             }
             Err(why) => say_why(draft, task.id, why),
+        }
+    }
+
+    /// The service's other specs see where its tasks are.
+    fn spread(&mut self, service: ServiceId, node: NodeId) {
+        let specs = (service, 0)..=(service, SpecNumber::MAX);
+        for (_, group) in self.groups.range_mut(specs) {
+            group.spread.add(node);
         }
     }
 }
 
 /// A task made for one node only asks whether that node can run it.
-fn confirm(state: &State, ledger: &Ledger, group: &Group, node: NodeId) -> Result<NodeId, String> {
+fn confirm(
+    state: &State,
+    ledger: &Ledger,
+    group: &Group,
+    node: NodeId,
+) -> Result<Arc<Node>, String> {
     let mut refusals = Refusals::default();
     match state.nodes().get(&node) {
         Some(object) => match filter::first_refusal(ledger, &group.demand, object) {
-            None => return Ok(node),
+            None => return Ok(object.clone()),
             Some(reason) => refusals.add(reason),
         },
         None => refusals.add(Reason::NotReady),
@@ -118,32 +148,39 @@ fn confirm(state: &State, ledger: &Ledger, group: &Group, node: NodeId) -> Resul
     Err(refusals.reasons())
 }
 
-fn choose(state: &State, ledger: &Ledger, group: &mut Group) -> Result<NodeId, String> {
+fn choose(state: &State, ledger: &Ledger, group: &mut Group) -> Result<Arc<Node>, String> {
     if let Some(why) = &group.refusal {
         return Err(why.clone());
     }
     let mut refusals = Refusals::default();
-    let mut best: Option<(Rank, NodeId)> = None;
+    let mut best: Option<(Branches<'_>, Rank, &Arc<Node>)> = None;
     for node in state.nodes().iter() {
         match filter::first_refusal(ledger, &group.demand, node) {
             Some(reason) => refusals.add(reason),
             None => {
                 let failures = group.failures.get(&node.id).copied().unwrap_or(0);
                 let rank = ledger.rank(node.id, group.demand.service, failures);
-                let found = (rank, node.id);
-                best = Some(best.map_or(found, |known| found.min(known)));
+                let branches = group.spread.branches(node.id);
+                // Of equals the first by id, which is the order of the walk.
+                let better = |(known, of_known, _): &(Branches<'_>, Rank, _)| {
+                    (&branches, rank) < (known, *of_known)
+                };
+                if best.as_ref().is_none_or(better) {
+                    best = Some((branches, rank, node));
+                }
             }
         }
     }
-    best.map(|(_, node)| node).ok_or_else(|| {
-        let why = refusals.no_suitable_node();
-        group.refusal = Some(why.clone());
-        why
-    })
+    if let Some((_, _, node)) = best {
+        return Ok(node.clone());
+    }
+    let why = refusals.no_suitable_node();
+    group.refusal = Some(why.clone());
+    Err(why)
 }
 
 /// Binds the task. The plan holds only if the node stays as it was seen.
-fn assign(draft: &mut Draft<'_>, task: &Task, node: NodeId) {
+fn assign(draft: &mut Draft<'_>, task: &Task, node: NodeId, given: Vec<GenericResource>) {
     let message = if task.node.is_some() {
         "scheduler confirmed task can run on preassigned node"
     } else {
@@ -153,6 +190,7 @@ fn assign(draft: &mut Draft<'_>, task: &Task, node: NodeId) {
     draft.guard(Key::Node(node));
     draft.update_task(task.id, |task| {
         task.node = Some(node);
+        task.resources = given;
         task.status.state = TaskState::Assigned;
         task.status.message = restart::explained(message, task);
         task.status.err = String::new();

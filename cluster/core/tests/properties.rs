@@ -9,14 +9,17 @@ use std::time::Duration;
 use swarmrs_core::dispatcher::{assignment, status};
 use swarmrs_types::assignment::StatusReport;
 use swarmrs_types::object::{NodeState, Service, Task, TaskStatus};
-use swarmrs_types::spec::{Availability, ServiceSpec};
+use swarmrs_types::spec::{Availability, Mode, ServiceSpec};
 use swarmrs_types::{NodeId, TaskState};
 use world::agent::Image;
-use world::spec::{plain, set};
+use world::spec::{generic, plain, set};
 use world::{World, id_of};
 
 const NODES: [&str; 3] = ["n1", "n2", "n3"];
-const SERVICES: [&str; 3] = ["web", "db", "each"];
+const SERVICES: [&str; 5] = ["web", "db", "each", "job", "sweep"];
+const MODES: [&str; 5] = ["", "", "global", "replicated-job", "global-job"];
+/// Generic resources a node may have.
+const KINDS: [&str; 3] = ["gpu:a,b", "gpu:2", "gpu:c"];
 const IMAGES: [&str; 5] = ["app:1", "app:2", "crash", "broken", "once"];
 
 /// Something that happens to the swarm.
@@ -31,6 +34,8 @@ enum Act {
     NodeGone(usize),
     NodeNew(usize),
     Availability(usize, usize),
+    Label(usize, usize),
+    Has(usize, usize),
     Report(usize, usize),
     Leader,
     LosePlans(usize),
@@ -48,6 +53,11 @@ fn setting() -> impl Strategy<Value = (&'static str, String)> {
         1 => choice("cpus", &["1", "3"]),
         1 => choice("max-per-node", &["1", "2"]),
         1 => choice("constraint", &["node.hostname==n1", "node.hostname!=n2"]),
+        1 => choice("generic", &["gpu:0", "gpu:1", "gpu:2"]),
+        1 => choice("spread", &["node.labels.zone", "engine.labels.rack,node.labels.zone"]),
+        1 => choice("constraint", &["node.labels.zone==a"]),
+        2 => choice("completions", &["0", "1", "4"]),
+        1 => choice("concurrent", &["1", "2", "9"]),
         2 => choice("restart-condition", &["none", "on-failure", "any"]),
         1 => choice("restart-delay", &["0s", "2s", "20s"]),
         1 => choice("restart-attempts", &["0", "1", "3"]),
@@ -63,15 +73,17 @@ fn setting() -> impl Strategy<Value = (&'static str, String)> {
 fn act() -> impl Strategy<Value = Act> {
     let settings = || prop::collection::vec(setting(), 0..4);
     prop_oneof![
-        3 => (0..3usize, settings()).prop_map(|(name, with)| Act::Create(name, with)),
-        5 => (0..3usize, settings()).prop_map(|(name, with)| Act::Update(name, with)),
-        1 => (0..3usize).prop_map(Act::Rollback),
-        1 => (0..3usize).prop_map(Act::Remove),
+        3 => (0..5usize, settings()).prop_map(|(name, with)| Act::Create(name, with)),
+        5 => (0..5usize, settings()).prop_map(|(name, with)| Act::Update(name, with)),
+        1 => (0..5usize).prop_map(Act::Rollback),
+        1 => (0..5usize).prop_map(Act::Remove),
         1 => (0..3usize).prop_map(Act::NodeDown),
         2 => (0..3usize).prop_map(Act::NodeUp),
         1 => (0..3usize).prop_map(Act::NodeGone),
         1 => (0..3usize).prop_map(Act::NodeNew),
         2 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Availability(node, to)),
+        1 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Label(node, to)),
+        1 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Has(node, to)),
         2 => (0..100usize, 0..14usize).prop_map(|(task, to)| Act::Report(task, to)),
         1 => Just(Act::Leader),
         1 => (1..3usize).prop_map(Act::LosePlans),
@@ -121,9 +133,13 @@ fn world() -> World {
 }
 
 fn with(mut spec: ServiceSpec, settings: &[(&'static str, String)]) -> ServiceSpec {
-    let global = spec.mode.global.is_some();
+    let fits = |key: &str, mode: &Mode| match key {
+        "replicas" => mode.replicated.is_some(),
+        "completions" | "concurrent" => mode.replicated_job.is_some(),
+        _ => !(mode.is_job() && key.starts_with("update-")),
+    };
     for (key, value) in settings {
-        if !(global && *key == "replicas") {
+        if fits(key, &spec.mode) {
             assert!(set(&mut spec, key, value));
         }
     }
@@ -138,8 +154,8 @@ fn perform(world: &mut World, act: &Act) {
     match act {
         Act::Create(name, settings) => {
             let mut spec = plain(SERVICES[*name]);
-            if *name == 2 {
-                set(&mut spec, "mode", "global");
+            if !MODES[*name].is_empty() {
+                set(&mut spec, "mode", MODES[*name]);
             }
             // A name or a port may be taken.
             let _ = world.create(with(spec, settings));
@@ -184,6 +200,22 @@ fn perform(world: &mut World, act: &Act) {
                 world.change_node(id, |node| node.spec.availability = all[*to].clone());
             }
         }
+        Act::Label(node, to) => {
+            if let Some(id) = exists(world, *node) {
+                let zone = ["a", "b", ""][*to].to_owned();
+                world.change_node(id, |node| {
+                    node.spec.labels.insert("zone".to_owned(), zone);
+                });
+            }
+        }
+        Act::Has(node, to) => {
+            if let Some(id) = exists(world, *node) {
+                let has = generic(KINDS[*to]);
+                world.change_node(id, |node| {
+                    node.description.resources.generic_resources = has;
+                });
+            }
+        }
         Act::Report(task, to) => lie(world, *task, TaskState::ALL[*to]),
         Act::Leader => world.change_leader(),
         Act::LosePlans(count) => world.lose_plans = *count,
@@ -224,7 +256,7 @@ fn check(world: &World) {
     for service in world.state.services().iter() {
         let mut slots: BTreeMap<(u64, Option<NodeId>), Vec<&Task>> = BTreeMap::new();
         for task in world.state.tasks_of_service(service.id) {
-            if task.desired.is_runnable() {
+            if task.desired.is_runnable() && !task.is_done() {
                 let node = task.node.filter(|_| task.slot == 0);
                 slots.entry((task.slot, node)).or_default().push(task);
             }
@@ -243,7 +275,36 @@ fn check(world: &World) {
             );
         }
     }
+    check_jobs(world);
     check_nodes(world);
+}
+
+/// A job runs no more at a time and completes no more than it was asked to, and nothing of its
+/// earlier runs is wanted.
+fn check_jobs(world: &World) {
+    for service in world.state.services().iter() {
+        let Some(job) = service.job else { continue };
+        let tasks = || world.state.tasks_of_service(service.id);
+        let current = || tasks().filter(|task| task.iteration == Some(job.iteration));
+        for task in tasks().filter(|task| task.iteration != Some(job.iteration)) {
+            let over = task.status.state.is_terminal() || task.desired == TaskState::Remove;
+            assert!(over, "{task:#?} is of an earlier run");
+        }
+        let done = current().filter(|task| task.is_done()).count() as u64;
+        let wanted = current().filter(|task| task.desired.is_runnable() && !task.is_done());
+        let wanted = wanted.count() as u64;
+        let Some((most, total)) = completions(world, service) else {
+            continue;
+        };
+        assert!(wanted <= most, "{wanted} of {most} at a time");
+        assert!(wanted + done <= total, "{wanted} and {done} of {total}");
+    }
+}
+
+fn completions(world: &World, service: &Service) -> Option<(u64, u64)> {
+    let spec = world.state.current_spec(service)?;
+    let job = spec.spec.mode.replicated_job.as_ref()?;
+    Some((job.max_concurrent?, job.total_completions?))
 }
 
 /// Two tasks of a slot are wanted only if they are of different specs: old and new.
@@ -264,7 +325,7 @@ fn check_nodes(world: &World) {
     for task in world.state.tasks().iter() {
         let Some(id) = task.node else { continue };
         let node = world.state.nodes().get(&id);
-        let wanted = task.desired == TaskState::Running && !task.status.state.is_terminal();
+        let wanted = task.desired == task.goal() && !task.status.state.is_terminal();
         let usable = node.is_some_and(|node| {
             node.status.state != NodeState::Down && node.spec.availability != Availability::Drain
         });
@@ -307,6 +368,9 @@ fn check_rest(world: &mut World) {
         let state = task.status.state;
         let settled = match task.desired {
             TaskState::Running => matches!(state, TaskState::Running | TaskState::Pending),
+            TaskState::Complete => {
+                task.is_done() || matches!(state, TaskState::Running | TaskState::Pending)
+            }
             TaskState::Shutdown => state.is_terminal(),
             _ => false,
         };
@@ -325,6 +389,12 @@ fn check_rest(world: &mut World) {
             .is_some_and(|spec| spec.spec.task_template.restart_policy.is_some());
         if let (Some(replicas), false) = (replicas(world, service), finite) {
             assert!(wanted >= replicas, "{wanted} of {replicas}");
+        }
+        if let (Some((most, total)), false) = (completions(world, service), finite) {
+            assert!(
+                wanted >= most.min(total),
+                "{wanted} of {total}, {most} at a time"
+            );
         }
     }
 }

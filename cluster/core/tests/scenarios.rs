@@ -6,23 +6,28 @@
 //!
 //! ```text
 //! node NAME [cpus=N] [memory=MIB] | drain | pause | active | down | up | remove | label K=V
+//! node NAME engine-label K=V | plugin KIND NAME | has KIND:NUMBER | has KIND:NAME,NAME | cpus N
 //! image NAME [broken] [start=SPAN] [exits=CODE after=SPAN] [unhealthy=SPAN] [stop=SPAN]
 //! service create NAME KEY=VALUE… | update NAME KEY=VALUE… | rollback NAME | rm NAME
 //! advance SPAN · leader · history N · lose-plans N
-//! tasks [NAME] · status NAME · plans · rest
+//! tasks [NAME] · count NAME · spread NAME · given NAME · status NAME · job NAME · plans · rest
 //! ```
+//!
+//! `SCENARIO=name` in the environment plays that one only.
 
 mod world;
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use swarmrs_core::Draft;
+use swarmrs_core::control::list::service_status;
 use swarmrs_types::object::Task;
-use swarmrs_types::spec::Availability;
+use swarmrs_types::spec::{Availability, PluginDescription};
 use swarmrs_types::{Fault, NodeId, TaskState};
 use world::agent::Image;
-use world::spec::{plain, set, span};
+use world::spec::{generic, plain, set, span};
 use world::{World, id_of};
 
 #[test]
@@ -34,6 +39,10 @@ fn every_scenario_goes_as_written() {
         .collect();
     files.sort();
     assert!(files.len() >= 25, "only {} scenarios", files.len());
+    if let Some(one) = std::env::var_os("SCENARIO") {
+        files.retain(|file| file.file_stem() == Some(&one));
+        assert!(!files.is_empty(), "no scenario {one:?}");
+    }
     let mut wrong = Vec::new();
     for file in files {
         let written = std::fs::read_to_string(&file).expect("readable");
@@ -98,7 +107,10 @@ fn run(world: &mut World, words: &[&str]) -> String {
         ["tasks"] => return tasks(world, None),
         ["tasks", name] => return tasks(world, Some(name)),
         ["count", name] => return count(world, name),
+        ["spread", name] => return spread(world, name),
+        ["given", name] => return given(world, name),
         ["status", name] => return status(world, name),
+        ["job", name] => return job(world, name),
         ["plans"] => return plans(world),
         ["rest"] => return rest(world),
         other => panic!("no such command: {other:?}"),
@@ -130,6 +142,27 @@ fn node(world: &mut World, name: &str, words: &[&str]) -> String {
                 node.spec.labels.insert(key.to_owned(), value.to_owned());
             });
         }
+        ["engine-label", label] => {
+            let (key, value) = pair(label);
+            world.change_node(id, |node| {
+                let labels = &mut node.description.engine.labels;
+                labels.insert(key.to_owned(), value.to_owned());
+            });
+        }
+        ["plugin", kind, name] => world.change_node(id, |node| {
+            let plugin = PluginDescription {
+                kind: (*kind).to_owned(),
+                name: (*name).to_owned(),
+            };
+            node.description.engine.plugins.push(plugin);
+        }),
+        ["has", what] => world.change_node(id, |node| {
+            node.description.resources.generic_resources = generic(what);
+        }),
+        ["cpus", number] => world.change_node(id, |node| {
+            let number: i64 = number.parse().expect("a number");
+            node.description.resources.nano_cpus = number * 1_000_000_000;
+        }),
         settings => {
             let get = |wanted: &str, default: i64| {
                 let found = settings
@@ -276,6 +309,62 @@ fn count(world: &World, name: &str) -> String {
     )
 }
 
+/// How many tasks that are wanted each node has of a service.
+fn spread(world: &World, name: &str) -> String {
+    let mut nodes: BTreeMap<NodeId, usize> = BTreeMap::new();
+    let service = world.service(name).expect("the service is there");
+    let tasks = world.state.tasks_of_service(service.id);
+    for node in tasks
+        .filter(|task| task.desired.is_runnable())
+        .filter_map(|task| task.node)
+    {
+        *nodes.entry(node).or_default() += 1;
+    }
+    let counts = nodes
+        .iter()
+        .map(|(node, count)| format!("{} {count}", name_of(*node)));
+    format!("{}\n", counts.collect::<Vec<_>>().join(", "))
+}
+
+/// What the tasks of a service were given of their nodes' generic resources.
+fn given(world: &World, name: &str) -> String {
+    let service = world.service(name).expect("the service is there");
+    let mut tasks: Vec<_> = world.state.tasks_of_service(service.id).collect();
+    tasks.retain(|task| task.desired.is_runnable());
+    tasks.sort_by_key(|task| (task.slot, task.node));
+    let mut out = String::new();
+    for task in tasks {
+        let values = task.resources.iter().map(|given| {
+            let count = given.discrete_resource_spec.as_ref();
+            let count = count.map(|count| format!("{}:{}", count.kind, count.value));
+            let named = given.named_resource_spec.as_ref();
+            let named = named.map(|named| format!("{}:{}", named.kind, named.value));
+            count.or(named).unwrap_or_default()
+        });
+        let values: Vec<_> = values.collect();
+        let node = task.node.map_or("-".to_owned(), name_of);
+        let _ = writeln!(
+            out,
+            "{} {node} [{}]",
+            short_name(world, task),
+            values.join(" ")
+        );
+    }
+    out
+}
+
+/// As `docker service ls` shows a job, with the run it is in.
+fn job(world: &World, name: &str) -> String {
+    let service = world.service(name).expect("the service is there");
+    let status = service_status(&world.state, &service);
+    let iteration = service.job.map_or(0, |job| job.iteration);
+    let (running, desired) = (status.running, status.desired);
+    format!(
+        "run {iteration}: {running}/{desired} ({} completed)\n",
+        status.completed
+    )
+}
+
 fn status(world: &World, name: &str) -> String {
     let Some(service) = world.service(name) else {
         return "no such service\n".to_owned();
@@ -343,6 +432,6 @@ fn short_name(world: &World, task: &Task) -> String {
     let service = spec.map_or("?", |spec| &spec.spec.name);
     match (task.slot, task.node) {
         (0, Some(node)) => format!("{service}.{}", name_of(node)),
-        (slot, _) => format!("{service}.{slot}"),
+        _ => format!("{service}.{}", task.shown_slot()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use swarmrs_store::LogEngine;
+use swarmrs_types::spec::GenericResource;
 
 /// Settings of a node.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Config {
     pub disk_reserve: u64,
     /// What need not: the tmpfs for secrets is mounted in it.
     pub exec_root: PathBuf,
+    /// What the node has beside CPUs and memory; none: what its engine says.
+    pub generic_resources: Vec<GenericResource>,
 }
 
 impl Config {
@@ -25,6 +28,7 @@ impl Config {
             data_root,
             raft_store: LogEngine::default(),
             disk_reserve: swarmrs_store::DEFAULT_RESERVE,
+            generic_resources: Vec::new(),
         }
     }
 

@@ -57,6 +57,7 @@ impl Manager {
         let (data, exec) = (config.swarm_root(), config.exec_root.clone());
         let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine);
         settings.tls_info = tls_info;
+        settings.generic_resources = config.generic_resources.clone();
         let agent = Agent::start(settings, LocalTransport(sessions))?;
         info!(node = %record.node, "manager started");
         Ok(Manager {

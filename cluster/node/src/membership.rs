@@ -95,7 +95,7 @@ impl Node {
     /// This node as the first object of its kind.
     async fn first_node(&self, record: &StartRecord, trust: &Trust) -> object::Node {
         let description = match self.0.engine.info().await {
-            Ok(info) => describe(&info, &trust.tls_info()),
+            Ok(info) => describe(&info, self.generic_resources(), &trust.tls_info()),
             Err(error) => {
                 warn!(%error, "the engine does not say what this node is yet");
                 NodeDescription {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_security::{DataKey, Keystore, Sealer};
 use swarmrs_store::{Batch, Store};
-use swarmrs_types::spec::TlsInfo;
+use swarmrs_types::spec::{GenericResource, TlsInfo};
 use tokio::sync::{Mutex, broadcast};
 use tracing::{error, info, warn};
 
@@ -240,6 +240,11 @@ impl Node {
     /// What the cluster does from now on, over changes of role.
     pub fn events(&self) -> broadcast::Receiver<Batch> {
         self.0.events.subscribe()
+    }
+
+    /// What this node was told it has beside CPUs and memory.
+    pub fn generic_resources(&self) -> &[GenericResource] {
+        &self.0.config.generic_resources
     }
 
     /// The engine behind this node.

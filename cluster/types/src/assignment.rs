@@ -5,7 +5,7 @@
 
 use crate::id::{ConfigId, NodeId, SecretId, ServiceId, TaskId};
 use crate::object::{RegistryAuth, TaskStatus};
-use crate::spec::{ContainerSpec, Data, Driver, Labels, PortConfig, TaskSpec};
+use crate::spec::{ContainerSpec, Data, Driver, GenericResource, Labels, PortConfig, TaskSpec};
 use crate::task_state::TaskState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ pub struct Order {
     pub task: TaskId,
     /// The task's name, which is the container's: `web.1.<task id>`.
     pub name: String,
+    /// As users see it; 0 where the node takes its place.
     pub slot: u64,
     pub node: NodeId,
     pub service: ServiceId,
@@ -34,6 +35,9 @@ pub struct Order {
     pub spec: TaskSpec,
     /// Ports published on this node.
     pub ports: Vec<PortConfig>,
+    /// What it was given of this node's generic resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<GenericResource>,
     pub registry_auth: Option<RegistryAuth>,
 }
 

@@ -65,9 +65,9 @@ impl TaskState {
         self > TaskState::Running
     }
 
-    /// As a desired state: the task is wanted to run now or later.
+    /// As a desired state: the task is wanted to run now or later, or to run to its end.
     pub fn is_runnable(self) -> bool {
-        self <= TaskState::Running
+        self <= TaskState::Complete
     }
 
     /// Docker's word for it.

@@ -11,11 +11,14 @@ mod payload;
 use crate::container::{image, label};
 use crate::secret::Surroundings;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use swarmrs_engine::ApiVersion;
 use swarmrs_template::{Context, expand_env, expand_hostname};
 use swarmrs_types::assignment::Order;
-use swarmrs_types::spec::{ContainerSpec, HealthConfig, PortConfig, Protocol, TaskSpec};
+use swarmrs_types::spec::{
+    ContainerSpec, GenericResource, HealthConfig, PortConfig, Protocol, TaskSpec,
+};
 
 /// What of this node a container's configuration depends on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,18 +189,27 @@ fn environment(
     context: &Context,
 ) -> Result<Vec<String>, Unfit> {
     let mut env = expand_env(&spec.env, context)?;
-    let reserved = order
-        .spec
-        .resources
-        .iter()
-        .flat_map(|all| &all.reservations);
-    for resource in reserved.flat_map(|reserved| &reserved.generic_resources) {
+    env.extend(resources(&order.resources));
+    Ok(env)
+}
+
+/// One variable for each kind, in the order of the kinds; a list where the task has several by name.
+fn resources(given: &[GenericResource]) -> impl Iterator<Item = String> {
+    let mut kinds: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for resource in given {
         if let Some(count) = &resource.discrete_resource_spec {
-            let kind = count.kind.to_uppercase();
-            env.push(format!("DOCKER_RESOURCE_{kind}={}", count.value));
+            let values = kinds.entry(count.kind.to_uppercase()).or_default();
+            values.push(count.value.to_string());
+        }
+        if let Some(name) = &resource.named_resource_spec {
+            let values = kinds.entry(name.kind.to_uppercase()).or_default();
+            values.push(name.value.clone());
         }
     }
-    Ok(env)
+    let line = |(kind, values): (String, Vec<String>)| {
+        format!("DOCKER_RESOURCE_{kind}={}", values.join(","))
+    };
+    kinds.into_iter().map(line)
 }
 
 /// The system's labels come last: a user cannot pass a container off as another task's.

@@ -23,7 +23,9 @@ use swarmrs_engine::{
 };
 use swarmrs_types::assignment::{Order, PayloadDiff};
 use swarmrs_types::object::ContainerStatus;
-use swarmrs_types::spec::{NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo};
+use swarmrs_types::spec::{
+    GenericResource, NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo,
+};
 use swarmrs_types::{NodeId, TaskId};
 use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
 use tracing::debug;
@@ -42,6 +44,7 @@ pub struct Settings {
     pub tls_info: TlsInfo,
     /// Where secrets and configs are laid out as files.
     pub secrets: PathBuf,
+    pub generic_resources: Vec<GenericResource>,
     pub prefer_offline_image: bool,
 }
 
@@ -172,7 +175,8 @@ impl Controller {
 impl Executor for Controller {
     async fn describe(&self) -> Result<NodeDescription, Failure> {
         let info = self.engine.info().await.map_err(|error| failure(&error))?;
-        Ok(describe(&info, &self.settings.tls_info))
+        let own = &self.settings.generic_resources;
+        Ok(describe(&info, own, &self.settings.tls_info))
     }
 
     /// Listens first and lists then: nothing that happens in between is missed. One call for all containers; those that

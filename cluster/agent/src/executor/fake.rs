@@ -39,6 +39,7 @@ pub fn order(n: u8) -> Order {
             ..TaskSpec::default()
         },
         ports: Vec::new(),
+        resources: Vec::new(),
         registry_auth: None,
     }
 }

@@ -108,21 +108,30 @@ pub fn nodes(state: &State, filters: &Filters) -> Result<Vec<Arc<Node>>, Fault> 
 
 /// What `GET /services?status=true` adds.
 pub fn service_status(state: &State, service: &Service) -> ServiceStatus {
-    let tasks = || state.tasks_of_service(service.id);
-    let running = tasks().filter(|task| task.status.state == TaskState::Running);
-    let mode = state.current_spec(service).map(|spec| &spec.spec.mode);
-    let replicated = mode.and_then(|mode| mode.replicated.as_ref());
-    let desired = match replicated {
-        Some(replicated) => replicated.replicas.unwrap_or(1),
-        None => tasks()
-            .filter(|task| task.desired == TaskState::Running)
-            .count() as u64,
+    let iteration = service.job.map(|job| job.iteration);
+    let count = |wanted: &dyn Fn(&Task) -> bool| {
+        let tasks = state.tasks_of_service(service.id);
+        let current = tasks.filter(|task| task.iteration == iteration);
+        current.filter(|task| wanted(task)).count() as u64
     };
     ServiceStatus {
-        running: running.count() as u64,
-        desired,
-        completed: 0,
+        running: count(&|task| task.status.state == TaskState::Running),
+        desired: fixed(state, service).unwrap_or_else(|| count(&is_counted)),
+        completed: count(&Task::is_done),
     }
+}
+
+/// The number of tasks a service asks for at a time, where its spec says it.
+fn fixed(state: &State, service: &Service) -> Option<u64> {
+    let mode = &state.current_spec(service)?.spec.mode;
+    let replicas = mode.replicated.as_ref().and_then(|mode| mode.replicas);
+    replicas.or_else(|| mode.replicated_job.as_ref()?.max_concurrent)
+}
+
+/// A task that a global service wants; one that waits for leave to start is not counted.
+fn is_counted(task: &Task) -> bool {
+    let wanted = task.desired == TaskState::Running || task.desired == TaskState::Complete;
+    wanted && !task.is_done()
 }
 
 /// Containers are all there is, and what is meant unless another runtime is named.

@@ -9,19 +9,11 @@ use swarmrs_types::spec::{
 
 /// A service spec that was converted and validated.
 pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
-    if spec.mode.replicated_job.is_some() || spec.mode.global_job.is_some() {
-        return Err(Fault::not_built("running services as jobs"));
-    }
     let template = &spec.task_template;
     if !template.networks.is_empty() {
         return Err(Fault::not_built("attaching services to networks"));
     }
     mesh(spec)?;
-    let resources = template.resources.as_ref();
-    let reservations = resources.and_then(|resources| resources.reservations.as_ref());
-    if reservations.is_some_and(|own| !own.generic_resources.is_empty()) {
-        return Err(Fault::not_built("reserving generic resources"));
-    }
     template.container_spec.as_ref().map_or(Ok(()), container)
 }
 

@@ -10,7 +10,7 @@ use crate::plan::{Draft, Ids, Plan};
 use crate::state::{State, find};
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Endpoint, RegistryAuth, Service, SpecNumber, SpecVersion, UpdateState, UpdateStatus,
+    Endpoint, JobStatus, RegistryAuth, Service, SpecNumber, SpecVersion, UpdateState, UpdateStatus,
 };
 use swarmrs_types::spec::{Mode, ServiceSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, ServiceId, TaskState, Timestamp};
@@ -64,6 +64,7 @@ pub fn create(
         endpoint: endpoint(&spec),
         update_status: None,
         update: None,
+        job: spec.mode.is_job().then(|| JobStatus::first(now.shown())),
         unknown: Default::default(),
     };
     let id = service.id;
@@ -108,7 +109,7 @@ pub fn update(
     let mut draft = Draft::new(state, now);
     match rollback {
         Some(to) => roll_back(&mut draft, &service, to, wall),
-        None => move_on(&mut draft, &service, spec, auth),
+        None => move_on(&mut draft, &service, spec, auth, wall),
     }
     Ok(draft.finish())
 }
@@ -217,6 +218,7 @@ fn move_on(
     service: &Service,
     spec: ServiceSpec,
     auth: Option<RegistryAuth>,
+    wall: Timestamp,
 ) {
     let number = service.last_spec + 1;
     guard_payloads(draft, &spec);
@@ -227,6 +229,7 @@ fn move_on(
         endpoint: endpoint_after(service, &spec),
         update_status: None,
         update: None,
+        job: service.job.map(|job| job.next(wall)),
         ..service.clone()
     });
     draft.put_spec(version(service.id, number, spec, auth));
@@ -242,15 +245,21 @@ fn roll_back(draft: &mut Draft<'_>, service: &Service, to: SpecNumber, wall: Tim
         spec: to,
         previous_spec: Some(service.spec),
         endpoint,
-        update_status: Some(UpdateStatus {
-            state: UpdateState::RollbackStarted,
-            started_at: Some(wall),
-            completed_at: None,
-            message: "manually requested rollback".to_owned(),
-        }),
+        update_status: service.job.is_none().then(|| rollback_started(wall)),
         update: None,
+        job: service.job.map(|job| job.next(wall)),
         ..service.clone()
     });
+}
+
+/// A job has no rolling update to show: it runs again.
+fn rollback_started(wall: Timestamp) -> UpdateStatus {
+    UpdateStatus {
+        state: UpdateState::RollbackStarted,
+        started_at: Some(wall),
+        completed_at: None,
+        message: "manually requested rollback".to_owned(),
+    }
 }
 
 fn version(

@@ -134,6 +134,7 @@ fn a_task(number: u64, service: ServiceId, slot: u64, state: TaskState) -> Task 
         service,
         spec: 1,
         slot,
+        iteration: None,
         node: None,
         desired: TaskState::Running,
         status: TaskStatus {
@@ -146,6 +147,7 @@ fn a_task(number: u64, service: ServiceId, slot: u64, state: TaskState) -> Task 
         running_since: None,
         ended: None,
         history: Default::default(),
+        resources: Vec::new(),
         unknown: Default::default(),
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
     name::check(&spec.name)?;
     task(&spec.task_template)?;
     mode(&spec.mode)?;
-    if is_job(&spec.mode) {
+    if spec.mode.is_job() {
         job(spec)?;
     } else {
         update(spec.update_config.as_ref())?;
@@ -120,10 +120,6 @@ fn mode(mode: &Mode) -> Result<(), Fault> {
 /// Clients that count in signed numbers send −1 as 2⁶⁴ − 1.
 fn is_negative(count: Option<u64>) -> bool {
     count.is_some_and(|count| i64::try_from(count).is_err())
-}
-
-fn is_job(mode: &Mode) -> bool {
-    mode.replicated_job.is_some() || mode.global_job.is_some()
 }
 
 fn job(spec: &ServiceSpec) -> Result<(), Fault> {

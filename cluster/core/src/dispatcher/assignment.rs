@@ -62,7 +62,7 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
     let order = Order {
         task: task.id,
         name: state.task_name(task),
-        slot: task.slot,
+        slot: task.shown_slot(),
         node: task.node?,
         service: task.service,
         service_name: spec.spec.name.clone(),
@@ -72,6 +72,7 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
             .filter(|port| port.publish_mode == Some(PublishMode::Host))
             .cloned()
             .collect(),
+        resources: task.resources.clone(),
         registry_auth: spec.registry_auth.clone(),
     };
     Some(Assignment {

@@ -47,7 +47,7 @@ pub fn replace_ended(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Id
     };
     let lost: Vec<_> = draft
         .tasks_of_service(service.id)
-        .filter(|task| task.desired.is_runnable() && has_lost(draft, task))
+        .filter(|task| task.desired.is_runnable() && !task.is_done() && has_lost(draft, task))
         .cloned()
         .collect();
     if lost.is_empty() {
@@ -101,9 +101,9 @@ fn failed_while_held(draft: &Draft<'_>, task: &Task) -> Option<ClusterTime> {
     (failed && opens > draft.now).then_some(opens)
 }
 
-/// A global service's task is replaced on its own node only, and only while the node is for it.
+/// A task that is its node's own is replaced on its own node only, and only while the node is for it.
 fn may_stay(state: &State, spec: &SpecVersion, task: &Task) -> bool {
-    if spec.spec.mode.global.is_none() {
+    if !spec.spec.mode.is_global() {
         return true;
     }
     let node = task.node.and_then(|id| state.nodes().get(&id));
@@ -277,7 +277,7 @@ pub fn open_gates(draft: &mut Draft<'_>, service: ServiceId) {
         match opens(draft, &task) {
             Some(at) if at > draft.now => draft.wake_at(at),
             Some(_) => draft.update_task(task.id, |task| {
-                task.desired = TaskState::Running;
+                task.desired = task.goal();
                 task.gate = None;
             }),
             None => {}

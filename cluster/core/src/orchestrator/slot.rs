@@ -45,7 +45,8 @@ pub enum Standing {
 impl Slot {
     /// Tasks that are wanted to run, now or later.
     pub fn runnable(&self) -> impl Iterator<Item = &Arc<Task>> {
-        self.0.iter().filter(|task| task.desired.is_runnable())
+        let wanted = |task: &&Arc<Task>| task.desired.is_runnable() && !task.is_done();
+        self.0.iter().filter(wanted)
     }
 
     /// The task made last.

@@ -22,18 +22,15 @@ pub fn create(
     ids: &mut dyn Ids,
 ) -> TaskId {
     let id = TaskId(ids.next());
-    let task = Task {
+    let mut task = Task {
         id,
         meta: Default::default(),
         service: service.id,
         spec: service.spec,
         slot: place.slot,
+        iteration: service.job.map(|job| job.iteration),
         node: place.node,
-        desired: if gate.is_some() {
-            TaskState::Ready
-        } else {
-            TaskState::Running
-        },
+        desired: TaskState::Ready,
         status: TaskStatus {
             at: draft.now.shown(),
             state: TaskState::Pending,
@@ -46,8 +43,12 @@ pub fn create(
         running_since: None,
         ended: None,
         history: RestartHistory::default(),
+        resources: Vec::new(),
         unknown: Default::default(),
     };
+    if gate.is_none() {
+        task.desired = task.goal();
+    }
     draft.put_task(task);
     id
 }

@@ -56,6 +56,7 @@ pub(crate) fn web() -> Service {
         endpoint: Default::default(),
         update_status: None,
         update: None,
+        job: None,
         unknown: Default::default(),
     }
 }
@@ -79,6 +80,7 @@ pub(crate) fn task(name: &str, slot: u64) -> Task {
         service: id::<ServiceId>("web"),
         spec: 1,
         slot,
+        iteration: None,
         node: Some(id::<NodeId>("n1")),
         desired: TaskState::Running,
         status: TaskStatus {
@@ -91,6 +93,7 @@ pub(crate) fn task(name: &str, slot: u64) -> Task {
         running_since: Some(at(0)),
         ended: None,
         history: Default::default(),
+        resources: Vec::new(),
         unknown: Default::default(),
     }
 }

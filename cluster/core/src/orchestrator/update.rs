@@ -28,6 +28,9 @@ pub fn roll(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Ids) {
     let Some(spec) = draft.current_spec(&service).cloned() else {
         return;
     };
+    if spec.spec.mode.is_job() {
+        return;
+    }
     let state = service.update_status.as_ref().map(|status| status.state);
     if matches!(
         state,

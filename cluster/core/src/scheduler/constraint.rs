@@ -107,7 +107,7 @@ fn subject(key: &str) -> Subject {
 }
 
 /// The label a key with this prefix names, in the case it was written.
-fn label(key: &str, prefix: &str) -> Option<String> {
+pub(super) fn label(key: &str, prefix: &str) -> Option<String> {
     let (head, name) = key.split_at_checked(prefix.len())?;
     let found = head.eq_ignore_ascii_case(prefix) && !name.is_empty();
     found.then(|| name.to_owned())

@@ -2,6 +2,7 @@
 
 use super::constraint::{self, Constraint};
 use super::ledger::{Ledger, host_ports, reservations};
+use crate::state::State;
 use std::sync::Arc;
 use swarmrs_types::ServiceId;
 use swarmrs_types::object::{Node, NodeState, SpecVersion};
@@ -47,14 +48,16 @@ pub struct Demand {
     pub service: ServiceId,
     pub reservations: Resources,
     pub host_ports: Vec<(Protocol, u32)>,
+    pub placement: Placement,
     spec: Arc<SpecVersion>,
-    placement: Placement,
+    /// Drivers of the networks the tasks are in.
+    networks: Vec<String>,
     /// None if they cannot be read: no node passes.
     constraints: Option<Vec<Constraint>>,
 }
 
 impl Demand {
-    pub fn new(spec: &Arc<SpecVersion>) -> Self {
+    pub fn new(state: &State, spec: &Arc<SpecVersion>) -> Self {
         let placement = spec
             .spec
             .task_template
@@ -66,6 +69,7 @@ impl Demand {
             reservations: reservations(spec),
             host_ports: host_ports(spec),
             spec: spec.clone(),
+            networks: network_drivers(state, spec),
             constraints: constraint::parse(&placement.constraints).ok(),
             placement,
         }
@@ -78,7 +82,7 @@ pub fn first_refusal(ledger: &Ledger, demand: &Demand, node: &Node) -> Option<Re
         Some(Reason::NotReady)
     } else if !ledger.has_room(node, &demand.reservations) {
         Some(Reason::Resources)
-    } else if !has_plugins(&demand.spec, node) {
+    } else if !has_plugins(demand, node) {
         Some(Reason::Plugin)
     } else if !satisfies(demand, node) {
         Some(Reason::Constraint)
@@ -102,10 +106,21 @@ fn satisfies(demand: &Demand, node: &Node) -> bool {
     constraints.is_some_and(|constraints| constraint::matches(constraints, node))
 }
 
-/// Volume and log drivers the task names must be on the node, if the node names any.
-fn has_plugins(spec: &SpecVersion, node: &Node) -> bool {
+/// The drivers of a spec's networks, named by id or by name.
+fn network_drivers(state: &State, spec: &SpecVersion) -> Vec<String> {
+    let named = |target: &str| {
+        let mut networks = state.networks().iter();
+        networks.find(|network| network.id.as_str() == target || network.name == target)
+    };
+    let networks = &spec.spec.task_template.networks;
+    let found = networks.iter().filter_map(|network| named(&network.target));
+    found.map(|network| network.driver.clone()).collect()
+}
+
+/// Volume, network and log drivers the task needs must be on the node, if the node names any.
+fn has_plugins(demand: &Demand, node: &Node) -> bool {
     let plugins = &node.description.engine.plugins;
-    let template = &spec.spec.task_template;
+    let template = &demand.spec.spec.task_template;
     let mounts = template.container_spec.iter().flat_map(|c| &c.mounts);
     let mut volumes = mounts
         .filter(|mount| mount.kind == Some(MountType::Volume))
@@ -118,7 +133,11 @@ fn has_plugins(spec: &SpecVersion, node: &Node) -> bool {
         .map_or("", |driver| &driver.name);
     let any_log = plugins.iter().any(|plugin| plugin.kind == "Log");
     let log_found = log.is_empty() || log == "none" || !any_log || has(plugins, "Log", log);
-    plugins.is_empty() || (log_found && volumes.all(|name| has(plugins, "Volume", name)))
+    let mut networks = demand.networks.iter();
+    plugins.is_empty()
+        || (log_found
+            && volumes.all(|name| has(plugins, "Volume", name))
+            && networks.all(|name| has(plugins, "Network", name)))
 }
 
 fn has(plugins: &[PluginDescription], kind: &str, name: &str) -> bool {

@@ -3,17 +3,16 @@
 //! Made anew for each round of placing, from the tasks themselves, so it cannot leak.
 
 use super::filter::Demand;
+use super::resource::Free;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-use swarmrs_types::object::{Node, SpecVersion, Task};
-use swarmrs_types::spec::{Protocol, PublishMode, Resources};
-use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskState};
+use swarmrs_types::object::{Node, SpecVersion};
+use swarmrs_types::spec::{GenericResource, Protocol, PublishMode, Resources};
+use swarmrs_types::{NodeId, ServiceId, TaskState};
 
-/// So many failures on a node within [`FAILURE_MEMORY`] make it the last choice.
+/// So many recent failures on a node make it the last choice.
 /// Source: swarmkit `manager/scheduler/scheduler.go`.
 const FAILURES_THAT_COUNT: u64 = 5;
-const FAILURE_MEMORY: Duration = Duration::from_secs(300);
 
 /// What is taken, by node.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +22,7 @@ pub struct Ledger(BTreeMap<NodeId, Account>);
 struct Account {
     nano_cpus: i64,
     memory_bytes: i64,
+    generic: Vec<GenericResource>,
     ports: BTreeSet<(Protocol, u32)>,
     tasks: u64,
     by_service: BTreeMap<ServiceId, u64>,
@@ -42,7 +42,8 @@ impl Ledger {
             let (true, Some(node), Some(spec)) = (given, task.node, state.spec_of(task)) else {
                 continue;
             };
-            ledger.hold(node, &reservations(spec), host_ports(spec));
+            let wanted = reservations(spec);
+            ledger.hold(node, &wanted, &task.resources, host_ports(spec));
             if task.desired.is_runnable() {
                 ledger.count(node, task.service);
             }
@@ -54,10 +55,17 @@ impl Ledger {
         self.0.entry(node).or_default()
     }
 
-    fn hold(&mut self, node: NodeId, wanted: &Resources, ports: Vec<(Protocol, u32)>) {
+    fn hold(
+        &mut self,
+        node: NodeId,
+        wanted: &Resources,
+        given: &[GenericResource],
+        ports: Vec<(Protocol, u32)>,
+    ) {
         let account = self.account(node);
         account.nano_cpus = account.nano_cpus.saturating_add(wanted.nano_cpus);
         account.memory_bytes = account.memory_bytes.saturating_add(wanted.memory_bytes);
+        account.generic.extend_from_slice(given);
         account.ports.extend(ports);
     }
 
@@ -67,9 +75,10 @@ impl Ledger {
         *account.by_service.entry(service).or_default() += 1;
     }
 
-    /// Notes a task just placed.
-    pub fn take(&mut self, node: NodeId, demand: &Demand) {
-        self.hold(node, &demand.reservations, demand.host_ports.clone());
+    /// Notes a task just placed, and what it was given.
+    pub fn take(&mut self, node: NodeId, demand: &Demand, given: &[GenericResource]) {
+        let ports = demand.host_ports.clone();
+        self.hold(node, &demand.reservations, given, ports);
         self.count(node, demand.service);
     }
 
@@ -85,6 +94,20 @@ impl Ledger {
         };
         fits(wanted.nano_cpus, total.nano_cpus, cpus)
             && fits(wanted.memory_bytes, total.memory_bytes, memory)
+            && self.claim(node, wanted).is_some()
+    }
+
+    /// The generic resources a task would be given; none if there is not enough of them.
+    pub fn claim(&self, node: &Node, wanted: &Resources) -> Option<Vec<GenericResource>> {
+        if wanted.generic_resources.is_empty() {
+            return Some(Vec::new());
+        }
+        let mut free = Free::of(&node.description.resources.generic_resources);
+        let account = self.0.get(&node.id);
+        for taken in account.iter().flat_map(|account| &account.generic) {
+            free.take(taken);
+        }
+        free.claim(&wanted.generic_resources)
     }
 
     /// Whether the host ports a task publishes are free.
@@ -112,20 +135,6 @@ impl Ledger {
         let tasks = self.0.get(&node).map_or(0, |account| account.tasks);
         (counted, self.of_service(node, service), tasks)
     }
-}
-
-/// How often tasks like this one failed lately, by node.
-pub fn recent_failures(state: &State, task: &Task, now: ClusterTime) -> BTreeMap<NodeId, u64> {
-    let failed = state.tasks_of_service(task.service).filter(|other| {
-        other.spec == task.spec
-            && matches!(other.status.state, TaskState::Failed | TaskState::Rejected)
-            && other.ended.is_some_and(|at| now.since(at) < FAILURE_MEMORY)
-    });
-    let mut counts = BTreeMap::new();
-    for node in failed.filter_map(|other| other.node) {
-        *counts.entry(node).or_default() += 1;
-    }
-    counts
 }
 
 /// What a task of this spec reserves.

@@ -46,9 +46,9 @@ fn pending(name: &str) -> Task {
 }
 
 fn refusal(spec: SpecVersion, node: &Node, tasks: &[Task]) -> Option<Reason> {
-    let demand = Demand::new(&Arc::new(spec.clone()));
     let tasks = tasks.iter().map(put_task);
-    let state = state(tasks.chain([put_spec(spec)]).collect());
+    let state = state(tasks.chain([put_spec(spec.clone())]).collect());
+    let demand = Demand::new(&state, &Arc::new(spec));
     filter::first_refusal(&Ledger::new(&state), &demand, node)
 }
 
@@ -85,12 +85,13 @@ fn a_reservation_is_taken_until_the_task_has_ended() {
 fn a_port_is_taken_per_protocol() {
     let taken = [task("t", 1)];
     let tcp = demanding(0, Some((Protocol::Tcp, 53)));
-    let udp = Demand::new(&Arc::new(demanding(0, Some((Protocol::Udp, 53)))));
+    let udp = demanding(0, Some((Protocol::Udp, 53)));
     assert_eq!(
         refusal(tcp.clone(), &node("n1"), &taken),
         Some(Reason::HostPort)
     );
     let state = state(vec![put_spec(tcp), put_task(&taken[0])]);
+    let udp = Demand::new(&state, &Arc::new(udp));
     assert_eq!(
         filter::first_refusal(&Ledger::new(&state), &udp, &node("n1")),
         None
@@ -127,11 +128,22 @@ fn five_failures_make_a_node_the_last_choice() {
 }
 
 #[test]
-fn failures_are_forgotten_after_five_minutes() {
-    let failed = ended(task("t", 1), TaskState::Failed, at(0));
-    let state = state(vec![put_task(&failed)]);
-    assert_eq!(ledger::recent_failures(&state, &failed, at(299)).len(), 1);
-    assert_eq!(ledger::recent_failures(&state, &failed, at(300)).len(), 0);
+fn failures_are_known_for_five_minutes_whatever_becomes_of_the_task() {
+    let mut failures = Failures::default();
+    let failed = |name, time| ended(task(name, 1), TaskState::Failed, at(time));
+    failures.note(&failed("a", 0));
+    failures.note(&failed("b", 100));
+    failures.note(&ended(task("c", 1), TaskState::Complete, at(100)));
+    failures.note(&ended(task("d", 0), TaskState::Failed, at(100)));
+    let count = |failures: &Failures, spec, time| {
+        let found = failures.recent(id("web"), spec, at(time));
+        found.get(&id("n1")).copied().unwrap_or(0)
+    };
+    assert_eq!(count(&failures, 1, 299), 2);
+    assert_eq!(count(&failures, 1, 300), 1);
+    assert_eq!(count(&failures, 2, 200), 0);
+    failures.forget(id("web"));
+    assert_eq!(count(&failures, 1, 200), 0);
 }
 
 fn place_one(objects: Vec<crate::Object>) -> Plan {
@@ -175,6 +187,30 @@ fn the_node_with_fewer_tasks_of_the_service_is_taken() {
         put_node(node("n1")),
         put_node(node("n2")),
         put_task(&task("there", 1)),
+        put_task(&pending("t")),
+    ]);
+    assert_eq!(placed(&plan).unwrap().node, Some(id("n2")));
+}
+
+#[test]
+fn tasks_of_the_service_count_before_those_of_others() {
+    let others = ["a", "b"].map(|name| {
+        let mut other = task(name, 1);
+        other.service = id("db");
+        other.node = Some(id("n2"));
+        other
+    });
+    let mut db = version(1, ServiceSpec::default());
+    db.service = id("db");
+    let plan = place_one(vec![
+        put_service(web()),
+        put_spec(version(1, ServiceSpec::default())),
+        put_spec(db),
+        put_node(node("n1")),
+        put_node(node("n2")),
+        put_task(&task("there", 1)),
+        put_task(&others[0]),
+        put_task(&others[1]),
         put_task(&pending("t")),
     ]);
     assert_eq!(placed(&plan).unwrap().node, Some(id("n2")));

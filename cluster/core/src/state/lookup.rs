@@ -126,7 +126,7 @@ impl State {
         let service = self
             .spec_of(task)
             .map_or_else(|| task.service.to_string(), |spec| spec.spec.name.clone());
-        match (task.slot, task.node) {
+        match (task.shown_slot(), task.node) {
             (0, Some(node)) => format!("{service}.{node}.{}", task.id),
             (slot, _) => format!("{service}.{slot}.{}", task.id),
         }

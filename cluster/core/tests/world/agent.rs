@@ -152,7 +152,7 @@ impl Run {
         let (state, desired) = (self.status.state, self.assignment.desired);
         if state.is_terminal() {
             self.next = None;
-        } else if desired > TaskState::Running {
+        } else if desired >= TaskState::Shutdown {
             self.stop(now, &image);
         } else if state < TaskState::Ready {
             self.next = Some(if image.broken {
@@ -160,7 +160,7 @@ impl Run {
             } else {
                 (now, TaskState::Ready, "")
             });
-        } else if state == TaskState::Ready && desired == TaskState::Running {
+        } else if state == TaskState::Ready && desired > TaskState::Ready {
             self.next = Some((now, TaskState::Starting, ""));
         } else if state == TaskState::Starting && self.next.is_none() {
             self.next = Some(match image.unhealthy {

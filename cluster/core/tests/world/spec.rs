@@ -3,9 +3,10 @@
 use std::time::Duration;
 use swarmrs_types::Nanos;
 use swarmrs_types::spec::{
-    ContainerSpec, EndpointSpec, FailureAction, Global, Mode, Placement, Platform, PortConfig,
-    Protocol, PublishMode, Replicated, ResourceRequirements, Resources, RestartCondition,
-    RestartPolicy, ServiceSpec, UpdateConfig, UpdateOrder,
+    ContainerSpec, DiscreteResource, Driver, EndpointSpec, FailureAction, GenericResource, Global,
+    Mode, NamedResource, Placement, PlacementPreference, Platform, PortConfig, Protocol,
+    PublishMode, Replicated, ReplicatedJob, ResourceRequirements, Resources, RestartCondition,
+    RestartPolicy, ServiceSpec, SpreadOver, UpdateConfig, UpdateOrder,
 };
 
 /// A service with one replica of `app:1`.
@@ -44,9 +45,13 @@ pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
         "mode" => {
             spec.mode = Mode {
                 global: (value == "global").then(Global::default),
+                global_job: (value == "global-job").then(Global::default),
+                replicated_job: (value == "replicated-job").then(ReplicatedJob::default),
                 ..Mode::default()
             }
         }
+        "completions" => job(spec).total_completions = value.parse().ok(),
+        "concurrent" => job(spec).max_concurrent = value.parse().ok(),
         "replicas" => {
             spec.mode.replicated = Some(Replicated {
                 replicas: value.parse().ok(),
@@ -60,6 +65,14 @@ pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
         "force" => template.force_update += 1,
         "constraint" => placement.constraints = vec![value.replace("==", " == ")],
         "max-per-node" => placement.max_replicas = value.parse().unwrap_or(0),
+        "spread" => placement.preferences = value.split(',').map(spread).collect(),
+        "generic" => reserved(spec).generic_resources = generic(value),
+        "log-driver" => {
+            template.log_driver = Some(Driver {
+                name: value.to_owned(),
+                ..Driver::default()
+            });
+        }
         "platform" => {
             placement.platforms = vec![Platform {
                 os: "linux".to_owned(),
@@ -72,6 +85,39 @@ pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
         _ => return false,
     }
     true
+}
+
+fn job(spec: &mut ServiceSpec) -> &mut ReplicatedJob {
+    spec.mode.replicated_job.get_or_insert_default()
+}
+
+fn spread(label: &str) -> PlacementPreference {
+    let spread_descriptor = label.to_owned();
+    PlacementPreference {
+        spread: Some(SpreadOver { spread_descriptor }),
+    }
+}
+
+/// `gpu:2` is two of a kind, `gpu:a,b` two by name.
+pub fn generic(text: &str) -> Vec<GenericResource> {
+    let (kind, values) = text.split_once(':').expect("KIND:VALUE");
+    let one = |value: &str| match value.parse() {
+        Ok(value) => GenericResource {
+            discrete_resource_spec: Some(DiscreteResource {
+                kind: kind.to_owned(),
+                value,
+            }),
+            ..GenericResource::default()
+        },
+        Err(_) => GenericResource {
+            named_resource_spec: Some(NamedResource {
+                kind: kind.to_owned(),
+                value: value.to_owned(),
+            }),
+            ..GenericResource::default()
+        },
+    };
+    values.split(',').map(one).collect()
 }
 
 fn container(spec: &mut ServiceSpec) -> &mut ContainerSpec {

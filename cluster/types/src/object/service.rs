@@ -29,6 +29,9 @@ pub struct Service {
     pub update_status: Option<UpdateStatus>,
     /// What the updater has to remember while an update runs.
     pub update: Option<UpdateProgress>,
+    /// Where a job stands; none: the service is no job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobStatus>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -117,6 +120,33 @@ impl UpdateState {
     /// Whether tasks are still being replaced.
     pub fn is_active(self) -> bool {
         matches!(self, UpdateState::Updating | UpdateState::RollbackStarted)
+    }
+}
+
+/// Which run of a job is the current one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// Counts the runs from 0; every update of the service begins another.
+    pub iteration: u64,
+    /// When it began.
+    pub last_execution: Timestamp,
+}
+
+impl JobStatus {
+    /// The first run.
+    pub fn first(at: Timestamp) -> Self {
+        JobStatus {
+            iteration: 0,
+            last_execution: at,
+        }
+    }
+
+    /// The run after this one.
+    pub fn next(self, at: Timestamp) -> Self {
+        JobStatus {
+            iteration: self.iteration + 1,
+            last_execution: at,
+        }
     }
 }
 

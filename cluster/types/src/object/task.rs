@@ -2,7 +2,7 @@
 
 use super::{Meta, SpecNumber, Unknown};
 use crate::id::{NodeId, ServiceId, TaskId};
-use crate::spec::PortConfig;
+use crate::spec::{GenericResource, PortConfig};
 use crate::task_state::TaskState;
 use crate::time::{ClusterTime, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,8 +15,11 @@ pub struct Task {
     pub meta: Meta,
     pub service: ServiceId,
     pub spec: SpecNumber,
-    /// 1 and up for replicated services; 0 for global ones, whose slot is the node.
+    /// 1 and up where slots are counted; 0 where the slot is the node.
     pub slot: u64,
+    /// The run of a job it belongs to; none: its service is no job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iteration: Option<u64>,
     pub node: Option<NodeId>,
     pub desired: TaskState,
     pub status: TaskStatus,
@@ -30,8 +33,34 @@ pub struct Task {
     pub running_since: Option<ClusterTime>,
     pub ended: Option<ClusterTime>,
     pub history: RestartHistory,
+    /// What it was given of its node's generic resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<GenericResource>,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+impl Task {
+    /// The state the task is wanted in once nothing holds it back: a job's is to complete.
+    pub fn goal(&self) -> TaskState {
+        match self.iteration {
+            Some(_) => TaskState::Complete,
+            None => TaskState::Running,
+        }
+    }
+
+    /// The task of a job that did its work: it stays as the record of that.
+    pub fn is_done(&self) -> bool {
+        self.iteration.is_some() && self.status.state == TaskState::Complete
+    }
+
+    /// The slot as users see it. Docker counts the slots of jobs from 0.
+    pub fn shown_slot(&self) -> u64 {
+        match self.iteration {
+            Some(_) => self.slot.saturating_sub(1),
+            None => self.slot,
+        }
+    }
 }
 
 /// Why a task was made.

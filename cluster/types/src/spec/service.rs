@@ -192,6 +192,18 @@ pub struct Mode {
     pub global_job: Option<Global>,
 }
 
+impl Mode {
+    /// Tasks run to their end, once.
+    pub fn is_job(&self) -> bool {
+        self.replicated_job.is_some() || self.global_job.is_some()
+    }
+
+    /// One task on each node.
+    pub fn is_global(&self) -> bool {
+        self.global.is_some() || self.global_job.is_some()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Replicated {

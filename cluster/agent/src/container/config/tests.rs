@@ -26,6 +26,24 @@ fn body(task: Value) -> Value {
     request(&spec(task), &node(46)).unwrap().container
 }
 
+#[test]
+fn what_a_task_was_given_of_its_node_is_in_its_environment() {
+    let mut order = spec(json!({"ContainerSpec": {"Image": "app:1", "Env": ["A=b"]}}));
+    order.resources = serde_json::from_value(json!([
+        {"NamedResourceSpec": {"Kind": "NVIDIA-gpu", "Value": "UUID1"}},
+        {"DiscreteResourceSpec": {"Kind": "ssd", "Value": 3}},
+        {"NamedResourceSpec": {"Kind": "NVIDIA-gpu", "Value": "UUID2"}},
+    ]))
+    .unwrap();
+    let body = request(&order, &node(46)).unwrap().container;
+    let expected = json!([
+        "A=b",
+        "DOCKER_RESOURCE_NVIDIA-GPU=UUID1,UUID2",
+        "DOCKER_RESOURCE_SSD=3"
+    ]);
+    assert_eq!(body["Env"], expected);
+}
+
 fn refusal(container: Value) -> String {
     let order = spec(json!({ "ContainerSpec": container }));
     request(&order, &node(41)).unwrap_err().to_string()
@@ -113,7 +131,7 @@ fn only_limits_reach_the_container_and_swap_comes_on_top() {
         "Networks": [{"Target": "host"}],
     });
     let expected = json!({
-        "Image": "app:1", "Labels": system_labels(), "Env": ["DOCKER_RESOURCE_GPU=2"],
+        "Image": "app:1", "Labels": system_labels(),
         "HostConfig": {
             "NanoCpus": 500_000_000, "Memory": 100, "PidsLimit": 10, "MemorySwap": 150,
             "MemorySwappiness": 0, "NetworkMode": "host",

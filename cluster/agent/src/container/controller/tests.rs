@@ -145,6 +145,7 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
     let settings = Settings {
         secrets: "/exec/secrets".into(),
         node: node(),
+        generic_resources: Vec::new(),
         tls_info: TlsInfo::default(),
         prefer_offline_image: true,
     };

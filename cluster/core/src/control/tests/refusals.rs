@@ -339,14 +339,6 @@ fn what_is_not_built_is_refused_by_name() {
             "the plugin runtime",
         ),
         (
-            json!({"Mode": {"GlobalJob": {}}}),
-            "running services as jobs",
-        ),
-        (
-            json!({"Mode": {"ReplicatedJob": {}}}),
-            "running services as jobs",
-        ),
-        (
             template(json!({"Networks": [{"Target": "net"}]})),
             "attaching services to networks",
         ),
@@ -357,12 +349,6 @@ fn what_is_not_built_is_refused_by_name() {
         (
             json!({"EndpointSpec": {"Ports": [{"TargetPort": 80}]}}),
             "publishing port 80 on all nodes (publish it with mode=host instead: the ingress network)",
-        ),
-        (
-            template(
-                json!({"Resources": {"Reservations": {"GenericResources": [{"DiscreteResourceSpec": {"Kind": "gpu", "Value": 1}}]}}}),
-            ),
-            "reserving generic resources",
         ),
         (
             container(json!({"Mounts": [{"Type": "cluster", "Source": "v", "Target": "/a"}]})),

@@ -50,6 +50,7 @@ fn new_service(id: ServiceId) -> Service {
         endpoint: Endpoint::default(),
         update_status: None,
         update: None,
+        job: None,
         unknown: Default::default(),
     }
 }

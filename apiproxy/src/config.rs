@@ -10,6 +10,7 @@ pub mod host;
 pub mod resource;
 pub mod tls;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use swarmrs_node::LogEngine;
@@ -47,6 +48,8 @@ pub struct Config {
     pub swarmrs_api_on_tcp: bool,
     /// What this node has beside CPUs and memory.
     pub generic_resources: Vec<GenericResource>,
+    /// Where metrics and health are served in clear; `None`: nowhere.
+    pub metrics_addr: Option<SocketAddr>,
     /// What is logged.
     pub level: LevelFilter,
     /// How.
@@ -81,6 +84,7 @@ impl Config {
             tls,
             swarmrs_api_on_tcp,
             generic_resources,
+            metrics_addr,
             format,
         } = self;
         vec![
@@ -95,6 +99,7 @@ impl Config {
             ("tls*", format!("{tls:?}")),
             ("swarmrs-api-on-tcp", format!("{swarmrs_api_on_tcp:?}")),
             ("node-generic-resources", format!("{generic_resources:?}")),
+            ("metrics-addr", format!("{metrics_addr:?}")),
             ("log-format", format!("{format:?}")),
         ]
     }

@@ -6,8 +6,9 @@
 //!
 //! SIGTERM and SIGINT end it: requests under way finish, containers run on, and it is out within ten seconds. SIGHUP is
 //! [`reload`]'s. A panic anywhere ends the process, for a supervisor to start it again: half a daemon is worse than none.
-//! A service manager may hand the sockets down ([`inherited`]) and is told when we are ready ([`notify`]).
+//! SIGUSR1 is [`dump`]'s. A service manager may hand the sockets down ([`inherited`]) and is told when we are ready ([`notify`]).
 
+mod dump;
 mod error;
 mod hardening;
 mod inherited;
@@ -31,7 +32,9 @@ use crate::config::{Config, Source};
 use crate::events::SwarmEvents;
 use crate::forward::Engine;
 use crate::handler::Handlers;
+use crate::metrics::Metrics;
 use crate::server::{Listener, serve};
+use dump::Dump;
 pub use error::Error;
 use listen::Listening;
 use pidfile::Pidfile;
@@ -92,6 +95,7 @@ fn abort_on_panic() {
 
 async fn live(config: Config, source: Source, level: log::Level) -> Result<(), Error> {
     let mut signals = Signals::new()?;
+    let dump = Dump::listen().map_err(Error::Runtime)?;
     let engine = Engine::new(&config.engine);
     if let Err(error) = engine.connect().await {
         warn!(%error, "waiting for the engine");
@@ -104,11 +108,17 @@ async fn live(config: Config, source: Source, level: log::Level) -> Result<(), E
         generic_resources: config.generic_resources.clone(),
     };
     let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
+    let metrics = metrics(&config).await?;
     let mut listening = Listening::open(&config).await?;
     let (stop, stopped) = watch::channel(false);
     let mut parts = JoinSet::new();
     let listeners = std::mem::take(&mut listening.listeners);
-    start(&mut parts, listeners, &node, engine, &stopped);
+    let handlers = start(&mut parts, listeners, &node, engine, &stopped);
+    if let Some(metrics) = metrics {
+        parts.spawn(metrics.serve(handlers, stopped.clone()));
+    }
+    let dumping = dump.serve(node.clone(), config.exec_root.clone());
+    parts.spawn(until_stopped(dumping, stopped.clone()));
     info!(version = env!("CARGO_PKG_VERSION"), engine = %config.engine.display(), "swarmrsd is ready");
     notify::ready();
     let tls = listening.tls.clone();
@@ -141,16 +151,10 @@ fn start(
     node: &Node,
     engine: Engine,
     stopped: &watch::Receiver<bool>,
-) {
+) -> Arc<Handlers> {
     let events = Arc::new(SwarmEvents::default());
     let handlers = Arc::new(Handlers::new(node.clone(), engine.clone(), events.clone()));
-    let (node, mut ending) = (node.clone(), stopped.clone());
-    parts.spawn(async move {
-        tokio::select! {
-            () = events.follow(node) => {}
-            _ = ending.wait_for(|stop| *stop) => {}
-        }
-    });
+    parts.spawn(until_stopped(events.follow(node.clone()), stopped.clone()));
     for listener in listeners {
         parts.spawn(serve(
             listener,
@@ -159,6 +163,25 @@ fn start(
             stopped.clone(),
         ));
     }
+    handlers
+}
+
+/// Does the work until there is no more of it, or the daemon ends.
+async fn until_stopped(work: impl Future<Output = ()>, mut stopped: watch::Receiver<bool>) {
+    tokio::select! {
+        () = work => {}
+        _ = stopped.wait_for(|stop| *stop) => {}
+    }
+}
+
+async fn metrics(config: &Config) -> Result<Option<Metrics>, Error> {
+    let Some(addr) = config.metrics_addr else {
+        return Ok(None);
+    };
+    let bound = Metrics::bind(addr).await;
+    bound
+        .map(Some)
+        .map_err(|source| Error::Metrics { addr, source })
 }
 
 /// The signals that the daemon heeds.

@@ -16,18 +16,20 @@ mod swarm;
 mod task;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use swarmrs_node::Node;
 use swarmrs_types::Fault;
+use swarmrs_types::report::Flight;
 
 use crate::error;
 use crate::events::SwarmEvents;
 use crate::forward::Engine;
 use crate::merge;
 use crate::route::{Class, Endpoint, Route};
-use crate::server::{Api, Body, Reply};
+use crate::server::{Api, Body, Reply, Traffic};
 use crate::version::{Offers, check_age};
 
 pub(crate) use answer::ok;
@@ -42,6 +44,7 @@ pub struct Handlers {
     pub(crate) engine: Engine,
     pub(crate) offers: Offers,
     pub(crate) events: Arc<SwarmEvents>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Handlers {
@@ -53,11 +56,33 @@ impl Handlers {
             engine,
             offers,
             events,
+            traffic: Arc::default(),
         }
     }
 
+    /// Answers a call of ours; one that may change something is kept in the flight recorder.
     async fn ours(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
-        let offer = self.offers.current().await;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let (began, endpoint) = (Instant::now(), route.endpoint.clone());
+        let response = self.judged(route, request).await;
+        if let (false, Some(endpoint)) = (reads, endpoint) {
+            let (call, object) = endpoint.told();
+            self.node.recorder().note(&Flight::Write {
+                call,
+                object: object.to_owned(),
+                status: response.status().as_u16(),
+                millis: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            });
+        }
+        response
+    }
+
+    async fn judged(&self, route: Route, request: Request<Incoming>) -> Response<Body> {
+        // Our own API is answered at once, also behind an engine that hangs.
+        let offer = match route.endpoint {
+            Some(Endpoint::Swarmrs { .. }) => self.offers.known(),
+            _ => self.offers.current().await,
+        };
         let asked = route.version;
         let answered = match (offer.admit(asked), route.endpoint.clone()) {
             (Ok(version), Some(endpoint)) => {
@@ -96,7 +121,9 @@ impl Handlers {
             Endpoint::TaskList => task::list(node, call).await,
             Endpoint::TaskInspect { id } => task::inspect(node, &id).await,
             Endpoint::TaskLogs { id } => log::task(node, &id, call).await,
-            Endpoint::Swarmrs { method, path } => report::answer(self, &method, &path).await,
+            Endpoint::Swarmrs { method, path } => {
+                report::answer(self, &method, &path, &call.query).await
+            }
             payload => payload::answer(node, payload, call).await,
         }
     }
@@ -105,6 +132,10 @@ impl Handlers {
 impl Api for Handlers {
     fn concerns(&self, route: &Route) -> bool {
         merge::concerns(route)
+    }
+
+    fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
     }
 
     async fn call(&self, route: Route, request: Request<Incoming>) -> Reply {

@@ -19,6 +19,7 @@
 //! - [`refusal`]: what the proxy answers by itself
 //! - [`handler`]: our calls, read and decided; [`view`]: objects as clients see them; [`error`]: faults as clients see them
 //! - [`merge`]: answers that are engine and cluster together; [`events`]: what the swarm tells of itself
+//! - [`metrics`]: what Prometheus reads
 //! - [`version`]: which API versions are spoken
 //! - [`config`], [`daemon`]: what `swarmrsd` is told, and how it is wired
 
@@ -31,6 +32,7 @@ pub mod events;
 pub mod forward;
 pub mod handler;
 pub mod merge;
+pub mod metrics;
 pub mod refusal;
 pub mod route;
 pub mod server;
@@ -42,6 +44,7 @@ pub use config::Config;
 pub use events::SwarmEvents;
 pub use forward::Engine;
 pub use handler::Handlers;
+pub use metrics::Metrics;
 pub use refusal::refusal;
 pub use route::{ApiVersion, Class, Endpoint, Route, RouteError, classify};
-pub use server::{Api, Body, Listener, Reply, Tcp, serve};
+pub use server::{Api, Body, Listener, Reply, Tcp, Traffic, serve};

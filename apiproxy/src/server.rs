@@ -10,6 +10,7 @@
 mod answer;
 mod connection;
 mod tls;
+mod traffic;
 
 use std::io;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::route::Route;
 use crate::stream::Socket;
 use connection::Connection;
 pub use tls::{Tls, TlsError};
+pub use traffic::Traffic;
 
 /// An answer's body.
 pub type Body = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -39,6 +41,11 @@ pub trait Api: Send + Sync + 'static {
     /// faster. Asked for merged and rewritten calls; must be cheap.
     fn concerns(&self, _route: &Route) -> bool {
         true
+    }
+
+    /// Where what passes is counted; asked for once.
+    fn traffic(&self) -> Arc<Traffic> {
+        Arc::default()
     }
 
     /// Answers one call, or hands it back. Dropped half-way when the client hangs up.
@@ -100,6 +107,7 @@ type Busy = mpsc::Sender<()>;
 struct Shared<A> {
     api: Arc<A>,
     engine: Engine,
+    traffic: Arc<Traffic>,
     busy: mpsc::WeakSender<()>,
     shutdown: watch::Receiver<bool>,
     /// Whether `/swarmrs` is served on this listener.
@@ -111,6 +119,7 @@ impl<A> Clone for Shared<A> {
         Self {
             api: self.api.clone(),
             engine: self.engine.clone(),
+            traffic: self.traffic.clone(),
             busy: self.busy.clone(),
             shutdown: self.shutdown.clone(),
             swarmrs_api: self.swarmrs_api,
@@ -127,6 +136,7 @@ pub async fn serve<A: Api>(
 ) {
     let (busy, mut all_done) = mpsc::channel::<()>(1);
     let shared = Shared {
+        traffic: api.traffic(),
         api,
         engine,
         busy: busy.downgrade(),
@@ -158,7 +168,7 @@ pub async fn serve<A: Api>(
 }
 
 /// Waits for the word to stop; nobody left to say it is that word too.
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 

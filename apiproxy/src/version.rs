@@ -124,14 +124,20 @@ impl Offers {
         }
     }
 
+    /// What is offered as far as is known. Nobody is asked.
+    pub fn known(&self) -> Arc<Offer> {
+        let without = || Arc::new(Offer::without_engine());
+        self.heard().unwrap_or_else(without)
+    }
+
+    fn heard(&self) -> Option<Arc<Offer>> {
+        let known = self.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What is offered now. The engine is asked if it was never heard.
     pub async fn current(&self) -> Arc<Offer> {
-        let known = self
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        if let Some(offer) = known {
+        if let Some(offer) = self.heard() {
             return offer;
         }
         match tokio::time::timeout(PATIENCE, self.engine.send(ping())).await {

@@ -4,11 +4,13 @@
 //! `null`, as Go prints Docker's own types. Nothing is decided here, and nothing secret passes: what must not be shown has
 //! no field.
 
+mod convergence;
 mod endpoint;
 mod network;
 mod node;
 mod payload;
 mod service;
+mod status;
 mod swarm;
 mod task;
 #[cfg(test)]
@@ -18,10 +20,12 @@ use serde::Serialize;
 use swarmrs_types::Timestamp;
 use swarmrs_types::object::Meta;
 
+pub use convergence::{Convergence, convergence};
 pub use network::{Network, predefined};
 pub use node::{Node, Rank, node};
 pub use payload::{Config, Secret, config, secret};
 pub use service::{Service, ServiceOptions, service};
+pub use status::{Seen, health, status};
 pub use swarm::{ClusterInfo, Swarm, cluster_info, swarm};
 pub use task::{Task, task};
 

@@ -10,6 +10,8 @@ mod create;
 mod idle;
 mod proxy;
 mod report;
+mod restart;
+mod write;
 
 use std::path::PathBuf;
 
@@ -40,6 +42,11 @@ pub enum Row {
     IdleRss,
     /// Per cent of a core that it uses then
     IdleCpu,
+    /// Seconds from kill -9 of swarmrsd until its API answers and 100 tasks are adopted
+    Restart,
+    /// Configs of 256 bytes that one client creates per second
+    #[value(name = "writes-1")]
+    Writes1,
 }
 
 impl Row {
@@ -52,12 +59,15 @@ impl Row {
             Self::ProxyBulk => "proxy-bulk",
             Self::IdleRss => "idle-rss",
             Self::IdleCpu => "idle-cpu",
+            Self::Restart => "restart",
+            Self::Writes1 => "writes-1",
         }
     }
 
     fn unit(self) -> &'static str {
         match self {
-            Self::Create1 | Self::Create20 => "s",
+            Self::Create1 | Self::Create20 | Self::Restart => "s",
+            Self::Writes1 => "writes/s",
             Self::ProxyList => "us",
             Self::ProxyBulk => "MiB/s",
             Self::IdleRss => "MiB",
@@ -72,6 +82,8 @@ impl Row {
             Self::Create20 => 7,
             Self::ProxyList | Self::ProxyBulk => 7,
             Self::IdleRss | Self::IdleCpu => 2,
+            Self::Restart => 9,
+            Self::Writes1 => 15,
         }
     }
 }
@@ -111,6 +123,8 @@ fn take(row: Row, runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
         Row::ProxyBulk => proxy::bulk(runs, ours),
         Row::IdleRss => idle::memory(runs, ours),
         Row::IdleCpu => idle::processor(runs, ours),
+        Row::Restart => restart::take(runs, ours),
+        Row::Writes1 => write::take(runs, &Pair::start(ours)?),
     }
 }
 

@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::unistd::Uid;
 
-pub use daemon::{Daemon, build_release, workspace};
+pub use daemon::{Daemon, build_release, plugin, workspace};
 pub use engine::Engine;
 pub use host::{Host, unique};
 pub use image::IMAGE;

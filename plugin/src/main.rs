@@ -6,17 +6,24 @@
 //!
 //! - [`context`]: which daemon is meant
 //! - [`daemon`]: one question to it
+//! - [`format`]: the flag `--format`
+//! - [`status`]: `docker swarmrs status`
 //! - [`version`]: `docker swarmrs version`
 
 mod context;
 mod daemon;
+mod format;
+mod status;
 mod version;
 
+use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
+
+use context::Choice;
 
 /// Manage a swarm made by swarmrs
 #[derive(Debug, Parser)]
@@ -63,6 +70,22 @@ struct IgnoredFlags {
     tlskey: Option<PathBuf>,
 }
 
+impl DockerFlags {
+    /// The address of the daemon that is meant.
+    fn address(&self) -> Result<String, context::Error> {
+        let config = self.config.clone();
+        let config = config.or_else(|| env::var_os("DOCKER_CONFIG").map(PathBuf::from));
+        let home = || env::home_dir().unwrap_or_default().join(".docker");
+        context::host(&Choice {
+            host_flags: self.host.clone(),
+            context_flag: self.context.clone(),
+            host_variable: env::var("DOCKER_HOST").ok(),
+            context_variable: env::var("DOCKER_CONTEXT").ok(),
+            config: config.unwrap_or_else(home),
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Plugin {
     /// Print what the docker command wants to know of its plugins
@@ -82,6 +105,8 @@ enum Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show how the swarm is; fails if a service or the swarm is not as it should be
+    Status(status::Arguments),
     /// Show the versions of the plugin, the daemon and the engine behind it
     Version(version::Arguments),
 }
@@ -105,7 +130,7 @@ const METADATA: Metadata = Metadata {
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
@@ -113,15 +138,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     match arguments.plugin {
         Plugin::Metadata => {
             println!("{}", serde_json::to_string(&METADATA)?);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        Plugin::Swarmrs {
-            command: Command::Version(version),
-        } => version::run(&version, &arguments.docker),
+        Plugin::Swarmrs { command } => match command {
+            Command::Status(status) => status::run(&status, &arguments.docker),
+            Command::Version(version) => {
+                version::run(&version, &arguments.docker).map(|()| ExitCode::SUCCESS)
+            }
+        },
     }
 }
 

@@ -1,26 +1,18 @@
 //! `docker swarmrs version`: ours, the daemon's, the engine's.
 
-use std::env;
-use std::path::PathBuf;
-
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde::Serialize;
 use swarmrs_types::report::VersionReport;
 
 use crate::DockerFlags;
-use crate::context::{self, Choice};
 use crate::daemon;
+use crate::format::Format;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// Format of the output
-    #[arg(short, long, value_enum)]
+    /// Format the output: json
+    #[arg(short, long)]
     format: Option<Format>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,7 +30,8 @@ struct Client {
 
 /// Prints the versions. Without a daemon ours is printed all the same, and the command fails.
 pub fn run(arguments: &Arguments, docker: &DockerFlags) -> anyhow::Result<()> {
-    let asked = context::host(&choice(docker))
+    let asked = docker
+        .address()
         .map_err(anyhow::Error::from)
         .and_then(|host| Ok(daemon::get(&host, "/swarmrs/v1/read/version")?));
     let (server, failure) = match asked {
@@ -56,19 +49,6 @@ pub fn run(arguments: &Arguments, docker: &DockerFlags) -> anyhow::Result<()> {
         None => print!("{}", text(&versions)),
     }
     failure.map_or(Ok(()), Err)
-}
-
-fn choice(docker: &DockerFlags) -> Choice {
-    let config = docker.config.clone();
-    let config = config.or_else(|| env::var_os("DOCKER_CONFIG").map(PathBuf::from));
-    let home = || env::home_dir().unwrap_or_default().join(".docker");
-    Choice {
-        host_flags: docker.host.clone(),
-        context_flag: docker.context.clone(),
-        host_variable: env::var("DOCKER_HOST").ok(),
-        context_variable: env::var("DOCKER_CONTEXT").ok(),
-        config: config.unwrap_or_else(home),
-    }
 }
 
 fn text(versions: &Versions) -> String {

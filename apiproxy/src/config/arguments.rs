@@ -1,6 +1,7 @@
 //! The options of `swarmrsd`, from the command line and the configuration file.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -80,6 +81,9 @@ struct Arguments {
     /// Advertise a resource of your own kind, KIND=NUMBER or KIND=NAME; may be repeated
     #[arg(long = "node-generic-resource", value_name = "KIND=VALUE")]
     node_generic_resources: Vec<String>,
+    /// Serve /metrics and /health, in clear, on this address
+    #[arg(long, value_name = "ADDR:PORT")]
+    metrics_addr: Option<SocketAddr>,
     /// Log at debug level
     #[arg(short = 'D', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     debug: bool,
@@ -220,6 +224,7 @@ fn config(arguments: Arguments, file: Option<PathBuf>) -> Result<Config, SourceE
         tls,
         swarmrs_api_on_tcp: arguments.swarmrs_api_on_tcp,
         generic_resources: resource::parse(&arguments.node_generic_resources)?,
+        metrics_addr: arguments.metrics_addr,
         level: match arguments.debug {
             true => level.max(LevelFilter::DEBUG),
             false => level,

@@ -1,6 +1,7 @@
 //! Why the daemon does not start, in words that say what to look at.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use swarmrs_node::NodeError;
@@ -21,6 +22,8 @@ pub enum Error {
     NoGroup(String),
     #[error("cannot listen on {host}: {source}")]
     Listen { host: Host, source: io::Error },
+    #[error("cannot serve metrics on {addr}: {source}")]
+    Metrics { addr: SocketAddr, source: io::Error },
     #[error("{}", nothing_inherited(.0))]
     NothingInherited(Inherited),
     #[error("fd://{0}: what the service manager handed down is no listening stream socket")]

@@ -54,6 +54,8 @@ pub(crate) enum Gone {
 /// How a whole exchange leaves its two connections.
 #[derive(Debug)]
 pub(crate) struct Outcome {
+    /// The answer's status.
+    pub status: Option<u16>,
     /// Whether the client may ask again.
     pub keep_client: bool,
     /// Whether the engine may be asked again.
@@ -100,7 +102,8 @@ pub(crate) struct Exchange<'a, S> {
     agreed: bool,
     /// And the client's direction has become that.
     hijacked: bool,
-    answered: bool,
+    /// The status of the answer that the client has been sent a byte of.
+    answered: Option<u16>,
     client_watch: Option<HangUp>,
     engine_watch: Option<HangUp>,
 }
@@ -123,7 +126,7 @@ impl<'a, S: Socket> Exchange<'a, S> {
             stage: Stage::Head,
             agreed: false,
             hijacked: false,
-            answered: false,
+            answered: None,
             client_watch: None,
             engine_watch: None,
         }
@@ -134,8 +137,8 @@ impl<'a, S: Socket> Exchange<'a, S> {
         self.hijacked
     }
 
-    /// Whether the client has been sent a byte of an answer.
-    pub(crate) fn is_answered(&self) -> bool {
+    /// The status of the answer, once the client has been sent a byte of it.
+    pub(crate) fn answered(&self) -> Option<u16> {
         self.answered
     }
 
@@ -166,6 +169,7 @@ impl<'a, S: Socket> Exchange<'a, S> {
             Stage::Head | Stage::Tail => false,
         };
         Outcome {
+            status: self.answered,
             keep_client: keep && self.asked.keep_alive,
             keep_engine: keep && self.down.inbox.is_empty(),
             leftover: std::mem::take(&mut self.up.inbox),
@@ -254,8 +258,8 @@ impl<'a, S: Socket> Exchange<'a, S> {
 
     fn engine_gone(&self) -> Gone {
         match self.answered {
-            true => Gone::Engine,
-            false => Gone::EngineUnanswered,
+            Some(_) => Gone::Engine,
+            None => Gone::EngineUnanswered,
         }
     }
 
@@ -267,7 +271,7 @@ impl<'a, S: Socket> Exchange<'a, S> {
         self.down
             .begin(head.len, head.framing)
             .map_err(|_| self.engine_gone())?;
-        self.answered = true;
+        self.answered = Some(head.status);
         self.stage = Stage::Body(head);
         let raw = self.asked.may_hijack && head.framing == Framing::UntilClose;
         self.agreed = switches || raw;

@@ -136,6 +136,31 @@ pub enum Endpoint {
     },
 }
 
+impl Endpoint {
+    /// The name of a call that changes something, and the object in its path: what may be told of it.
+    pub fn told(&self) -> (&'static str, &str) {
+        match self {
+            Self::SwarmInit => ("SwarmInit", ""),
+            Self::SwarmJoin => ("SwarmJoin", ""),
+            Self::SwarmLeave => ("SwarmLeave", ""),
+            Self::SwarmUpdate => ("SwarmUpdate", ""),
+            Self::SwarmUnlock => ("SwarmUnlock", ""),
+            Self::NodeUpdate { id } => ("NodeUpdate", id),
+            Self::NodeRemove { id } => ("NodeRemove", id),
+            Self::ServiceCreate => ("ServiceCreate", ""),
+            Self::ServiceUpdate { id } => ("ServiceUpdate", id),
+            Self::ServiceRemove { id } => ("ServiceRemove", id),
+            Self::SecretCreate => ("SecretCreate", ""),
+            Self::SecretUpdate { id } => ("SecretUpdate", id),
+            Self::SecretRemove { id } => ("SecretRemove", id),
+            Self::ConfigCreate => ("ConfigCreate", ""),
+            Self::ConfigUpdate { id } => ("ConfigUpdate", id),
+            Self::ConfigRemove { id } => ("ConfigRemove", id),
+            _ => ("Other", ""),
+        }
+    }
+}
+
 /// Looks a call up; `None` if it is not in the table.
 pub(super) fn find(method: &Method, path: &[&str]) -> Option<(Class, Endpoint)> {
     let (first, rest) = path.split_first()?;

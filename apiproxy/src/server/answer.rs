@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::TryFutureExt;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,7 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tracing::error;
 
 use super::connection::Received;
-use super::{Api, Body, Reply};
+use super::{Api, Body, Reply, Traffic};
 use crate::refusal::{empty, refusal};
 use crate::route::{Class, Endpoint, Route};
 use crate::stream::{Framing, HangUp, Pipe, Socket};
@@ -60,6 +61,7 @@ type Answering =
 pub(super) async fn answer<S: Socket, A: Api>(
     client: S,
     api: Arc<A>,
+    traffic: Arc<Traffic>,
     received: &Received,
     route: &Route,
     inbox: BytesMut,
@@ -73,7 +75,11 @@ pub(super) async fn answer<S: Socket, A: Api>(
     let service = {
         let (route, signals) = (route.clone(), signals.clone());
         service_fn(move |request| -> Answering {
-            Box::pin(call(api.clone(), route.clone(), request, signals.clone()))
+            let calling = call(api.clone(), route.clone(), request, signals.clone());
+            let (traffic, class) = (traffic.clone(), route.class);
+            Box::pin(calling.inspect_ok(move |answer| {
+                traffic.answered(Some(class), answer.status().as_u16());
+            }))
         })
     };
     let mut connection = http1::Builder::new()

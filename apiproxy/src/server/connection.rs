@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::answer::{self, Answered};
+use super::traffic::{Gauge, Present};
 use super::{Api, Busy, Shared, stopped};
 use crate::forward::{Asked, Exchange, Gone, Outcome};
 use crate::head::{self, HeadError, RequestHead};
@@ -43,6 +44,7 @@ pub(super) struct Connection<S, A> {
     /// Kept from the last raw request.
     engine: Option<UnixStream>,
     shared: Shared<A>,
+    _present: Present,
 }
 
 /// A request as it lies before us: its head's bytes are cut from the inbox.
@@ -57,6 +59,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
             client,
             inbox: BytesMut::new(),
             engine: None,
+            _present: shared.traffic.connections.enter(),
             shared,
         }
     }
@@ -67,7 +70,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
                 Ok(Some(received)) => received,
                 Ok(None) => return,
                 Err(error) => {
-                    self.refuse(error.status(), &error.to_string()).await;
+                    self.refuse(None, error.status(), &error.to_string()).await;
                     return self.linger().await;
                 }
             };
@@ -116,23 +119,26 @@ impl<S: Socket, A: Api> Connection<S, A> {
     }
 
     async fn handle(mut self, received: Received, busy: Busy) -> (Option<Self>, Then) {
+        let _under_way = self.shared.traffic.requests.enter();
         let route = match classify(&received.head.method, &received.head.target) {
             Ok(route) => route,
             Err(error) => {
-                self.refuse(StatusCode::BAD_REQUEST, &error.to_string())
+                self.refuse(None, StatusCode::BAD_REQUEST, &error.to_string())
                     .await;
                 return (Some(self), Then::Close);
             }
         };
         if received.head.http2 && !route.may_speak_http2() {
             let message = "a switch to HTTP/2 is possible on /session and /grpc only";
-            self.refuse(StatusCode::BAD_REQUEST, message).await;
+            self.refuse(Some(route.class), StatusCode::BAD_REQUEST, message)
+                .await;
             return (Some(self), Then::Close);
         }
         if route.is_swarmrs_api() && !self.shared.swarmrs_api {
             let message = "the API under /swarmrs is not served on TCP, unless swarmrsd is started with \
                            --swarmrs-api-on-tcp";
-            self.refuse(StatusCode::FORBIDDEN, message).await;
+            self.refuse(Some(route.class), StatusCode::FORBIDDEN, message)
+                .await;
             return (Some(self), Then::Close);
         }
         // Ours never reaches the engine, whatever the API says.
@@ -161,8 +167,8 @@ impl<S: Socket, A: Api> Connection<S, A> {
         busy: Busy,
     ) -> (Option<Self>, Then) {
         let body = std::mem::take(&mut self.inbox);
-        let api = self.shared.api.clone();
-        match answer::answer(self.client, api, &received, &route, body).await {
+        let Shared { api, traffic, .. } = self.shared.clone();
+        match answer::answer(self.client, api, traffic, &received, &route, body).await {
             Answered::Next { client, inbox } => {
                 self.client = client;
                 self.inbox = inbox;
@@ -214,6 +220,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
                 asked.clone(),
                 request,
                 &mut busy,
+                &self.shared.traffic.hijacked,
             )
             .await;
             match ended {
@@ -224,22 +231,43 @@ impl<S: Socket, A: Api> Connection<S, A> {
                 }) => {
                     request = Pipe::new(received.bytes.clone(), leftover, Framing::NONE);
                 }
-                ended => return self.conclude(ended, engine).await,
+                ended => return self.conclude(route.class, ended, engine).await,
             }
         }
         let mut engine = match self.shared.engine.connect().await {
             Ok(engine) => engine,
             Err(error) => {
+                let status = StatusCode::SERVICE_UNAVAILABLE;
                 return self
-                    .refuse(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+                    .refuse(Some(route.class), status, &error.to_string())
                     .await;
             }
         };
-        let ended = exchange(&mut self.client, &mut engine, asked, request, &mut busy).await;
-        self.conclude(ended, engine).await
+        let ended = exchange(
+            &mut self.client,
+            &mut engine,
+            asked,
+            request,
+            &mut busy,
+            &self.shared.traffic.hijacked,
+        )
+        .await;
+        self.conclude(route.class, ended, engine).await
     }
 
-    async fn conclude(&mut self, ended: Result<Outcome, Broken>, engine: UnixStream) -> Then {
+    async fn conclude(
+        &mut self,
+        class: Class,
+        ended: Result<Outcome, Broken>,
+        engine: UnixStream,
+    ) -> Then {
+        let answered = match &ended {
+            Ok(outcome) => outcome.status,
+            Err(broken) => broken.answered,
+        };
+        if let Some(status) = answered {
+            self.shared.traffic.answered(Some(class), status);
+        }
         match ended {
             Ok(outcome) => {
                 self.engine = outcome.keep_engine.then_some(engine);
@@ -255,14 +283,16 @@ impl<S: Socket, A: Api> Connection<S, A> {
                 ..
             }) => {
                 let message = self.shared.engine.closed().to_string();
-                self.refuse(StatusCode::SERVICE_UNAVAILABLE, &message).await
+                self.refuse(Some(class), StatusCode::SERVICE_UNAVAILABLE, &message)
+                    .await
             }
             Err(Broken {
                 gone: Gone::Malformed,
-                answered: false,
+                answered: None,
                 ..
             }) => {
-                self.refuse(StatusCode::BAD_REQUEST, "malformed chunked encoding")
+                let message = "malformed chunked encoding";
+                self.refuse(Some(class), StatusCode::BAD_REQUEST, message)
                     .await
             }
             Err(Broken { gone, .. }) => {
@@ -273,7 +303,8 @@ impl<S: Socket, A: Api> Connection<S, A> {
     }
 
     /// Answers in the proxy's own name; the connection ends with it, because the request's body may still be under way.
-    async fn refuse(&mut self, status: StatusCode, message: &str) -> Then {
+    async fn refuse(&mut self, class: Option<Class>, status: StatusCode, message: &str) -> Then {
+        self.shared.traffic.answered(class, status.as_u16());
         match self.client.write_all(&last_words(status, message)).await {
             Ok(()) => Then::Close,
             Err(_) => Then::Drop,
@@ -299,7 +330,8 @@ impl<S: Socket, A: Api> Connection<S, A> {
 /// An exchange that did not end as it should.
 struct Broken {
     gone: Gone,
-    answered: bool,
+    /// The status the client has seen.
+    answered: Option<u16>,
     leftover: BytesMut,
 }
 
@@ -312,19 +344,22 @@ fn asked(head: &RequestHead, route: &Route) -> Asked {
     }
 }
 
-/// Drives one exchange. A hijacked one lets go of `busy`: a shutdown does not wait for it.
+/// Drives one exchange. A hijacked one is counted as such and lets go of `busy`: a shutdown does not wait for it.
 async fn exchange<S: Socket>(
     client: &mut S,
     engine: &mut UnixStream,
     asked: Asked,
     request: Pipe,
     busy: &mut Option<Busy>,
+    hijacked: &Gauge,
 ) -> Result<Outcome, Broken> {
     let mut exchange = Exchange::new(client, engine, asked, request);
+    let mut present = None;
     let ended = poll_fn(|cx| {
         let polled = exchange.poll(cx);
         if exchange.is_hijacked() {
             *busy = None;
+            present.get_or_insert_with(|| hijacked.enter());
         }
         polled
     });
@@ -332,7 +367,7 @@ async fn exchange<S: Socket>(
         Ok(outcome) => Ok(outcome),
         Err(gone) => Err(Broken {
             gone,
-            answered: exchange.is_answered(),
+            answered: exchange.answered(),
             leftover: exchange.into_leftover(),
         }),
     }

@@ -5,6 +5,7 @@ mod events;
 mod payload;
 mod pin;
 mod refusals;
+mod seen;
 mod support;
 mod swarm;
 mod targets;

@@ -4,5 +4,6 @@
 mod activation;
 mod config;
 mod life;
+mod seen;
 mod support;
 mod tcp;

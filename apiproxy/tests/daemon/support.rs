@@ -91,8 +91,13 @@ impl Place {
 }
 
 /// Asks over a fresh connection and reads all of the answer.
-pub fn get(mut stream: impl Read + Write, target: &str) -> String {
-    write!(stream, "GET {target} HTTP/1.0\r\nHost: docker\r\n\r\n").unwrap();
+pub fn get(stream: impl Read + Write, target: &str) -> String {
+    ask(stream, "GET", target)
+}
+
+/// The same by another method.
+pub fn ask(mut stream: impl Read + Write, method: &str, target: &str) -> String {
+    write!(stream, "{method} {target} HTTP/1.0\r\nHost: docker\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

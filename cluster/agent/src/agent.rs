@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::executor::Failure;
 use crate::journal::Journal;
 use crate::logs::{self, Directory};
+use crate::measure::Measures;
 use crate::reporter::Reporter;
 use crate::session::{Sessions, Transport};
 use crate::task::runner::Shared;
@@ -75,6 +76,7 @@ impl Agent {
             reporter: Arc::default(),
             directory: Arc::default(),
             journal: Mutex::new(journal),
+            measures: Arc::default(),
         });
         let reporter: Arc<Reporter> = shared.reporter.clone();
         let (orders, ordered) = mpsc::unbounded_channel();
@@ -138,6 +140,11 @@ impl Handle {
     /// The output of a task of this node. With `follow`, one that has not been started yet is waited for.
     pub async fn logs(&self, task: TaskId, options: &LogOptions) -> Result<LogStream, Error> {
         logs::open(&self.config.engine, self.directory(), task, options).await
+    }
+
+    /// What the agent counts of its work.
+    pub fn measures(&self) -> &Arc<Measures> {
+        &self.shared.measures
     }
 
     /// Comes back if the agent ends by itself, which it does only when something is broken.

@@ -18,7 +18,7 @@
 //! - The latest status of each task is repeated until a manager has it.
 //!
 //! Modules: [`agent`] the handle, [`session`], [`assignment`] (pure), [`worker`], [`task`], [`executor`], [`container`],
-//! [`reporter`], [`journal`], [`secret`], [`logs`], [`description`], [`error`].
+//! [`reporter`], [`journal`], [`secret`], [`logs`], [`measure`], [`description`], [`error`].
 
 pub mod agent;
 pub mod assignment;
@@ -28,6 +28,7 @@ pub mod error;
 pub mod executor;
 pub mod journal;
 pub mod logs;
+pub mod measure;
 pub mod reporter;
 pub mod secret;
 pub mod session;
@@ -37,4 +38,5 @@ pub mod worker;
 pub use agent::{Agent, Config, Handle};
 pub use error::Error;
 pub use executor::{Executor, Failure};
+pub use measure::Measures;
 pub use session::Transport;

@@ -92,6 +92,7 @@ impl Worker {
         };
         let (sender, receiver) = watch::channel(wish);
         let found = self.found.as_mut().and_then(|found| found.remove(&task));
+        self.shared.measures.adopted.add(u64::from(found.is_some()));
         let runner = Runner::new(self.shared.clone(), assignment, found, receiver);
         self.wishes.insert(task, sender);
         self.runners.spawn(async { Some(runner.run().await) });

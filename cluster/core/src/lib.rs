@@ -21,6 +21,7 @@ pub mod enforcer;
 pub mod invariant;
 pub mod leader;
 pub mod orchestrator;
+pub mod outline;
 pub mod plan;
 pub mod reaper;
 pub mod scheduler;

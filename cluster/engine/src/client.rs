@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use bollard::Docker;
@@ -12,10 +12,12 @@ use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::call::Call;
 use crate::error::Error;
+use crate::measure::{Measures, Presence};
 use crate::transport::{SendError, Transport};
 
 /// The oldest API we drive: Docker 20.10, the first with what Swarm's container settings need (and Debian 12's engine).
@@ -77,6 +79,7 @@ struct Inner {
     transport: Transport,
     limits: Limits,
     session: ArcSwapOption<Session>,
+    measures: Measures,
 }
 
 /// What was agreed with the engine that is there now; forgotten when that engine is lost.
@@ -104,6 +107,7 @@ impl Engine {
             transport: Transport::new(socket),
             limits,
             session: ArcSwapOption::empty(),
+            measures: Measures::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -124,6 +128,16 @@ impl Engine {
         let ping = |docker: Docker| async move { docker.ping().await };
         self.ask("GET /_ping", self.limits().read, ping).await?;
         Ok(())
+    }
+
+    /// How it does: latencies and failures of our calls.
+    pub fn measures(&self) -> &Measures {
+        &self.inner.measures
+    }
+
+    /// Whether it is there, as our calls find out.
+    pub fn presence(&self) -> watch::Receiver<Presence> {
+        self.inner.measures.presence.subscribe()
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -147,7 +161,7 @@ impl Engine {
                 answer => answer,
             }
         };
-        within(limit, call, asking).await
+        self.measured(limit, call, asking).await
     }
 
     async fn asked<T, F, Fut>(&self, call: &str, question: &F) -> Result<T, Error>
@@ -172,11 +186,24 @@ impl Engine {
                 answer => answer,
             }
         };
-        let bytes = within(limit, &name, asking).await?;
+        let bytes = self.measured(limit, &name, asking).await?;
         if bytes.is_empty() {
             return Ok(Value::Null);
         }
         serde_json::from_slice(&bytes).map_err(|error| Error::protocol(&name, error))
+    }
+
+    /// Within its limit, and counted.
+    async fn measured<T>(
+        &self,
+        limit: Duration,
+        call: &str,
+        asking: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let asked = Instant::now();
+        let answer = within(limit, call, asking).await;
+        self.inner.measures.note(call, asked.elapsed(), &answer);
+        answer
     }
 
     /// A call whose answer is a stream; returns once the engine has accepted it. No limit but the caller's.
@@ -196,6 +223,9 @@ impl Engine {
     /// After an error that says that the engine was lost or replaced, the next call finds out anew whom it speaks with.
     pub(crate) fn notice(&self, error: &Error) {
         let lost = error.is_lost() || error.refuses_version();
+        if error.is_lost() {
+            self.inner.measures.set_presence(Presence::Away);
+        }
         if lost && self.inner.session.swap(None).is_some() {
             debug!(socket = %self.socket().display(), "engine lost");
         }
@@ -239,6 +269,7 @@ impl Engine {
         }
         let session = Arc::new(self.negotiate().await?);
         self.inner.session.store(Some(session.clone()));
+        self.inner.measures.set_presence(Presence::Here);
         Ok(session)
     }
 

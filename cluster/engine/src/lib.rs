@@ -25,7 +25,7 @@
 //! - No call that changes something is sent twice.
 //!
 //! Modules: [`client`] the handle, [`error`] what can go wrong, [`info`] the engine itself, [`container`], [`image`],
-//! [`network`], [`volume`], [`event`], [`log`], [`filter`]; inside: `call` one request, `transport` the socket, `raw` reading JSON without
+//! [`network`], [`volume`], [`event`], [`log`], [`filter`], [`measure`]; inside: `call` one request, `transport` the socket, `raw` reading JSON without
 //! a model.
 
 pub mod client;
@@ -36,6 +36,7 @@ pub mod filter;
 pub mod image;
 pub mod info;
 pub mod log;
+pub mod measure;
 pub mod network;
 pub mod volume;
 
@@ -54,3 +55,4 @@ pub use filter::Filters;
 pub use image::Image;
 pub use info::{EngineInfo, EngineVersion, Plugins};
 pub use log::{LogFrame, LogOptions, LogStream, Source, Tail};
+pub use measure::{Measures, Presence};

@@ -57,14 +57,7 @@ impl Node {
             return Err(Fault::unavailable(NOT_A_MANAGER));
         };
         let state = in_time(manager.store.read_index()).await?;
-        let leads = manager.store.leadership().borrow().is_leader;
-        let leader = leads.then_some(manager.record.node);
-        Ok(ClusterView::new(
-            state,
-            manager.record.node,
-            leader,
-            &manager.live,
-        ))
+        Ok(manager.view(state))
     }
 
     /// Creates a service.

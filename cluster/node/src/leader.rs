@@ -5,11 +5,13 @@
 
 use crate::clock::ClusterClock;
 use crate::ids::RandomIds;
+use crate::manager::Told;
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_core::{Agenda, State, leader};
+use swarmrs_core::{Agenda, Plan, State, leader, outline};
 use swarmrs_store::{ProposeError, Store, Watch};
 use swarmrs_types::Timestamp;
+use swarmrs_types::report::{Flight, Outcome, PlannedTask};
 use tracing::{debug, error, warn};
 
 /// Wait after a proposal that failed for a reason of the store's.
@@ -18,7 +20,7 @@ const RETRY: Duration = Duration::from_millis(200);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// Leads until the store closes.
-pub async fn run(store: Arc<Store>, clock: ClusterClock) {
+pub async fn run(store: Arc<Store>, clock: ClusterClock, told: Told) {
     let watch = store.watch();
     let state = watch.view().clone();
     let agenda = Agenda::all(&state);
@@ -28,6 +30,7 @@ pub async fn run(store: Arc<Store>, clock: ClusterClock) {
         agenda,
         state,
         watch,
+        told,
     };
     leader.lead().await;
 }
@@ -39,6 +42,24 @@ struct Leader {
     /// The state after all that was noted.
     state: Arc<State>,
     watch: Watch,
+    told: Told,
+}
+
+/// What is told of a plan once it is known what came of it.
+struct Noted {
+    changes: usize,
+    guards: usize,
+    tasks: Vec<PlannedTask>,
+}
+
+impl Noted {
+    fn of(plan: &Plan) -> Self {
+        Noted {
+            changes: plan.changes.len(),
+            guards: plan.guards.len(),
+            tasks: outline::planned_tasks(plan),
+        }
+    }
 }
 
 impl Leader {
@@ -64,8 +85,11 @@ impl Leader {
             return true;
         }
         debug!(changes = plan.changes.len(), "plan");
+        let noted = Noted::of(&plan);
         let command = plan.into_command(now, Timestamp::now());
-        match self.store.propose(command).await {
+        let proposed = self.store.propose(command).await;
+        self.tell(noted, &proposed);
+        match proposed {
             Ok(version) => self.catch_up(version).await,
             Err(ProposeError::Rejected(rejected)) => {
                 debug!(%rejected, "plan rejected, looking again");
@@ -80,6 +104,23 @@ impl Leader {
                 true
             }
         }
+    }
+
+    /// Counts the plan and keeps it in the flight recorder.
+    fn tell(&self, noted: Noted, proposed: &Result<u64, ProposeError>) {
+        let measures = &self.told.measures;
+        let (counter, outcome) = match proposed {
+            Ok(index) => (&measures.plans_committed, Outcome::Committed(*index)),
+            Err(ProposeError::Rejected(_)) => (&measures.plans_rejected, Outcome::Rejected),
+            Err(_) => (&measures.plans_failed, Outcome::Failed),
+        };
+        counter.add(1);
+        self.told.recorder.note(&Flight::Plan {
+            changes: noted.changes,
+            guards: noted.guards,
+            outcome,
+            tasks: noted.tasks,
+        });
     }
 
     /// Notes everything up to the entry just committed.

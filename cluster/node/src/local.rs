@@ -81,6 +81,11 @@ impl ClusterView {
         }
     }
 
+    /// A state as its log alone tells it, seen by no leader.
+    pub fn of_log(state: Arc<ClusterState>, local: NodeId) -> Self {
+        ClusterView::new(state, local, None, &LiveStatuses::default())
+    }
+
     /// A task's status as far as anybody knows it.
     pub fn status<'a>(&'a self, task: &'a Task) -> &'a TaskStatus {
         match self.live.get(&task.id) {

@@ -3,20 +3,32 @@
 use crate::clock::ClusterClock;
 use crate::config::Config;
 use crate::dispatcher;
+use crate::glance::Measures;
 use crate::leader;
-use crate::local::LiveStatuses;
+use crate::local::{ClusterView, LiveStatuses};
 use crate::record::StartRecord;
+use crate::recorder::Recorder;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use swarmrs_agent::{Agent, Transport};
+use swarmrs_core::State;
 use swarmrs_engine::Engine;
 use swarmrs_rpc::{NodeEnd, session};
 use swarmrs_store::{Batch, Store};
+use swarmrs_types::report::Flight;
 use swarmrs_types::spec::TlsInfo;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinSet;
 use tracing::{error, info};
+
+/// Who is told what a manager does.
+#[derive(Clone)]
+pub struct Told {
+    pub events: broadcast::Sender<Batch>,
+    pub recorder: Arc<Recorder>,
+    pub measures: Arc<Measures>,
+}
 
 /// Everything a manager runs.
 pub struct Manager {
@@ -38,20 +50,21 @@ impl Manager {
         record: StartRecord,
         store: Arc<Store>,
         reserved: TcpListener,
-        events: broadcast::Sender<Batch>,
+        told: Told,
         tls_info: TlsInfo,
     ) -> Result<Manager, swarmrs_agent::Error> {
         let clock = ClusterClock::start(store.view().time());
         let live = Arc::new(LiveStatuses::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(narrate(store.clone(), events));
-        tasks.spawn(leader::run(store.clone(), clock));
+        tasks.spawn(narrate(store.clone(), told.clone()));
+        tasks.spawn(leader::run(store.clone(), clock, told.clone()));
         let (sessions, opened) = mpsc::channel(1);
         tasks.spawn(serve_sessions(
             store.clone(),
             clock,
             record.clone(),
             live.clone(),
+            told,
             opened,
         ));
         let (data, exec) = (config.swarm_root(), config.exec_root.clone());
@@ -69,6 +82,13 @@ impl Manager {
             tasks,
             _reserved: reserved,
         })
+    }
+
+    /// A state as reads see it.
+    pub fn view(&self, state: Arc<State>) -> ClusterView {
+        let leads = self.store.leadership().borrow().is_leader;
+        let node = self.record.node;
+        ClusterView::new(state, node, leads.then_some(node), &self.live)
     }
 
     /// Ends everything in reverse. Containers are left alone.
@@ -93,11 +113,12 @@ impl Manager {
 }
 
 /// Hands the log's events to whoever listens on this node.
-async fn narrate(store: Arc<Store>, events: broadcast::Sender<Batch>) {
+async fn narrate(store: Arc<Store>, told: Told) {
     let mut watch = store.watch();
     while let Some(batch) = watch.next().await {
+        told.recorder.note_events(batch.index, &batch.events);
         // Nobody listening is no error.
-        let _ = events.send(batch);
+        let _ = told.events.send(batch);
     }
 }
 
@@ -107,10 +128,15 @@ async fn serve_sessions(
     clock: ClusterClock,
     record: StartRecord,
     live: Arc<LiveStatuses>,
+    told: Told,
     mut opened: mpsc::Receiver<swarmrs_rpc::ManagerEnd>,
 ) {
     while let Some(session) = opened.recv().await {
+        told.measures.sessions_opened.add(1);
+        told.recorder.note(&Flight::Session { state: "opened" });
         dispatcher::serve(store.clone(), clock, record.node, live.clone(), session).await;
+        told.measures.sessions_closed.add(1);
+        told.recorder.note(&Flight::Session { state: "closed" });
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::health::{self, Health};
 use crate::local::{Standing, State};
-use crate::manager::{self, Manager};
+use crate::manager::{self, Manager, Told};
 use crate::record::{RecordError, StartRecord};
 use crate::trust;
 use arc_swap::ArcSwap;
@@ -14,6 +14,7 @@ use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_security::{DataKey, Keystore, Sealer};
 use swarmrs_store::{Batch, Store};
+use swarmrs_types::report::Flight;
 use swarmrs_types::spec::{GenericResource, TlsInfo};
 use tokio::sync::{Mutex, broadcast};
 use tracing::{error, info, warn};
@@ -52,7 +53,20 @@ pub(crate) struct Inner {
     pub role: ArcSwap<Role>,
     /// One change of role at a time.
     pub turn: Mutex<()>,
-    pub events: broadcast::Sender<Batch>,
+    pub told: Told,
+}
+
+impl Inner {
+    /// Takes up a role; the former one is given back.
+    pub fn take_up(&self, role: Role) -> Arc<Role> {
+        let to = role.state().as_str();
+        let former = self.role.swap(Arc::new(role));
+        let from = former.state().as_str();
+        if from != to {
+            self.told.recorder.note(&Flight::Role { from, to });
+        }
+        former
+    }
 }
 
 /// What the node is.
@@ -61,6 +75,17 @@ pub(crate) enum Role {
     Manager(Box<Manager>),
     /// The engine cannot be used; the text says why.
     Error(String),
+}
+
+impl Role {
+    /// Docker's state of a node in this role.
+    fn state(&self) -> State {
+        match self {
+            Role::Alone => State::Inactive,
+            Role::Manager(_) => State::Active,
+            Role::Error(_) => State::Error,
+        }
+    }
 }
 
 impl Node {
@@ -79,10 +104,15 @@ impl Node {
             engine,
             role: ArcSwap::from_pointee(Role::Alone),
             turn: Mutex::new(()),
-            events,
+            told: Told {
+                events,
+                recorder: Arc::default(),
+                measures: Arc::default(),
+            },
         }));
         node.resume().await?;
         tokio::spawn(guard(Arc::downgrade(&node.0)));
+        tokio::spawn(follow_engine(Arc::downgrade(&node.0)));
         Ok(node)
     }
 
@@ -107,21 +137,21 @@ impl Node {
         if let Some(manager) = self.take_manager().await {
             manager.stop().await;
         }
-        self.0.role.store(Arc::new(Role::Error(reason)));
+        self.0.take_up(Role::Error(reason));
     }
 
     async fn resume(&self) -> Result<(), NodeError> {
         let _turn = self.0.turn.lock().await;
         if let Health::Unfit(reason) = health::check_engine(&self.0.engine).await {
             error!(%reason, "the engine cannot be used");
-            self.0.role.store(Arc::new(Role::Error(reason)));
+            self.0.take_up(Role::Error(reason));
             return Ok(());
         }
         match StartRecord::load(&self.0.config)? {
             Some(record) => self.resume_manager(record).await,
             None => {
                 self.clear_rubble();
-                self.0.role.store(Arc::new(Role::Alone));
+                self.0.take_up(Role::Alone);
                 Ok(())
             }
         }
@@ -188,10 +218,10 @@ impl Node {
             record,
             store,
             reserved,
-            inner.events.clone(),
+            inner.told.clone(),
             tls_info,
         )?;
-        inner.role.store(Arc::new(Role::Manager(Box::new(manager))));
+        inner.take_up(Role::Manager(Box::new(manager)));
         Ok(())
     }
 
@@ -205,7 +235,7 @@ impl Node {
 
     /// Takes the manager out of its role, once nobody uses it any more.
     pub(crate) async fn take_manager(&self) -> Option<Manager> {
-        let mut role = self.0.role.swap(Arc::new(Role::Alone));
+        let mut role = self.0.take_up(Role::Alone);
         loop {
             match Arc::try_unwrap(role) {
                 Ok(Role::Manager(manager)) => return Some(*manager),
@@ -239,7 +269,7 @@ impl Node {
 
     /// What the cluster does from now on, over changes of role.
     pub fn events(&self) -> broadcast::Receiver<Batch> {
-        self.0.events.subscribe()
+        self.0.told.events.subscribe()
     }
 
     /// What this node was told it has beside CPUs and memory.
@@ -266,6 +296,18 @@ async fn guard(node: Weak<Inner>) {
         tokio::time::sleep(RECHECK).await;
         let Some(inner) = node.upgrade() else { return };
         Node(inner).recheck().await;
+    }
+}
+
+/// Tells the flight recorder when the engine comes and goes.
+async fn follow_engine(node: Weak<Inner>) {
+    let Some(mut presence) = node.upgrade().map(|inner| inner.engine.presence()) else {
+        return;
+    };
+    while presence.changed().await.is_ok() {
+        let Some(inner) = node.upgrade() else { return };
+        let state = presence.borrow_and_update().as_str();
+        inner.told.recorder.note(&Flight::Engine { state });
     }
 }
 

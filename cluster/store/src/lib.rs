@@ -32,6 +32,7 @@
 mod codec;
 mod config;
 mod error;
+mod figures;
 mod folder;
 mod leadership;
 mod log;
@@ -46,6 +47,7 @@ mod watch;
 
 pub use config::{Config, DEFAULT_RESERVE, LogEngine, SnapshotPolicy, Timing};
 pub use error::{Error, Member, ProposeError};
+pub use figures::{Figures, Measures};
 pub use leadership::Leadership;
 pub use raw_log::panic_is_contained;
 pub use store::Store;

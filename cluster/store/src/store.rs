@@ -5,17 +5,20 @@ mod propose;
 
 use crate::config::Config;
 use crate::error::{Error, ProposeError};
+use crate::figures::{Figures, Measures};
 use crate::leadership::Leadership;
+use crate::log::Growth;
 use crate::raft::{Raft, Types};
 use crate::raft_thread::RaftThread;
 use crate::watch::{Feed, Watch};
 use openraft::ServerState;
+use openraft::async_runtime::watch::WatchReceiver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmrs_core::{Command, State};
 use tokio::sync::watch;
 
@@ -29,6 +32,8 @@ const LEAD_WITHIN: Duration = Duration::from_secs(30);
 pub struct Store {
     raft: Raft,
     feed: Arc<Feed>,
+    growth: Arc<Growth>,
+    measures: Arc<Measures>,
     leadership: watch::Receiver<Leadership>,
     initialized: AtomicBool,
     running: Mutex<Option<RaftThread>>,
@@ -49,10 +54,13 @@ impl Store {
     /// over.
     pub async fn open(config: Config) -> Result<Store, Error> {
         let opened = open::open(&config)?;
+        let growth = opened.parts.growth.clone();
         let (thread, raft, leadership) = RaftThread::start(&config, opened.parts).await?;
         let store = Store {
             raft,
             feed: opened.feed,
+            growth,
+            measures: opened.measures,
             leadership,
             initialized: AtomicBool::new(opened.is_initialized),
             running: Mutex::new(Some(thread)),
@@ -112,9 +120,37 @@ impl Store {
     /// Calls may overlap without limit and share syncs. A call that is dropped while it waits may
     /// still take effect. At most 500 changes and 2 MiB.
     pub async fn propose(&self, command: Command) -> Result<u64, ProposeError> {
+        let asked = Instant::now();
+        let answer = self.put_through(command).await;
+        self.measures.proposals.note(asked.elapsed());
+        self.measures.refused.add(u64::from(answer.is_err()));
+        answer
+    }
+
+    async fn put_through(&self, command: Command) -> Result<u64, ProposeError> {
         propose::check_size(&command)?;
         propose::check_space(&self.folder, self.reserve)?;
         propose::write(&self.raft, command).await
+    }
+
+    /// Where this member stands now. Free; it never waits.
+    pub fn figures(&self) -> Figures {
+        let last = self.raft.metrics().borrow_watched().last_log_index;
+        let leadership = self.leadership.borrow();
+        Figures {
+            term: leadership.term,
+            is_leader: leadership.is_leader,
+            has_leader: leadership.leader.is_some(),
+            last_index: last.unwrap_or_default(),
+            applied: self.feed.view().applied(),
+            log_bytes: self.growth.bytes(),
+            measures: self.measures.clone(),
+        }
+    }
+
+    /// Bytes free where the log is, and how many of them are kept back: with less, nothing is taken.
+    pub fn space(&self) -> std::io::Result<(u64, u64)> {
+        Ok((crate::folder::free_bytes(&self.folder)?, self.reserve))
     }
 
     /// A state that contains everything acknowledged by any member before this call. Only the

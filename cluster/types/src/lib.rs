@@ -17,6 +17,7 @@ pub mod fault;
 pub mod filter;
 pub mod id;
 pub mod json;
+pub mod measure;
 pub mod object;
 pub mod reference;
 pub mod report;

@@ -1,5 +1,15 @@
 //! What our own API (`/swarmrs/v1`) answers.
 
+mod flight;
+mod health;
+mod status;
+
+pub use flight::{Done, Flight, Outcome, PlannedTask, Subject};
+pub use health::{Aspect, HealthReport};
+pub use status::{
+    EngineReport, ManagerReport, QuorumReport, ServiceReport, ServicesReport, StatusReport,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// `GET /swarmrs/v1/read/version`.

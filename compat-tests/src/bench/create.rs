@@ -69,7 +69,7 @@ fn service(host: &Host, tasks: usize) -> Result<f64, Error> {
     Ok(seconds)
 }
 
-fn running(services: &Value) -> u64 {
+pub(super) fn running(services: &Value) -> u64 {
     services[0]["ServiceStatus"]["RunningTasks"]
         .as_u64()
         .unwrap_or(0)
@@ -124,7 +124,7 @@ fn container(engine: &Path) -> Result<String, Error> {
     Ok(id)
 }
 
-fn send(
+pub(super) fn send(
     connection: &mut Connection,
     method: &str,
     target: &str,

@@ -136,7 +136,7 @@ pub(super) fn tested_binary() -> Result<PathBuf, Error> {
 }
 
 /// The CLI plugin under test: `DOCKER_SWARMRS` if set, else the one that cargo builds now.
-pub(super) fn plugin() -> Result<PathBuf, Error> {
+pub fn plugin() -> Result<PathBuf, Error> {
     match std::env::var_os("DOCKER_SWARMRS") {
         Some(path) => Ok(path.into()),
         None => build(["docker-swarmrs", "docker-swarmrs"], &[]),

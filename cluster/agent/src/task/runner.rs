@@ -9,6 +9,7 @@ use crate::executor::{Container, Executor, Failure, Running};
 use crate::journal::Journal;
 use crate::journal::record::{Record, digest};
 use crate::logs::{Directory, Place};
+use crate::measure::Measures;
 use crate::reporter::Reporter;
 use crate::task::step::{self, Deed, Step};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,6 +39,7 @@ pub struct Shared {
     pub reporter: Arc<Reporter>,
     pub directory: Arc<Directory>,
     pub journal: Mutex<Journal>,
+    pub measures: Arc<Measures>,
 }
 
 impl Shared {
@@ -270,6 +272,7 @@ impl Runner {
     fn enter(&mut self, state: TaskState) {
         let from = self.status.state;
         info!(task = %self.order.task, %from, to = %state, err = %self.status.err, "task");
+        self.shared.measures.enter(state);
         self.status.state = state;
         self.status.at = Timestamp::now();
         if state.is_terminal() {

@@ -21,6 +21,7 @@ fn worker(found: &[(u8, &str)]) -> (Arc<Fake>, mpsc::UnboundedSender<Orders>, Te
         reporter: Arc::default(),
         directory: Arc::default(),
         journal: Mutex::new(Journal::open(folder.path()).unwrap()),
+        measures: Arc::default(),
     });
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(Worker::new(shared).run(receiver));

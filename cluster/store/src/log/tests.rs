@@ -24,7 +24,8 @@ fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path) -> Writer {
     let path = folder.join("acknowledged");
     Acknowledged::create(&path).unwrap();
     let (acknowledged, _) = Acknowledged::open(&path).unwrap();
-    Writer::start(log, codec(), growth, End::default(), acknowledged).unwrap()
+    let end = End::default();
+    Writer::start(log, codec(), growth, end, acknowledged, Arc::default()).unwrap()
 }
 
 fn entry(index: u64) -> Entry {

@@ -7,6 +7,7 @@
 use super::Acknowledged;
 use crate::codec::{BadRecord, Codec, End, Mark};
 use crate::error::Error;
+use crate::figures::Measures;
 use crate::raft::{Entry, LogId, Types, Vote};
 use crate::raw_log::RawLog;
 use openraft::storage::IOFlushed;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
 
 /// What the writer is asked to do.
@@ -62,6 +64,11 @@ impl Growth {
         self.enough.notified().await;
     }
 
+    /// Bytes since the last snapshot.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// A snapshot is being made.
     pub(crate) fn reset(&self) {
         self.bytes.store(0, Ordering::Relaxed);
@@ -88,6 +95,7 @@ impl Writer {
         growth: Arc<Growth>,
         end: End,
         acknowledged: Acknowledged,
+        measures: Arc<Measures>,
     ) -> Result<Self, Error> {
         let (jobs, queue) = channel();
         let name = "raft-disk";
@@ -100,6 +108,7 @@ impl Writer {
                     growth,
                     end,
                     acknowledged,
+                    measures,
                     failed: None,
                 };
                 disk.run(&queue);
@@ -129,6 +138,7 @@ struct Disk<L> {
     growth: Arc<Growth>,
     end: End,
     acknowledged: Acknowledged,
+    measures: Arc<Measures>,
     /// After one failure nothing is written any more: what follows would leave a hole.
     failed: Option<(io::ErrorKind, String)>,
 }
@@ -153,10 +163,13 @@ impl<L: RawLog> Disk<L> {
 
     /// Makes all that was written durable, and notes that it may be answered.
     fn sync(&mut self) -> io::Result<()> {
+        let asked = Instant::now();
         self.end.sync += 1;
         self.mark(&Mark::End(self.end))?;
         self.log.sync()?;
-        self.acknowledged.note(self.end.sync)
+        let noted = self.acknowledged.note(self.end.sync);
+        self.measures.syncs.note(asked.elapsed());
+        noted
     }
 
     fn take(&mut self, job: Job, answers: &mut Vec<Answer>) {

@@ -6,6 +6,7 @@
 use crate::codec::{Codec, End, Mark, SnapshotRecord};
 use crate::config::Config;
 use crate::error::Error;
+use crate::figures::Measures;
 use crate::folder::{Folder, Stage};
 use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, load};
 use crate::machine::Machine;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 pub(super) struct Opened {
     pub(super) parts: Parts,
     pub(super) feed: Arc<Feed>,
+    pub(super) measures: Arc<Measures>,
     pub(super) is_initialized: bool,
 }
 
@@ -94,7 +96,15 @@ fn find(
 fn start(found: Found, codec: Codec, folder: Folder) -> Result<Opened, Error> {
     let is_initialized = found.loaded.is_initialized();
     let (end, growth) = (found.loaded.end, found.growth);
-    let writer = Writer::start(found.log, codec, growth.clone(), end, found.acknowledged)?;
+    let measures = Arc::new(Measures::default());
+    let writer = Writer::start(
+        found.log,
+        codec,
+        growth.clone(),
+        end,
+        found.acknowledged,
+        measures.clone(),
+    )?;
     let parts = Parts {
         log: LogStorage::new(found.loaded.cache, &writer),
         machine: found.machine,
@@ -105,6 +115,7 @@ fn start(found: Found, codec: Codec, folder: Folder) -> Result<Opened, Error> {
     Ok(Opened {
         parts,
         feed: found.feed,
+        measures,
         is_initialized,
     })
 }

@@ -23,6 +23,7 @@ fn scene(desired: TaskState) -> Scene {
         reporter: Arc::default(),
         directory: Arc::default(),
         journal: Mutex::new(Journal::open(folder.path()).unwrap()),
+        measures: Arc::default(),
     });
     let forgotten = false;
     Scene {

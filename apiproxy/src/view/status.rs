@@ -1,0 +1,234 @@
+//! How a node and its swarm are: the page an operator reads, and the answer a probe gets.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use swarmrs_node::{ClusterView, ManagerGlance, Space, Standing, SwarmState};
+use swarmrs_types::object::Node;
+use swarmrs_types::report::{
+    EngineReport, HealthReport, ManagerReport, QuorumReport, ServicesReport, StatusReport,
+};
+
+use super::convergence::{Convergence, convergence};
+
+/// A disk with less than this times what is kept back will not last.
+const LITTLE: u64 = 10;
+
+/// Everything a report is made from.
+pub struct Seen {
+    pub standing: Standing,
+    pub engine: EngineReport,
+    /// None on a node that is no manager.
+    pub manager: Option<ManagerGlance>,
+}
+
+/// The page.
+pub fn status(seen: &Seen) -> StatusReport {
+    let view = seen.manager.as_ref().map(|manager| &manager.view);
+    let services = view.map(services).unwrap_or_default();
+    let problems = problems(seen);
+    StatusReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        healthy: problems.is_empty() && services.not_converged.is_empty(),
+        swarm: seen.standing.state.as_str().to_owned(),
+        node_id: seen.standing.node,
+        engine: seen.engine.clone(),
+        quorum: seen.manager.as_ref().map(quorum),
+        managers: view.map(managers).unwrap_or_default(),
+        nodes: view.map(nodes).unwrap_or_default(),
+        services,
+        warnings: warnings(seen),
+        problems,
+    }
+}
+
+/// The answer to a probe.
+pub fn health(seen: &Seen) -> HealthReport {
+    let reasons = problems(seen);
+    HealthReport {
+        live: true,
+        ready: reasons.is_empty(),
+        quorum: seen.manager.as_ref().map(|manager| quorum(manager).holds),
+        swarm: seen.standing.state.as_str().to_owned(),
+        reasons,
+    }
+}
+
+fn problems(seen: &Seen) -> Vec<String> {
+    let standing = &seen.standing;
+    let mut problems = Vec::new();
+    match standing.state {
+        SwarmState::Inactive | SwarmState::Active => {}
+        state if standing.error.is_empty() => {
+            problems.push(format!("the node is {}", state.as_str()));
+        }
+        _ => problems.push(standing.error.clone()),
+    }
+    if !seen.engine.answers {
+        problems.push(
+            "the engine does not answer: running tasks go on, nothing can be started".to_owned(),
+        );
+    }
+    let Some(manager) = &seen.manager else {
+        return problems;
+    };
+    if !quorum(manager).holds {
+        problems
+            .push("there is no quorum: more than half of the managers must be online".to_owned());
+    }
+    match &manager.space {
+        Ok(space) if space.free < space.reserve => problems.push(format!(
+            "the disk is full: {} left, changes are refused below {}",
+            shown(space.free),
+            shown(space.reserve)
+        )),
+        _ => {}
+    }
+    problems
+}
+
+fn warnings(seen: &Seen) -> Vec<String> {
+    let space = seen.manager.as_ref().map(|manager| &manager.space);
+    space.and_then(little_space).into_iter().collect()
+}
+
+fn little_space(space: &io::Result<Space>) -> Option<String> {
+    match space {
+        Ok(space) if space.free < space.reserve => None,
+        Ok(space) if space.free < space.reserve.saturating_mul(LITTLE) => Some(format!(
+            "only {} left on the data root's disk: changes are refused below {}",
+            shown(space.free),
+            shown(space.reserve)
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("the data root's disk cannot be looked at: {error}")),
+    }
+}
+
+fn shown(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+fn quorum(manager: &ManagerGlance) -> QuorumReport {
+    let managers = managers(&manager.view);
+    let count = managers.len() as u64;
+    let reachable = managers.iter().filter(|manager| manager.reachable).count() as u64;
+    let needed = count / 2 + 1;
+    QuorumReport {
+        holds: manager.store.has_leader,
+        managers: count,
+        reachable,
+        needed,
+        margin: reachable.saturating_sub(needed),
+    }
+}
+
+fn managers(view: &ClusterView) -> Vec<ManagerReport> {
+    let nodes = view.state.nodes().iter();
+    let managers = nodes.filter_map(|node| manager(view, node));
+    managers.collect()
+}
+
+fn manager(view: &ClusterView, node: &Node) -> Option<ManagerReport> {
+    let addr = node.manager_addr.clone()?;
+    let leader = view.leader == Some(node.id);
+    Some(ManagerReport {
+        id: node.id,
+        hostname: node.description.hostname.clone(),
+        addr,
+        leader,
+        reachable: leader || view.local == node.id,
+    })
+}
+
+fn nodes(view: &ClusterView) -> BTreeMap<String, u64> {
+    let mut nodes = BTreeMap::new();
+    for node in view.state.nodes().iter() {
+        *nodes
+            .entry(node.status.state.as_str().to_owned())
+            .or_default() += 1;
+    }
+    nodes
+}
+
+fn services(view: &ClusterView) -> ServicesReport {
+    let mut report = ServicesReport::default();
+    for service in view.state.services().iter() {
+        report.total += 1;
+        match convergence(view, service) {
+            (Convergence::Converged, _) => report.converged += 1,
+            (Convergence::RolledBack, told) => {
+                report.converged += 1;
+                report.rolled_back.push(told);
+            }
+            (Convergence::Not, told) => report.not_converged.push(told),
+        }
+    }
+    report.not_converged.sort_by(|a, b| a.name.cmp(&b.name));
+    report.rolled_back.sort_by(|a, b| a.name.cmp(&b.name));
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(state: SwarmState, engine: bool) -> Seen {
+        Seen {
+            standing: Standing {
+                state,
+                ..Standing::alone()
+            },
+            engine: EngineReport {
+                answers: engine,
+                version: String::new(),
+            },
+            manager: None,
+        }
+    }
+
+    #[test]
+    fn a_node_alone_with_its_engine_is_ready() {
+        let health = health(&seen(SwarmState::Inactive, true));
+        assert_eq!(
+            (health.live, health.ready, health.quorum),
+            (true, true, None)
+        );
+        assert_eq!(health.reasons, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_locked_node_lives_and_is_not_ready() {
+        let health = health(&seen(SwarmState::Locked, true));
+        assert_eq!((health.live, health.ready), (true, false));
+        assert_eq!(health.reasons, ["the node is locked"]);
+    }
+
+    #[test]
+    fn without_its_engine_a_node_is_not_ready_and_status_is_not_well() {
+        let seen = seen(SwarmState::Inactive, false);
+        assert!(!health(&seen).ready);
+        let status = status(&seen);
+        assert!(!status.healthy);
+        assert_eq!(status.problems.len(), 1);
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_is_a_warning_before_it_is_a_problem() {
+        let told = |free| {
+            little_space(&Ok(Space {
+                free,
+                reserve: 64 << 20,
+            }))
+        };
+        assert_eq!(told(1 << 40), None);
+        assert_eq!(
+            told(100 << 20),
+            Some(
+                "only 100 MiB left on the data root's disk: changes are refused below 64 MiB"
+                    .to_owned()
+            )
+        );
+        assert_eq!(told(63 << 20), None);
+    }
+}

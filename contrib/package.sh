@@ -72,5 +72,5 @@ lay_out
 describe
 mkdir -p "$output"
 package=$output/swarmrs_${version}_$architecture.deb
-dpkg-deb --root-owner-group -Zgzip --build "$root" "$package" >/dev/null
+dpkg-deb --root-owner-group -Zgzip -z1 --build "$root" "$package" >/dev/null
 echo "$package"

@@ -176,7 +176,7 @@ end_daemon() {
 # The words of a running daemon's command, one a line: words PIDFILE
 words() { tr '\0' '\n' <"/proc/$(cat "$1")/cmdline"; }
 
-# Those words without any socket to listen on.
+# Those words without any socket to listen on or to find the engine at.
 without_sockets() {
     local word skip=
     while IFS= read -r word; do
@@ -185,8 +185,8 @@ without_sockets() {
             continue
         fi
         case $word in
-        -H | --host) skip=1 ;;
-        -H* | --host=*) ;;
+        -H | --host | --engine) skip=1 ;;
+        -H* | --host=* | --engine=*) ;;
         *) printf '%s\n' "$word" ;;
         esac
     done

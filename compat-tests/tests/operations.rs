@@ -178,7 +178,7 @@ fn disk_full() {
 fn from_afar_by_ssh() {
     let machine = started();
     machine.ok(
-        "mkdir -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
+        "mkdir -p -m 700 /root/.ssh; ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519
          cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys
          ssh-keygen -A >/dev/null; mkdir -p /run/sshd
          /usr/sbin/sshd -p 2222 -o SetEnv=DOCKER_HOST=unix:///run/swarmrs/docker.sock

@@ -1,10 +1,12 @@
 //! The Debian package on a machine with an engine: installed, upgraded over running tasks, removed, purged.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeSet;
+
 use swarmrs_compat_tests::testbed::{IMAGE, Machine, package};
 
 /// Every file and folder that is not the engine's, the log's or the package manager's.
-fn files(machine: &Machine) -> Vec<String> {
+fn files(machine: &Machine) -> BTreeSet<String> {
     let list = machine.ok(
         "find /etc /usr /var /root /run -xdev -path /run/systemd -prune -o -path /var/lib/dpkg -prune -o -path /var/log -prune \
          -o -path /run/docker -prune -o -path /run/containerd -prune -o -path /run/log -prune -o -path /var/cache -prune \
@@ -86,10 +88,7 @@ fn an_upgrade_touches_no_container_and_a_purge_leaves_nothing() {
 
     machine.ok("dpkg --purge swarmrs");
     assert_eq!(machine.ok("docker ps --all --quiet"), "");
-    let (before, after) = (before.into_iter(), files(&machine));
-    let before: Vec<_> = before
-        .filter(|file| !file.starts_with("/run/swarmrs"))
-        .collect();
-    let left: Vec<_> = after.iter().filter(|file| !before.contains(file)).collect();
+    let after = files(&machine);
+    let left: Vec<_> = after.difference(&before).collect();
     assert_eq!(left, Vec::<&String>::new());
 }

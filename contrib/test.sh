@@ -21,6 +21,7 @@ PARTS=(
     "services     services by the stock command"
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"
+    "autolock     locked managers, and a swarm brought to another host"
     "seen         status, metrics, health and the flight recorder, as an operator sees them"
     "units        the systemd units on a machine with systemd"
     "takeover     contrib/takeover.sh, undone from wherever it may have died"
@@ -43,7 +44,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine seen units takeover package operations reboot payload transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine autolock seen units takeover package operations reboot payload transcripts) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -157,6 +158,7 @@ part never suite never_past_us
 part services suite services
 part adoption suite adoption
 part engine suite engine_states
+part autolock suite autolock
 part seen suite seen
 part units suite units
 part takeover suite takeover

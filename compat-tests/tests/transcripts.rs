@@ -55,6 +55,15 @@ fn secrets_and_configs_answer_as_on_the_stock_swarm() {
 }
 
 #[test]
+fn the_lock_of_managers_answers_as_the_stock_one_does() {
+    compare(
+        &file("scenarios/autolock.txt"),
+        &Options::default(),
+        &meant(),
+    );
+}
+
+#[test]
 fn two_stock_swarms_do_not_differ_once_masked() {
     compare(
         &file("scenarios/one-node.txt"),

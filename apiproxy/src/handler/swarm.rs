@@ -1,9 +1,9 @@
 //! `/swarm`: making, changing, leaving.
 
 use http::Response;
-use swarmrs_node::{Node, TokenRotation};
+use swarmrs_node::{Node, Rotation};
+use swarmrs_types::Fault;
 use swarmrs_types::spec::{InitRequest, JoinRequest, SwarmSpec, UnlockRequest};
-use swarmrs_types::{Code, Fault};
 
 use super::answer::{done, ok};
 use super::request::Call;
@@ -43,24 +43,28 @@ pub(super) async fn leave(node: &Node, call: Call) -> Result<Response<Body>, Fau
 pub(super) async fn update(node: &Node, mut call: Call) -> Result<Response<Body>, Fault> {
     let spec: SwarmSpec = call.json().await?.value;
     let version = call.query.version("swarm")?;
-    let rotation = TokenRotation {
+    let rotation = Rotation {
         worker: call.query.rotation("rotateWorkerToken")?,
         manager: call.query.rotation("rotateManagerToken")?,
+        unlock_key: call.query.rotation("rotateManagerUnlockKey")?,
     };
-    // Without autolock there is no key to draw anew, and asking for it does nothing.
-    call.query.rotation("rotateManagerUnlockKey")?;
     node.update_swarm(version, spec, rotation).await?;
     Ok(done())
 }
 
-/// The key that unlocks managers. None exists: autolock is refused where it would be switched on.
+/// The key that unlocks managers; empty if they are not locked.
 pub(super) async fn unlock_key(node: &Node) -> Result<Response<Body>, Fault> {
-    node.view().await?;
-    Ok(ok(&UnlockRequest::default()))
+    let view = node.view().await?;
+    let key = view
+        .state
+        .cluster()
+        .and_then(|cluster| cluster.unlock_key.clone());
+    let unlock_key = key.unwrap_or_default();
+    Ok(ok(&UnlockRequest { unlock_key }))
 }
 
 pub(super) async fn unlock(node: &Node, mut call: Call) -> Result<Response<Body>, Fault> {
-    let _: UnlockRequest = call.json().await?.value;
-    node.require_manager()?;
-    Err(Fault::daemon(Code::AlreadyExists, "swarm is not locked"))
+    let request: UnlockRequest = call.json().await?.value;
+    node.unlock(&request.unlock_key).await?;
+    Ok(done())
 }

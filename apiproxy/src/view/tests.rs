@@ -151,12 +151,13 @@ fn cluster_object() -> Cluster {
         spec: serde_json::from_value::<SwarmSpec>(spec).unwrap(),
         root_ca: RootCa {
             certificate: "ROOT PEM".to_owned(),
-            key: "SECRET KEY".to_owned(),
+            key: "SECRET KEY".into(),
         },
         join_tokens: JoinTokens {
             worker: "SWMTKN-1-w".to_owned(),
             manager: "SWMTKN-1-m".to_owned(),
         },
+        unlock_key: Some("UNLOCK KEY".into()),
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,

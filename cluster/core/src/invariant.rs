@@ -2,7 +2,7 @@
 
 use crate::state::State;
 use std::collections::BTreeSet;
-use swarmrs_types::object::Task;
+use swarmrs_types::object::{Cluster, Task};
 use swarmrs_types::spec::Protocol;
 use swarmrs_types::{NodeId, TaskState};
 
@@ -23,7 +23,15 @@ pub fn violations(state: &State) -> Vec<String> {
     }
     found.extend(crowded_ports(state));
     found.extend(shared_resources(state));
+    found.extend(state.cluster().and_then(|cluster| lock_violation(cluster)));
     found
+}
+
+/// A lock without a key could never be opened, and a key without a lock is of no use.
+fn lock_violation(cluster: &Cluster) -> Option<String> {
+    let locks = cluster.spec.encryption_config.auto_lock_managers;
+    let broken = locks != cluster.unlock_key.is_some();
+    broken.then(|| "the swarm's unlock key does not go with its spec".to_owned())
 }
 
 fn task_violation(state: &State, task: &Task) -> Option<String> {

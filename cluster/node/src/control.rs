@@ -12,12 +12,12 @@ use crate::role::{Node, Role};
 use swarmrs_core::control::swarm::Rotations;
 use swarmrs_core::control::{self, service::UpdateOptions};
 use swarmrs_core::{Plan, Rejected, State};
-use swarmrs_security::{JoinToken, RootCert};
+use swarmrs_security::{JoinToken, RootCert, UnlockKey};
 use swarmrs_store::ProposeError;
 use swarmrs_types::default::REQUEST_TIMEOUT;
 use swarmrs_types::object::RegistryAuth;
 use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
-use swarmrs_types::{ClusterTime, Code, Fault, ServiceId, Timestamp};
+use swarmrs_types::{ClusterTime, Code, Fault, SecretText, ServiceId, Timestamp};
 
 /// Decisions made anew before a request is given up.
 const MOST_TRIES: usize = 64;
@@ -26,17 +26,28 @@ const MOST_TRIES: usize = 64;
 const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
      \"docker swarm join\" to connect this node to swarm and try again.";
 
+/// Docker's answer of a manager that waits for the unlock key. Source: as above.
+pub(crate) const LOCKED: &str = "Swarm is encrypted and needs to be unlocked before it can be used. \
+     Please use \"docker swarm unlock\" to unlock it.";
+
+/// Docker's answer of a manager that is not ready yet. Source: as above.
+const STARTING: &str = "This node is not a swarm manager. Manager is being prepared or has trouble \
+     connecting to the cluster.";
+
 /// What a request changed: the version it was written at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed {
     pub version: u64,
 }
 
-/// Which join tokens are drawn anew.
+/// Which of the swarm's secrets are drawn anew.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TokenRotation {
+pub struct Rotation {
+    /// Join tokens.
     pub worker: bool,
     pub manager: bool,
+    /// The unlock key, if the swarm locks managers.
+    pub unlock_key: bool,
 }
 
 impl Node {
@@ -45,6 +56,8 @@ impl Node {
         match &**self.0.role.load() {
             Role::Manager(_) => Ok(()),
             Role::Alone => Err(Fault::unavailable(NOT_A_MANAGER)),
+            Role::Starting(_) => Err(Fault::unavailable(STARTING)),
+            Role::Locked(_) => Err(Fault::unavailable(LOCKED)),
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
         }
     }
@@ -117,19 +130,47 @@ impl Node {
         self.decide(decide).await.map(|_| ())
     }
 
-    /// Updates the swarm's settings and draws join tokens anew.
+    /// Updates the swarm's settings and draws its secrets anew. Returns once the lock it asks for is
+    /// in force on this node's disk.
     pub async fn update_swarm(
         &self,
         version: u64,
         spec: SwarmSpec,
-        rotation: TokenRotation,
+        rotation: Rotation,
     ) -> Result<Changed, Fault> {
         let decide = |state: &State, now| {
-            let rotations = new_tokens(state, rotation)?;
+            let rotations = new_secrets(state, rotation)?;
             control::swarm::update(state, version, spec.clone(), rotations, now)
                 .map(|plan| ((), plan))
         };
-        Ok(self.decide(decide).await?.1)
+        self.decide_and_lock(decide).await
+    }
+
+    /// Decides, and returns once the lock that was decided on is in force.
+    pub(crate) async fn decide_and_lock(
+        &self,
+        decide: impl Fn(&State, ClusterTime) -> Result<((), Plan), Fault>,
+    ) -> Result<Changed, Fault> {
+        let changed = self.decide(decide).await?.1;
+        self.lock_in_force(changed.version).await?;
+        Ok(changed)
+    }
+
+    /// Waits until the lock agreed on at `version` is in force.
+    async fn lock_in_force(&self, version: u64) -> Result<(), Fault> {
+        let role = self.0.role.load_full();
+        let Role::Manager(manager) = &*role else {
+            return Ok(());
+        };
+        let mut in_force = manager.lock_in_force.clone();
+        let wait = in_force.wait_for(|reached| *reached >= version);
+        match tokio::time::timeout(REQUEST_TIMEOUT, wait).await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Fault::daemon(
+                Code::Internal,
+                "the swarm agreed on the update, but this node cannot write its data key: see the daemon's log",
+            )),
+        }
     }
 
     /// Decides on the newest state and proposes, until the entry is in or the fault is the user's.
@@ -222,8 +263,8 @@ pub(crate) fn store_fault(error: &ProposeError) -> Fault {
     }
 }
 
-/// Tokens for the present root, drawn only where asked for.
-fn new_tokens(state: &State, rotation: TokenRotation) -> Result<Rotations, Fault> {
+/// Tokens for the present root, drawn only where asked for, and an unlock key, should one be needed.
+fn new_secrets(state: &State, rotation: Rotation) -> Result<Rotations, Fault> {
     let internal =
         |error: swarmrs_security::Error| Fault::daemon(Code::Internal, error.to_string());
     let Some(cluster) = state.cluster() else {
@@ -237,5 +278,14 @@ fn new_tokens(state: &State, rotation: TokenRotation) -> Result<Rotations, Fault
     Ok(Rotations {
         worker_token: mint(rotation.worker).map_err(internal)?,
         manager_token: mint(rotation.manager).map_err(internal)?,
+        unlock_key: draw_unlock_key()?,
+        rotate_unlock_key: rotation.unlock_key,
     })
+}
+
+/// An unlock key that nobody knows yet.
+pub(crate) fn draw_unlock_key() -> Result<SecretText, Fault> {
+    let drawn = UnlockKey::mint();
+    let key = drawn.map_err(|error| Fault::daemon(Code::Internal, error.to_string()))?;
+    Ok(key.to_text().as_str().into())
 }

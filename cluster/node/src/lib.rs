@@ -4,13 +4,16 @@
 //!            apiproxy
 //!               │ Node
 //!   ┌───────────┴───────────────────────────────┐
-//!   │ role: alone │ manager │ error             │
+//!   │ role: alone │ manager │ locked │ error    │
 //!   │                                           │
 //!   │  control ──plan──▶ store ──events──▶ leader (the loop)
 //!   │     ▲                │                    │
 //!   │   local              └─events─▶ dispatcher ──session──▶ agent ──▶ engine
 //!   └───────────────────────────────────────────┘
 //! ```
+//!
+//! A manager whose keys are wrapped by the unlock key starts locked: it reads nothing and runs nothing,
+//! and the containers of its tasks run on, until somebody brings the key.
 //!
 //! [`Node`] starts alone. Making a swarm starts a manager: the store, the leader's loop, the
 //! dispatcher and the agent, in this order; leaving one ends them in reverse.
@@ -20,21 +23,24 @@ mod clock;
 mod config;
 mod control;
 mod dispatcher;
+mod force;
 mod glance;
 mod health;
 mod ids;
 mod leader;
 mod local;
+mod lock;
 mod logs;
 mod manager;
 mod membership;
 mod record;
 mod recorder;
+mod renew;
 mod role;
 mod trust;
 
 pub use config::Config;
-pub use control::{Changed, TokenRotation};
+pub use control::{Changed, Rotation};
 pub use glance::{ManagerGlance, Measures, Space};
 pub use health::{Health, check_engine};
 pub use local::{ClusterView, Standing, State as SwarmState};

@@ -6,8 +6,10 @@ use crate::dispatcher;
 use crate::glance::Measures;
 use crate::leader;
 use crate::local::{ClusterView, LiveStatuses};
+use crate::lock::{self, SharedKeys};
 use crate::record::StartRecord;
 use crate::recorder::Recorder;
+use crate::renew;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -16,9 +18,10 @@ use swarmrs_core::State;
 use swarmrs_engine::Engine;
 use swarmrs_rpc::{NodeEnd, session};
 use swarmrs_store::{Batch, Store};
+use swarmrs_types::NodeId;
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::TlsInfo;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
@@ -36,28 +39,48 @@ pub struct Manager {
     pub clock: ClusterClock,
     pub record: StartRecord,
     pub live: Arc<LiveStatuses>,
+    pub keys: SharedKeys,
+    /// Up to which version of the state the lock agreed on is in force on the disk.
+    pub lock_in_force: watch::Receiver<u64>,
     pub agent: swarmrs_agent::Handle,
     tasks: JoinSet<()>,
     /// Held so that the address is ours; nodes are not awaited on it yet.
     _reserved: TcpListener,
 }
 
+/// What a manager stands on.
+pub struct Ground {
+    pub record: StartRecord,
+    pub keys: SharedKeys,
+    /// Open, and it leads.
+    pub store: Arc<Store>,
+    pub reserved: TcpListener,
+    pub tls_info: TlsInfo,
+}
+
 impl Manager {
-    /// Starts what stands on an open store that leads.
+    /// Starts all that stands on the ground.
     pub fn start(
         config: &Config,
         engine: Engine,
-        record: StartRecord,
-        store: Arc<Store>,
-        reserved: TcpListener,
+        ground: Ground,
         told: Told,
-        tls_info: TlsInfo,
     ) -> Result<Manager, swarmrs_agent::Error> {
+        let Ground {
+            record,
+            keys,
+            store,
+            reserved,
+            tls_info,
+        } = ground;
+        let (in_force, lock_in_force) = watch::channel(0);
         let clock = ClusterClock::start(store.view().time());
         let live = Arc::new(LiveStatuses::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(narrate(store.clone(), told.clone()));
         tasks.spawn(leader::run(store.clone(), clock, told.clone()));
+        tasks.spawn(lock::follow(store.clone(), keys.clone(), in_force));
+        tasks.spawn(renew::follow(store.clone(), keys.clone(), record.node));
         let (sessions, opened) = mpsc::channel(1);
         tasks.spawn(serve_sessions(
             store.clone(),
@@ -78,6 +101,8 @@ impl Manager {
             clock,
             record,
             live,
+            keys,
+            lock_in_force,
             agent,
             tasks,
             _reserved: reserved,
@@ -110,6 +135,20 @@ impl Manager {
             error!(%error, "the store did not close cleanly");
         }
     }
+}
+
+/// Removes the containers of a node on which no manager runs, so that leaving leaves none behind.
+pub async fn remove_containers(
+    config: &Config,
+    engine: Engine,
+    node: NodeId,
+) -> Result<(), swarmrs_agent::Error> {
+    let (data, exec) = (config.swarm_root(), config.exec_root.clone());
+    let settings = swarmrs_agent::Config::new(node, data, exec, engine);
+    // Nobody takes its session, so this agent is told nothing and starts nothing.
+    let (sessions, _) = mpsc::channel(1);
+    let agent = Agent::start(settings, LocalTransport(sessions))?;
+    agent.leave().await
 }
 
 /// Hands the log's events to whoever listens on this node.

@@ -4,19 +4,21 @@ use crate::address;
 use crate::health::{self, Health};
 use crate::ids::{RandomIds, raft_id};
 use crate::local::State;
+use crate::lock::SharedKeys;
+use crate::manager::{self, Ground};
 use crate::record::StartRecord;
-use crate::role::{Node, Role, empty, host_of, reserve};
+use crate::role::{Node, NodeError, Role, empty, reserve};
 use crate::trust::Trust;
 use std::sync::Arc;
 use swarmrs_agent::description::describe;
 use swarmrs_core::Ids;
-use swarmrs_core::control::swarm::{self, BootstrapInput};
-use swarmrs_security::{JoinToken, Keystore};
+use swarmrs_core::control::swarm::{self, Addresses, BootstrapInput, host};
+use swarmrs_security::{JoinToken, Keystore, Lock, UnlockKey};
 use swarmrs_store::Store;
 use swarmrs_types::object::{self, JoinTokens, NodeStatus};
 use swarmrs_types::spec::{InitRequest, JoinRequest, NodeDescription, NodeSpec};
-use swarmrs_types::{Code, Fault, NodeId, Timestamp};
-use tracing::{info, warn};
+use swarmrs_types::{Code, Fault, NodeId, SecretText, Timestamp};
+use tracing::{error, info, warn};
 
 /// Docker's answers. Source: moby `daemon/cluster/errors.go`.
 const ALREADY_IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" \
@@ -25,23 +27,27 @@ const NOT_IN_SWARM: &str = "This node is not part of a swarm";
 const LAST_MANAGER: &str = "You are attempting to leave the swarm on a node that is participating \
      as a manager. Removing the last manager erases all current state of the swarm. Use `--force` \
      to ignore this message. ";
+const LEAVE_LOCKED: &str = "Swarm is encrypted and locked. Please unlock it first or use `--force` to \
+     ignore this message.";
+const NOT_LOCKED: &str = "swarm is not locked";
+const NO_KEY: &str = "invalid key string";
+const WRONG_KEY: &str = "swarm could not be unlocked: invalid key provided";
 
 impl Node {
     /// Makes a swarm of this node alone. Returns the node's id.
+    ///
+    /// Asked to force a new cluster, a manager goes on alone with all it has; see [`Node::force`].
     pub async fn init(&self, request: InitRequest) -> Result<NodeId, Fault> {
         let _turn = self.0.turn.lock().await;
+        if request.force_new_cluster && !matches!(&**self.0.role.load(), Role::Alone) {
+            return self.force(request).await;
+        }
         self.check_free()?;
         if let Health::Unfit(reason) = health::check_engine(&self.0.engine).await {
             return Err(Fault::unavailable(reason));
         }
-        let interfaces = address::interfaces(&self.0.engine).await;
-        let addresses = swarm::check_init(&request, &interfaces, "")?;
-        let record = StartRecord::new(
-            NodeId(RandomIds.next()),
-            raft_id(),
-            addresses.listen.to_string(),
-            addresses.advertise.to_string(),
-        );
+        let addresses = self.addresses(&request).await?;
+        let record = StartRecord::new(NodeId(RandomIds.next()), raft_id(), &addresses);
         let made = self.make_swarm(&record, request).await;
         if made.is_err()
             && let Err(error) = empty(&self.0.config.swarm_root())
@@ -49,6 +55,12 @@ impl Node {
             warn!(%error, "rubble of a failed init stays");
         }
         made.map(|()| record.node)
+    }
+
+    /// Checks a request and chooses the node's addresses by it.
+    pub(crate) async fn addresses(&self, request: &InitRequest) -> Result<Addresses, Fault> {
+        let interfaces = address::interfaces(&self.0.engine).await;
+        swarm::check_init(request, &interfaces, "")
     }
 
     /// Without the engine the containers of this node's tasks could not be removed, and nobody would
@@ -66,7 +78,9 @@ impl Node {
     fn check_free(&self) -> Result<(), Fault> {
         match &**self.0.role.load() {
             Role::Alone => Ok(()),
-            Role::Manager(_) => Err(Fault::unavailable(ALREADY_IN_SWARM)),
+            Role::Manager(_) | Role::Locked(_) | Role::Starting(_) => {
+                Err(Fault::unavailable(ALREADY_IN_SWARM))
+            }
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
         }
     }
@@ -74,22 +88,33 @@ impl Node {
     /// Certificates, then the log with its first entry, then the record that says all is there.
     async fn make_swarm(&self, record: &StartRecord, request: InitRequest) -> Result<(), Fault> {
         let reserved = reserve(record).map_err(internal)?;
-        let trust = Trust::make(record.node).map_err(internal)?;
+        let validity = request.spec.ca_config.node_cert_expiry.duration();
+        let trust = Trust::make(record.node, validity).map_err(internal)?;
         let keystore = Keystore::open(&self.0.config.certificates()).map_err(internal)?;
         keystore.save_root(trust.ca.cert()).map_err(internal)?;
-        keystore.save_node(&trust.node).map_err(internal)?;
-        let store = self
-            .open_store(record, &keystore, false)
-            .await
-            .map_err(internal)?;
+        let key = swarm::locks(&request.spec).then(UnlockKey::mint);
+        let key = key.transpose().map_err(internal)?;
+        let unlock_key = key.as_ref().map(|key| key.to_text().as_str().into());
+        let lock = Lock { key, agreed_at: 0 };
+        let keys = keystore.create_keys(lock).map_err(internal)?;
+        keys.save_node(&trust.node).map_err(internal)?;
+        let store = self.open_store(record, &keys, false).await;
+        let store = store.map_err(internal)?;
         let store = Arc::new(store);
         store.initialize().await.map_err(internal)?;
         let node = self.first_node(record, &trust).await;
-        self.bootstrap(&store, &trust, request, node).await?;
+        let input = first_objects(&trust, unlock_key, request, node)?;
+        self.bootstrap(&store, input).await?;
         record.save(&self.0.config).map_err(internal)?;
         info!(node = %record.node, cluster = %trust.cluster, "swarm made");
-        self.run_manager(record.clone(), store, reserved, trust.tls_info())
-            .map_err(internal)
+        let ground = Ground {
+            record: record.clone(),
+            keys: SharedKeys::new(keys),
+            store,
+            reserved,
+            tls_info: trust.tls_info(),
+        };
+        self.run_manager(ground).map_err(internal)
     }
 
     /// This node as the first object of its kind.
@@ -111,7 +136,7 @@ impl Node {
             role: swarmrs_types::spec::Role::Manager,
             description,
             status: NodeStatus {
-                addr: host_of(&record.advertise_addr),
+                addr: host(&record.advertise_addr).to_owned(),
                 ..NodeStatus::default()
             },
             manager_addr: Some(record.advertise_addr.clone()),
@@ -119,27 +144,7 @@ impl Node {
         }
     }
 
-    async fn bootstrap(
-        &self,
-        store: &Store,
-        trust: &Trust,
-        request: InitRequest,
-        node: object::Node,
-    ) -> Result<(), Fault> {
-        let mint = || JoinToken::mint(trust.ca.cert()).map_err(internal);
-        let input = BootstrapInput {
-            cluster_id: Some(trust.cluster),
-            root_ca: object::RootCa {
-                certificate: trust.ca.cert().pem().to_owned(),
-                key: trust.ca.key_pem().to_owned(),
-            },
-            join_tokens: JoinTokens {
-                worker: mint()?.as_str().to_owned(),
-                manager: mint()?.as_str().to_owned(),
-            },
-            init: request,
-            node,
-        };
+    async fn bootstrap(&self, store: &Store, input: BootstrapInput) -> Result<(), Fault> {
         let clock = crate::clock::ClusterClock::start(store.view().time());
         let plan = swarm::bootstrap(input, clock.now(), &mut RandomIds)?;
         let command = plan.into_command(clock.now(), Timestamp::now());
@@ -171,20 +176,85 @@ impl Node {
         match self.standing().state {
             State::Inactive => return Err(Fault::unavailable(NOT_IN_SWARM)),
             State::Active if !force => return Err(Fault::unavailable(LAST_MANAGER)),
+            State::Locked if !force => return Err(Fault::unavailable(LEAVE_LOCKED)),
             _ => {}
         }
         self.require_engine().await?;
-        if let Some(manager) = self.take_manager().await {
-            manager.leave().await;
+        match self.take_manager(Role::Alone).await {
+            Some(manager) => manager.leave().await,
+            None => self.remove_containers().await,
         }
         empty(&self.0.config.swarm_root()).map_err(internal)?;
         info!("left the swarm");
         Ok(())
     }
+
+    /// Removes the containers of a node whose manager does not run, as far as it is known which.
+    async fn remove_containers(&self) {
+        let (config, engine) = (&self.0.config, self.0.engine.clone());
+        match StartRecord::load(config) {
+            Ok(Some(record)) => {
+                if let Err(error) = manager::remove_containers(config, engine, record.node).await {
+                    error!(%error, "containers of this node's tasks may be left");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => error!(%error, "containers of this node's tasks may be left"),
+        }
+    }
+
+    /// Tells a locked manager the unlock key (`SWMKEY-1-…`) and returns when it is ready. A wrong key
+    /// changes nothing.
+    pub async fn unlock(&self, key: &str) -> Result<(), Fault> {
+        let _turn = self.0.turn.lock().await;
+        let record = match &**self.0.role.load() {
+            Role::Locked(record) => record.clone(),
+            Role::Manager(_) => return Err(Fault::daemon(Code::AlreadyExists, NOT_LOCKED)),
+            Role::Alone | Role::Starting(_) | Role::Error(_) => return self.require_manager(),
+        };
+        let wrong = || Fault::daemon(Code::Unauthenticated, WRONG_KEY);
+        let key = match UnlockKey::parse(key) {
+            Ok(key) => key,
+            Err(swarmrs_security::Error::UnlockKeyLength { .. }) => return Err(wrong()),
+            Err(_) => return Err(Fault::invalid(NO_KEY)),
+        };
+        match self.resume_manager(record, Some(&key)).await {
+            Ok(()) => Ok(()),
+            Err(NodeError::Certificates(swarmrs_security::Error::WrongUnlockKey)) => Err(wrong()),
+            Err(error) => Err(Fault::daemon(
+                Code::Unknown,
+                format!("swarm component could not be started: {}", chain(&error)),
+            )),
+        }
+    }
+}
+
+/// What the first node brings into a swarm.
+fn first_objects(
+    trust: &Trust,
+    unlock_key: Option<SecretText>,
+    request: InitRequest,
+    node: object::Node,
+) -> Result<BootstrapInput, Fault> {
+    let mint = || JoinToken::mint(trust.ca.cert()).map_err(internal);
+    Ok(BootstrapInput {
+        cluster_id: Some(trust.cluster),
+        root_ca: object::RootCa {
+            certificate: trust.ca.cert().pem().to_owned(),
+            key: trust.ca.key_pem().into(),
+        },
+        join_tokens: JoinTokens {
+            worker: mint()?.as_str().to_owned(),
+            manager: mint()?.as_str().to_owned(),
+        },
+        unlock_key,
+        init: request,
+        node,
+    })
 }
 
 /// A failure of ours while making the swarm: 500 with its text.
-fn internal(error: impl std::error::Error) -> Fault {
+pub(crate) fn internal(error: impl std::error::Error) -> Fault {
     Fault::daemon(Code::Internal, chain(&error))
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
+use swarmrs_core::control::swarm::Addresses;
 use swarmrs_types::NodeId;
 
 /// The format written; a newer one is refused.
@@ -23,6 +24,9 @@ pub struct StartRecord {
     pub listen_addr: String,
     /// `host:port` at which other nodes reach this one.
     pub advertise_addr: String,
+    /// Where the packets of networks are to go, if that was asked to be another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path_addr: Option<String>,
 }
 
 /// The record cannot be used.
@@ -49,13 +53,14 @@ struct FormatOnly {
 
 impl StartRecord {
     /// A record of the present format.
-    pub fn new(node: NodeId, raft_id: u64, listen_addr: String, advertise_addr: String) -> Self {
+    pub fn new(node: NodeId, raft_id: u64, addresses: &Addresses) -> Self {
         StartRecord {
             format: FORMAT,
             node,
             raft_id,
-            listen_addr,
-            advertise_addr,
+            listen_addr: addresses.listen.to_string(),
+            advertise_addr: addresses.advertise.to_string(),
+            data_path_addr: addresses.data_path.map(|addr| addr.to_string()),
         }
     }
 
@@ -111,12 +116,13 @@ mod tests {
     use super::*;
 
     fn record() -> StartRecord {
-        StartRecord::new(
-            "0123456789abcdefghijklmno".parse().unwrap(),
-            7,
-            "0.0.0.0:2377".to_owned(),
-            "192.0.2.1:2377".to_owned(),
-        )
+        let addresses = Addresses {
+            listen: "0.0.0.0:2377".parse().unwrap(),
+            advertise: "192.0.2.1:2377".parse().unwrap(),
+            local: "192.0.2.1".parse().unwrap(),
+            data_path: None,
+        };
+        StartRecord::new("0123456789abcdefghijklmno".parse().unwrap(), 7, &addresses)
     }
 
     fn config(folder: &tempfile::TempDir) -> Config {

@@ -1,21 +1,27 @@
 //! Which role the node plays, and the changes between them.
 
+use crate::clock::ClusterClock;
 use crate::config::Config;
+use crate::control::LOCKED;
 use crate::health::{self, Health};
 use crate::local::{Standing, State};
-use crate::manager::{self, Manager, Told};
+use crate::lock::{self, SharedKeys};
+use crate::manager::{self, Ground, Manager, Told};
 use crate::record::{RecordError, StartRecord};
+use crate::renew;
 use crate::trust;
 use arc_swap::ArcSwap;
 use std::fs;
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
+use swarmrs_core::control::swarm::{host, moved};
 use swarmrs_engine::Engine;
-use swarmrs_security::{DataKey, Keystore, Sealer};
+use swarmrs_security::{Keys, Keystore, UnlockKey};
 use swarmrs_store::{Batch, Store};
+use swarmrs_types::Timestamp;
 use swarmrs_types::report::Flight;
-use swarmrs_types::spec::{GenericResource, TlsInfo};
+use swarmrs_types::spec::GenericResource;
 use tokio::sync::{Mutex, broadcast};
 use tracing::{error, info, warn};
 
@@ -36,6 +42,8 @@ pub enum NodeError {
     Certificates(#[from] swarmrs_security::Error),
     #[error(transparent)]
     Store(#[from] swarmrs_store::Error),
+    #[error(transparent)]
+    Propose(#[from] swarmrs_store::ProposeError),
     #[error(transparent)]
     Agent(#[from] swarmrs_agent::Error),
     #[error("cannot listen on {addr}: {source}")]
@@ -73,6 +81,10 @@ impl Inner {
 pub(crate) enum Role {
     Alone,
     Manager(Box<Manager>),
+    /// A manager that nobody has told the unlock key since it started.
+    Locked(StartRecord),
+    /// A manager between its end and its next beginning.
+    Starting(StartRecord),
     /// The engine cannot be used; the text says why.
     Error(String),
 }
@@ -83,6 +95,8 @@ impl Role {
         match self {
             Role::Alone => State::Inactive,
             Role::Manager(_) => State::Active,
+            Role::Locked(_) => State::Locked,
+            Role::Starting(_) => State::Pending,
             Role::Error(_) => State::Error,
         }
     }
@@ -134,10 +148,9 @@ impl Node {
     async fn give_way(&self, reason: String) {
         let _turn = self.0.turn.lock().await;
         error!(%reason, "the engine cannot be used any more");
-        if let Some(manager) = self.take_manager().await {
+        if let Some(manager) = self.take_manager(Role::Error(reason)).await {
             manager.stop().await;
         }
-        self.0.take_up(Role::Error(reason));
     }
 
     async fn resume(&self) -> Result<(), NodeError> {
@@ -148,7 +161,7 @@ impl Node {
             return Ok(());
         }
         match StartRecord::load(&self.0.config)? {
-            Some(record) => self.resume_manager(record).await,
+            Some(record) => self.resume_manager(record, None).await,
             None => {
                 self.clear_rubble();
                 self.0.take_up(Role::Alone);
@@ -164,39 +177,71 @@ impl Node {
         }
     }
 
-    async fn resume_manager(&self, record: StartRecord) -> Result<(), NodeError> {
+    /// Goes on as the manager of `record`, or waits for the unlock key if it is needed and not given.
+    pub(crate) async fn resume_manager(
+        &self,
+        record: StartRecord,
+        unlock: Option<&UnlockKey>,
+    ) -> Result<(), NodeError> {
         let keystore = Keystore::open(&self.0.config.certificates())?;
         for exposed in keystore.exposed()? {
             let mode = format!("{:o}", exposed.mode);
             warn!(path = %exposed.path.display(), mode, "key file readable by others");
         }
-        let store = self.open_store(&record, &keystore, true).await?;
-        lead(&store).await?;
+        if unlock.is_none() && keystore.is_locked()? {
+            info!(node = %record.node, "locked: waiting for the unlock key");
+            self.0.take_up(Role::Locked(record));
+            return Ok(());
+        }
+        let keys = SharedKeys::new(keystore.unlock(unlock)?);
         let reserved = reserve(&record)?;
+        let store = self.open_store(&record, &keys.get(), true).await?;
+        lead(&store).await?;
+        self.settle(&record, &keys, &store).await?;
         info!(node = %record.node, "resuming as a manager");
-        let tls_info = trust::tls_info(&keystore)?;
-        self.run_manager(record, Arc::new(store), reserved, tls_info)
+        let tls_info = trust::tls_info(&keys.get())?;
+        self.run_manager(Ground {
+            record,
+            keys,
+            store: Arc::new(store),
+            reserved,
+            tls_info,
+        })
+    }
+
+    /// Finishes what time or a crash left undone: the lock that was agreed on, the certificate that
+    /// ran out, and where this node is.
+    async fn settle(
+        &self,
+        record: &StartRecord,
+        keys: &SharedKeys,
+        store: &Store,
+    ) -> Result<(), NodeError> {
+        let state = store.view();
+        lock::wrap(keys, &state)?;
+        if let Err(error) = renew::renew_if_due(keys, &state, record.node, SystemTime::now()) {
+            error!(%error, "the node's certificate cannot be renewed yet");
+        }
+        let now = ClusterClock::start(state.time()).now();
+        let plan = moved(&state, record.node, &record.advertise_addr, now);
+        if !plan.is_empty() {
+            let command = plan.into_command(now, Timestamp::now());
+            store.propose(command).await?;
+        }
+        Ok(())
     }
 
     pub(crate) async fn open_store(
         &self,
         record: &StartRecord,
-        keystore: &Keystore,
+        keys: &Keys,
         was_initialized: bool,
     ) -> Result<Store, NodeError> {
-        let key = match keystore.data_key()? {
-            Some(key) => key,
-            None => {
-                let key = DataKey::generate()?;
-                keystore.save_data_key(&key)?;
-                key
-            }
-        };
         let mut config = swarmrs_store::Config::new(
             self.0.config.raft(),
             record.raft_id,
             &record.advertise_addr,
-            Sealer::new(&key),
+            keys.sealer(),
         );
         config.was_initialized = was_initialized;
         config.engine = self.0.config.raft_store;
@@ -204,23 +249,10 @@ impl Node {
         Ok(Store::open(config).await?)
     }
 
-    pub(crate) fn run_manager(
-        &self,
-        record: StartRecord,
-        store: Arc<Store>,
-        reserved: std::net::TcpListener,
-        tls_info: TlsInfo,
-    ) -> Result<(), NodeError> {
+    pub(crate) fn run_manager(&self, ground: Ground) -> Result<(), NodeError> {
         let inner = &self.0;
-        let manager = Manager::start(
-            &inner.config,
-            inner.engine.clone(),
-            record,
-            store,
-            reserved,
-            inner.told.clone(),
-            tls_info,
-        )?;
+        let (engine, told) = (inner.engine.clone(), inner.told.clone());
+        let manager = Manager::start(&inner.config, engine, ground, told)?;
         inner.take_up(Role::Manager(Box::new(manager)));
         Ok(())
     }
@@ -228,14 +260,14 @@ impl Node {
     /// Ends the node and leaves its containers alone.
     pub async fn stop(&self) {
         let _turn = self.0.turn.lock().await;
-        if let Some(manager) = self.take_manager().await {
+        if let Some(manager) = self.take_manager(Role::Alone).await {
             manager.stop().await;
         }
     }
 
-    /// Takes the manager out of its role, once nobody uses it any more.
-    pub(crate) async fn take_manager(&self) -> Option<Manager> {
-        let mut role = self.0.take_up(Role::Alone);
+    /// Takes the manager out of its role, once nobody uses it any more; the node is `next` meanwhile.
+    pub(crate) async fn take_manager(&self, next: Role) -> Option<Manager> {
+        let mut role = self.0.take_up(next);
         loop {
             match Arc::try_unwrap(role) {
                 Ok(Role::Manager(manager)) => return Some(*manager),
@@ -257,10 +289,21 @@ impl Node {
                 error: reason.clone(),
                 ..Standing::alone()
             },
+            Role::Locked(record) => Standing {
+                state: State::Locked,
+                addr: host(&record.advertise_addr).to_owned(),
+                error: LOCKED.to_owned(),
+                ..Standing::alone()
+            },
+            Role::Starting(record) => Standing {
+                state: State::Pending,
+                addr: host(&record.advertise_addr).to_owned(),
+                ..Standing::alone()
+            },
             Role::Manager(manager) => Standing {
                 state: State::Active,
                 node: Some(manager.record.node),
-                addr: host_of(&manager.record.advertise_addr),
+                addr: host(&manager.record.advertise_addr).to_owned(),
                 manager: true,
                 error: String::new(),
             },
@@ -317,12 +360,6 @@ async fn lead(store: &Store) -> Result<(), NodeError> {
     let lost = |_| swarmrs_store::Error::Consensus("the core stopped".to_owned());
     let led = leadership.wait_for(|now| now.is_leader).await;
     led.map(|_| ()).map_err(lost).map_err(NodeError::from)
-}
-
-/// The host of a `host:port`, without brackets.
-pub(crate) fn host_of(addr: &str) -> String {
-    let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host);
-    host.trim_matches(['[', ']']).to_owned()
 }
 
 /// Only root looks into the data root.

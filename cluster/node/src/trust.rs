@@ -1,10 +1,10 @@
 //! Whom a node trusts: made with a swarm, read from the keystore ever after.
 
 use crate::ids::RandomIds;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use swarmrs_core::Ids;
 use swarmrs_security::{
-    Issuer, Keystore, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject, ca,
+    Issuer, Keys, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject,
 };
 use swarmrs_types::spec::TlsInfo;
 use swarmrs_types::{ClusterId, NodeId};
@@ -18,24 +18,17 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// A new authority, and a manager's certificate for `node` from it.
-    pub fn make(node: NodeId) -> Result<Trust, swarmrs_security::Error> {
+    /// A new authority, and a manager's certificate for `node` from it; `validity` as by [`issue`].
+    pub fn make(node: NodeId, validity: Duration) -> Result<Trust, swarmrs_security::Error> {
         let now = SystemTime::now();
         let cluster = ClusterId(RandomIds.next());
         let ca = RootCa::create(now)?;
-        let key = PrivateKey::generate()?;
-        let subject = Subject {
-            node_id: node.as_str(),
-            role: Role::Manager,
-            cluster_id: cluster.as_str(),
-        };
-        let validity = ca::DEFAULT_NODE_VALIDITY;
-        let certificate = ca.issue(&key.request()?, &subject, validity, now)?;
-        let issuer = certificate.verify(ca.cert(), now)?;
+        let credentials = issue(&ca, node, cluster, validity, now)?;
+        let issuer = credentials.certificate.verify(ca.cert(), now)?;
         Ok(Trust {
             cluster,
             ca,
-            node: NodeCredentials { certificate, key },
+            node: credentials,
             issuer,
         })
     }
@@ -46,9 +39,27 @@ impl Trust {
     }
 }
 
+/// A new key for `node`, and a manager's certificate for it. Without a `validity` it is the default.
+pub fn issue(
+    ca: &RootCa,
+    node: NodeId,
+    cluster: ClusterId,
+    validity: Duration,
+    now: SystemTime,
+) -> Result<NodeCredentials, swarmrs_security::Error> {
+    let key = PrivateKey::generate()?;
+    let subject = Subject {
+        node_id: node.as_str(),
+        role: Role::Manager,
+        cluster_id: cluster.as_str(),
+    };
+    let certificate = ca.issue(&key.request()?, &subject, validity, now)?;
+    Ok(NodeCredentials { certificate, key })
+}
+
 /// What the node says of its trust, from its keystore. Empty if it holds no certificate.
-pub fn tls_info(keystore: &Keystore) -> Result<TlsInfo, swarmrs_security::Error> {
-    let (Some(root), Some(node)) = (keystore.root()?, keystore.node()?) else {
+pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
+    let (Some(root), Some(node)) = (keys.keystore().root()?, keys.node()?) else {
         return Ok(TlsInfo::default());
     };
     let issuer = node.certificate.verify(&root, SystemTime::now())?;

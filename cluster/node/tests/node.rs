@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 use swarmrs_engine::Engine;
-use swarmrs_node::{Config, Node, SwarmState, TokenRotation};
+use swarmrs_node::{Config, Node, Rotation, SwarmState};
 use swarmrs_types::spec::{ContainerSpec, InitRequest, Mode, Replicated, ServiceSpec, TaskSpec};
 use swarmrs_types::{Code, TaskState};
 use tempfile::TempDir;
@@ -215,9 +215,9 @@ async fn a_rotated_token_differs_and_the_other_stays() {
     let node = start(folder.path()).await;
     node.init(init_request()).await.unwrap();
     let before = node.view().await.unwrap().state.cluster().unwrap().clone();
-    let rotation = TokenRotation {
+    let rotation = Rotation {
         worker: true,
-        manager: false,
+        ..Rotation::default()
     };
     node.update_swarm(before.meta.version, before.spec.clone(), rotation)
         .await

@@ -33,6 +33,14 @@ pub enum Error {
         expected: usize,
     },
 
+    /// The keys are wrapped by the unlock key, and none was given.
+    #[error("the keys are locked and need the unlock key")]
+    Locked,
+
+    /// Another unlock key than the one that was given wraps the keys.
+    #[error("the unlock key does not open the keys")]
+    WrongUnlockKey,
+
     /// A certificate that cannot be read or lacks what a certificate of ours says.
     #[error("cannot read certificate: {0}")]
     Certificate(String),

@@ -1,23 +1,35 @@
 //! The folder in which a node keeps who it is.
 //!
 //! ```text
-//!   format               "swarmrs-keystore 1\n": the version of this layout
+//!   format               "swarmrs-keystore 2\n": the version of this layout
 //!   swarm-root-ca.crt    the trusted root, byte for byte as the join token's digest knows it
 //!   swarm-node.crt       the node's certificate, then any intermediates
-//!   swarm-node.key       its private key, PKCS#8 PEM, 0600
-//!   swarm-data.key       managers: version byte 1, then the 32 bytes of the data key, 0600
+//!   swarm-node.key       its private key, PKCS#8 PEM, sealed by the data key, 0600
+//!   swarm-data.key       the data key, plain or wrapped by the unlock key, 0600
 //! ```
+//!
+//! The data key seals everything else: the store's folder and the node's private key. So one small
+//! file decides whether the disk tells its secrets, and locking, unlocking for good and rotating the
+//! unlock key are one atomic replacement of it. A [`Keystore`] can be opened without the unlock key;
+//! its [`Keys`] cannot.
 //!
 //! Each file is replaced as a whole. Certificate and key must change together, which no file system
 //! does for two files, so the certificate is the moment of truth: the new key is first laid beside
 //! the old one, then the certificate is replaced, then the new key takes the old one's place.
-//! [`Keystore::open`] looks which of the keys the certificate belongs to and finishes or undoes.
+//! [`Keystore::unlock`] looks which of the keys the certificate belongs to and finishes or undoes.
+//!
+//! In format 1 both keys lay in their files as they are; it is read, and rewritten when it is.
 //!
 //! One process uses a folder at a time; the data root's lock sees to that.
 
+mod data_key;
 mod file;
+mod keys;
 
-use crate::{DataKey, Error, NodeCertificate, PrivateKey, RootCert};
+pub use keys::{Keys, Lock};
+
+use crate::{DataKey, Error, NodeCertificate, PrivateKey, RootCert, UnlockKey};
+use data_key::Unreadable;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -38,10 +50,10 @@ const PUBLIC_MODE: u32 = 0o644;
 const FOLDER_MODE: u32 = 0o700;
 
 const FORMAT_NAME: &str = "swarmrs-keystore ";
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
-/// The version byte of a data key that lies in the file as it is.
-const PLAIN_DATA_KEY: u8 = 1;
+/// The format in which keys lay in their files as they are.
+const PLAIN_FORMAT: u32 = 1;
 
 /// A node's certificate with the key that belongs to it.
 #[derive(Clone, Debug)]
@@ -68,7 +80,8 @@ pub struct Keystore {
 }
 
 impl Keystore {
-    /// Opens the folder, makes it (0700) if it is not there, and finishes what a crash interrupted.
+    /// Opens the folder, makes it (0700) if it is not there, and removes what a crash left half
+    /// written. Needs no unlock key.
     ///
     /// Refuses a folder that a newer release has written, touching nothing in it.
     pub fn open(folder: &Path) -> Result<Self, Error> {
@@ -80,9 +93,67 @@ impl Keystore {
         let keystore = Self {
             folder: folder.to_owned(),
         };
-        keystore.check_format()?;
-        keystore.finish_replacement()?;
+        keystore.format()?;
+        for name in SECRETS {
+            file::remove(folder, &format!("{name}.tmp"))?;
+        }
         Ok(keystore)
+    }
+
+    /// Draws the data key of a new node and saves it under `lock`, so that it never lies on the disk
+    /// in another way.
+    ///
+    /// Refused if there is one: a new key beside an old store would hide that the old one is lost.
+    pub fn create_keys(&self, lock: Lock) -> Result<Keys, Error> {
+        if file::mode(&self.folder, DATA_KEY)?.is_some() {
+            return Err(self.damaged(DATA_KEY, "there already"));
+        }
+        let keys = Keys::new(self.clone(), DataKey::generate()?, lock)?;
+        keys.write_data_key(keys.lock())?;
+        Ok(keys)
+    }
+
+    /// Whether the keys need the unlock key.
+    pub fn is_locked(&self) -> Result<bool, Error> {
+        let bytes = self.bytes(DATA_KEY)?;
+        Ok(bytes.is_some_and(|bytes| data_key::is_wrapped(&bytes)))
+    }
+
+    /// Opens the keys and finishes what a crash interrupted. Needs the unlock key if
+    /// [`Keystore::is_locked`], else ignores one.
+    ///
+    /// [`Error::Locked`] and [`Error::WrongUnlockKey`] change nothing.
+    pub fn unlock(&self, key: Option<&UnlockKey>) -> Result<Keys, Error> {
+        let Some(bytes) = self.bytes(DATA_KEY)? else {
+            return Err(self.damaged(DATA_KEY, "missing"));
+        };
+        let (data_key, lock) = data_key::read(&bytes, key).map_err(|why| self.unreadable(why))?;
+        let keys = Keys::new(self.clone(), data_key, lock)?;
+        if self.format()? == PLAIN_FORMAT {
+            keys.migrate()?;
+            self.write_format()?;
+        }
+        Ok(keys)
+    }
+
+    fn unreadable(&self, why: Unreadable) -> Error {
+        match why {
+            Unreadable::Locked => Error::Locked,
+            Unreadable::WrongKey => Error::WrongUnlockKey,
+            Unreadable::Newer(found) => Error::NewerFormat {
+                what: self.folder.join(DATA_KEY).display().to_string(),
+                found: found.into(),
+                known: data_key::VERSION.into(),
+            },
+            Unreadable::Damaged(reason) => self.damaged(DATA_KEY, reason),
+        }
+    }
+
+    fn damaged(&self, name: &str, reason: &'static str) -> Error {
+        Error::Damaged {
+            path: self.folder.join(name),
+            reason,
+        }
     }
 
     /// The trusted root, if one has been saved.
@@ -95,66 +166,6 @@ impl Keystore {
     /// Saves the trusted root.
     pub fn save_root(&self, root: &RootCert) -> Result<(), Error> {
         file::write(&self.folder, ROOT, PUBLIC_MODE, root.pem().as_bytes())
-    }
-
-    /// The node's certificate and key, if they have been saved.
-    pub fn node(&self) -> Result<Option<NodeCredentials>, Error> {
-        let (Some(certificate), Some(key)) = (self.certificate()?, self.key(KEY)?) else {
-            return Ok(None);
-        };
-        if !certificate.belongs_to(&key) {
-            return Err(Error::KeyMismatch);
-        }
-        Ok(Some(NodeCredentials { certificate, key }))
-    }
-
-    /// Saves certificate and key together: after a crash both are the old or both the new ones.
-    pub fn save_node(&self, credentials: &NodeCredentials) -> Result<(), Error> {
-        let NodeCredentials { certificate, key } = credentials;
-        if !certificate.belongs_to(key) {
-            return Err(Error::KeyMismatch);
-        }
-        file::write(&self.folder, NEXT_KEY, SECRET_MODE, key.pem().as_bytes())?;
-        let certificate = certificate.pem().as_bytes();
-        file::write(&self.folder, CERTIFICATE, PUBLIC_MODE, certificate)?;
-        file::rename(&self.folder, NEXT_KEY, KEY)
-    }
-
-    /// The key that the manager's store is sealed with, if one has been saved.
-    ///
-    /// Makes none by itself: a new key beside an old store would hide that the old one is lost.
-    /// Who creates the store creates the key.
-    pub fn data_key(&self) -> Result<Option<DataKey>, Error> {
-        let Some(bytes) = self.bytes(DATA_KEY)? else {
-            return Ok(None);
-        };
-        let path = self.folder.join(DATA_KEY);
-        match bytes.split_first() {
-            Some((&PLAIN_DATA_KEY, key)) => match key.try_into() {
-                Ok(key) => Ok(Some(DataKey::from_bytes(key))),
-                Err(_) => Err(Error::Damaged {
-                    path,
-                    reason: "wrong length",
-                }),
-            },
-            Some((&version, _)) if version > PLAIN_DATA_KEY => Err(Error::NewerFormat {
-                what: path.display().to_string(),
-                found: version.into(),
-                known: PLAIN_DATA_KEY.into(),
-            }),
-            _ => Err(Error::Damaged {
-                path,
-                reason: "no version",
-            }),
-        }
-    }
-
-    /// Saves the data key.
-    pub fn save_data_key(&self, key: &DataKey) -> Result<(), Error> {
-        let mut bytes = Zeroizing::new([0; 1 + DataKey::LEN]);
-        bytes[0] = PLAIN_DATA_KEY;
-        bytes[1..].copy_from_slice(key.as_bytes());
-        file::write(&self.folder, DATA_KEY, SECRET_MODE, bytes.as_slice())
     }
 
     /// The secret files that the file system shows to others, for the caller to warn about.
@@ -183,24 +194,23 @@ impl Keystore {
         fs::remove_dir_all(&self.folder).map_err(file::failed("remove", &self.folder))
     }
 
-    fn check_format(&self) -> Result<(), Error> {
+    /// The format of the folder; a new one is marked.
+    fn format(&self) -> Result<u32, Error> {
         let Some(text) = self.text(FORMAT)? else {
-            return self.mark_format();
+            self.mark_format()?;
+            return Ok(FORMAT_VERSION);
         };
         let version = text
             .strip_prefix(FORMAT_NAME)
             .and_then(|version| version.trim_end().parse::<u32>().ok());
         match version {
-            Some(FORMAT_VERSION) => Ok(()),
+            Some(known @ PLAIN_FORMAT..=FORMAT_VERSION) => Ok(known),
             Some(found) if found > FORMAT_VERSION => Err(Error::NewerFormat {
                 what: format!("keystore {}", self.folder.display()),
                 found,
                 known: FORMAT_VERSION,
             }),
-            _ => Err(Error::Damaged {
-                path: self.folder.join(FORMAT),
-                reason: "no version",
-            }),
+            _ => Err(self.damaged(FORMAT, "no version")),
         }
     }
 
@@ -208,30 +218,15 @@ impl Keystore {
     fn mark_format(&self) -> Result<(), Error> {
         for name in [ROOT, CERTIFICATE, KEY, DATA_KEY] {
             if file::mode(&self.folder, name)?.is_some() {
-                return Err(Error::Damaged {
-                    path: self.folder.join(FORMAT),
-                    reason: "missing beside keys or certificates",
-                });
+                return Err(self.damaged(FORMAT, "missing beside keys or certificates"));
             }
         }
-        let text = format!("{FORMAT_NAME}{FORMAT_VERSION}\n");
-        file::write(&self.folder, FORMAT, PUBLIC_MODE, text.as_bytes())
+        self.write_format()
     }
 
-    /// Finishes or undoes a replacement of certificate and key that was cut short.
-    fn finish_replacement(&self) -> Result<(), Error> {
-        for name in SECRETS {
-            file::remove(&self.folder, &format!("{name}.tmp"))?;
-        }
-        let Some(next) = self.key(NEXT_KEY)? else {
-            return Ok(());
-        };
-        match self.certificate()? {
-            Some(certificate) if certificate.belongs_to(&next) => {
-                file::rename(&self.folder, NEXT_KEY, KEY)
-            }
-            _ => file::remove(&self.folder, NEXT_KEY),
-        }
+    fn write_format(&self) -> Result<(), Error> {
+        let text = format!("{FORMAT_NAME}{FORMAT_VERSION}\n");
+        file::write(&self.folder, FORMAT, PUBLIC_MODE, text.as_bytes())
     }
 
     fn certificate(&self) -> Result<Option<NodeCertificate>, Error> {
@@ -240,20 +235,12 @@ impl Keystore {
             .transpose()
     }
 
-    fn key(&self, name: &str) -> Result<Option<PrivateKey>, Error> {
-        self.text(name)?
-            .map(|pem| PrivateKey::from_pem(&pem))
-            .transpose()
-    }
-
     fn text(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {
         let Some(mut bytes) = self.bytes(name)? else {
             return Ok(None);
         };
-        let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|_| Error::Damaged {
-            path: self.folder.join(name),
-            reason: "not text",
-        })?;
+        let text = String::from_utf8(std::mem::take(&mut *bytes))
+            .map_err(|_| self.damaged(name, "not text"))?;
         Ok(Some(Zeroizing::new(text)))
     }
 

@@ -16,8 +16,9 @@
 //!        │ identity(): node, role, cluster      verify(root): the chain, and who issued it
 //!        ▼
 //!   Keystore   the node's folder: root, certificate, key, data key
-//!
-//!   DataKey ──► Sealer   bytes at rest          UnlockKey   SWMKEY-1-<base64>
+//!      │ unlock(UnlockKey  SWMKEY-1-<base64>, if one was agreed on)
+//!      ▼
+//!   Keys ──► DataKey ──► Sealer   bytes at rest: the store, the node's private key
 //! ```
 //!
 //! Formats that Docker's users hold in their hands (tokens, unlock keys, PEM, the issuer's subject
@@ -46,7 +47,7 @@ pub use certificate::root::{RootCert, RootDigest};
 pub use certificate::{Identity, Issuer, NodeCertificate, Role};
 pub use error::Error;
 pub use key::PrivateKey;
-pub use keystore::{Exposed, Keystore, NodeCredentials};
+pub use keystore::{Exposed, Keys, Keystore, Lock, NodeCredentials};
 pub use seal::{DataKey, Sealer};
 pub use token::JoinToken;
 pub use unlock::UnlockKey;

@@ -61,9 +61,12 @@ pub struct Sealer(XSalsa20Poly1305);
 impl Sealer {
     /// A sealer with this key.
     pub fn new(key: &DataKey) -> Self {
-        Self(XSalsa20Poly1305::new(Key::from_slice(
-            key.as_bytes().as_slice(),
-        )))
+        Self::of(key.as_bytes())
+    }
+
+    /// A sealer with a key of any kind.
+    pub(crate) fn of(key: &[u8; KEY_BYTES]) -> Self {
+        Self(XSalsa20Poly1305::new(Key::from_slice(key)))
     }
 
     /// Seals `plain`; the result is longer by [`OVERHEAD`] and different each time.

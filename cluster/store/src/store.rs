@@ -74,6 +74,7 @@ impl Store {
             let elected = store.raft.trigger().elect(false).await;
             elected.map_err(consensus)?;
             store.leads().await?;
+            store.readdress().await?;
         }
         Ok(store)
     }
@@ -168,6 +169,24 @@ impl Store {
             thread.shutdown().await;
             self.feed.close();
         }
+        Ok(())
+    }
+
+    /// Puts this member's present address into the membership, if another stands there: the folder was
+    /// moved. Only a lone voter can say so by itself.
+    async fn readdress(&self) -> Result<(), Error> {
+        let raft_id = self.raft_id;
+        let known = self.raft.with_raft_state(move |state| {
+            let membership = state.membership_state.effective();
+            membership.get_node(&raft_id).cloned()
+        });
+        if known.await.map_err(consensus)?.as_ref() == Some(&self.address) {
+            return Ok(());
+        }
+        let address = BTreeMap::from([(raft_id, self.address.clone())]);
+        let change = openraft::ChangeMembers::SetNodes(address);
+        let changed = self.raft.change_membership(change, false).await;
+        changed.map_err(consensus)?;
         Ok(())
     }
 

@@ -21,11 +21,13 @@ pub mod measure;
 pub mod object;
 pub mod reference;
 pub mod report;
+pub mod secret;
 pub mod spec;
 pub mod task_state;
 pub mod time;
 
 pub use fault::{Code, Fault, Origin};
 pub use id::{ClusterId, ConfigId, Kind, NetworkId, NodeId, RawId, SecretId, ServiceId, TaskId};
+pub use secret::SecretText;
 pub use task_state::TaskState;
 pub use time::{ClusterTime, Nanos, Timestamp};

@@ -42,15 +42,6 @@ fn container(spec: &ContainerSpec) -> Result<(), Fault> {
 
 /// A request to make a swarm.
 pub(super) fn init(request: &InitRequest) -> Result<(), Fault> {
-    if request.force_new_cluster {
-        return Err(Fault::not_built("forcing a new cluster"));
-    }
-    if !request.data_path_addr.is_empty() {
-        return Err(Fault::not_built("a data path address of its own"));
-    }
-    if request.auto_lock_managers {
-        return Err(Fault::not_built("locking managers"));
-    }
     if request.spec.ca_config.force_rotate != 0 {
         return Err(Fault::not_built("rotating the root CA"));
     }
@@ -59,9 +50,6 @@ pub(super) fn init(request: &InitRequest) -> Result<(), Fault> {
 
 /// The swarm's own spec, as asked for.
 pub(super) fn swarm(spec: &SwarmSpec) -> Result<(), Fault> {
-    if spec.encryption_config.auto_lock_managers {
-        return Err(Fault::not_built("locking managers"));
-    }
     if !spec.ca_config.external_cas.is_empty() {
         return Err(Fault::not_built("an external CA"));
     }

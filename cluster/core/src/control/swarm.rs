@@ -6,14 +6,14 @@
 mod address;
 mod settings;
 
-pub use address::{Addresses, Interface, choose_addresses};
+pub use address::{Addresses, Interface, choose_addresses, host};
 
 use super::{expect_version, node, refused, scope};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
 use swarmrs_types::object::{Cluster, JoinTokens, Network, Node, NodeState, RootCa};
 use swarmrs_types::spec::{Availability, InitRequest, Role, SwarmSpec};
-use swarmrs_types::{ClusterId, ClusterTime, Code, Fault, NetworkId};
+use swarmrs_types::{ClusterId, ClusterTime, Code, Fault, NetworkId, NodeId, SecretText};
 
 /// Name of every swarm: the API allows no other.
 const NAME: &str = "default";
@@ -28,6 +28,8 @@ pub struct BootstrapInput {
     pub cluster_id: Option<ClusterId>,
     pub root_ca: RootCa,
     pub join_tokens: JoinTokens,
+    /// What restarted managers are to be told, if [`locks`] says so.
+    pub unlock_key: Option<SecretText>,
     /// As the user sent it; [`check_init`] has passed it.
     pub init: InitRequest,
     /// Id, description, status address and manager address are the caller's to fill; role,
@@ -35,11 +37,16 @@ pub struct BootstrapInput {
     pub node: Node,
 }
 
-/// New join tokens, minted by the caller; what is not given stays.
+/// New secrets, drawn by the caller.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Rotations {
+    /// Join tokens; one that is not given stays.
     pub worker_token: Option<String>,
     pub manager_token: Option<String>,
+    /// An unlock key that nobody knows yet; taken if the swarm needs one.
+    pub unlock_key: SecretText,
+    /// Whether it replaces the one there is.
+    pub rotate_unlock_key: bool,
 }
 
 /// Everything that is checked before a swarm is made, in Docker's order, and the addresses chosen
@@ -66,6 +73,12 @@ pub fn check_init(
     Ok(addresses)
 }
 
+/// Whether a swarm with this spec locks its managers. Docker's request says it twice, and its daemon
+/// heeds the spec (moby `daemon/cluster/convert/swarm.go`).
+pub fn locks(spec: &SwarmSpec) -> bool {
+    spec.encryption_config.auto_lock_managers
+}
+
 /// The first objects of a swarm: the cluster, its first node, and the predefined networks.
 pub fn bootstrap(
     input: BootstrapInput,
@@ -81,12 +94,14 @@ pub fn bootstrap(
     node.spec.availability = availability(&init.availability)?;
     node.status.state = NodeState::Ready;
     draft.put_node(node);
+    let locks = locks(&init.spec);
     draft.put_cluster(Cluster {
         id: input.cluster_id.unwrap_or_else(|| ClusterId(ids.next())),
         meta: Default::default(),
         spec: settings::over_defaults(init.spec),
         root_ca: input.root_ca,
         join_tokens: input.join_tokens,
+        unlock_key: input.unlock_key.filter(|_| locks),
         default_addr_pool: init.default_addr_pool,
         subnet_size: init.subnet_size,
         data_path_port: init.data_path_port,
@@ -128,6 +143,7 @@ pub fn update(
     expect_version(version, old.meta.version)?;
     let mut new = (**old).clone();
     new.spec = settings::whole(spec);
+    new.unlock_key = unlock_key(&new, rotations.unlock_key, rotations.rotate_unlock_key);
     if let Some(token) = rotations.worker_token {
         new.join_tokens.worker = token;
     }
@@ -137,6 +153,55 @@ pub fn update(
     let mut draft = Draft::new(state, now);
     draft.put_cluster(new);
     Ok(draft.finish())
+}
+
+/// A swarm that goes on with one manager: what its maker's spec says is laid over the present one, as
+/// Docker does, and all else stays. A swarm that is locked stays so: that nothing was said of the lock
+/// does not open it. (Docker's daemon, asked for this, cannot start its manager and erases the swarm:
+/// seen with 20.10.) [`check_init`] has passed the spec; `drawn` is an unlock key that nobody knows
+/// yet, should one be needed.
+pub fn force(
+    state: &State,
+    spec: SwarmSpec,
+    drawn: SecretText,
+    now: ClusterTime,
+) -> Result<Plan, Fault> {
+    let Some(old) = state.cluster() else {
+        return Err(Fault::daemon(Code::Internal, "the swarm is not made yet"));
+    };
+    let mut new = (**old).clone();
+    new.spec = settings::over(new.spec, spec);
+    new.spec.encryption_config.auto_lock_managers |= locks(&old.spec);
+    new.unlock_key = unlock_key(&new, drawn, false);
+    let mut draft = Draft::new(state, now);
+    if new != **old {
+        draft.put_cluster(new);
+    }
+    Ok(draft.finish())
+}
+
+/// Says where a manager is from now on (`host:port`); an empty plan if that is known.
+pub fn moved(state: &State, manager: NodeId, address: &str, now: ClusterTime) -> Plan {
+    let mut draft = Draft::new(state, now);
+    if let Some(node) = state.nodes().get(&manager)
+        && node.manager_addr.as_deref() != Some(address)
+    {
+        let mut node = (**node).clone();
+        node.manager_addr = Some(address.to_owned());
+        node.status.addr = host(address).to_owned();
+        draft.put_node(node);
+    }
+    draft.finish()
+}
+
+/// The unlock key that goes with the cluster's new spec: none where nothing locks, else the one there
+/// is, unless there is none or it is to be replaced.
+fn unlock_key(cluster: &Cluster, drawn: SecretText, rotate: bool) -> Option<SecretText> {
+    match &cluster.unlock_key {
+        _ if !locks(&cluster.spec) => None,
+        Some(key) if !rotate => Some(key.clone()),
+        _ => Some(drawn),
+    }
 }
 
 fn check_name(spec: &SwarmSpec) -> Result<(), Fault> {

@@ -330,12 +330,13 @@ fn cluster() -> Cluster {
         spec: SwarmSpec::default(),
         root_ca: RootCa {
             certificate: String::new(),
-            key: String::new(),
+            key: Default::default(),
         },
         join_tokens: JoinTokens {
             worker: String::new(),
             manager: String::new(),
         },
+        unlock_key: None,
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,

@@ -1,6 +1,7 @@
 //! The swarm itself.
 
 use super::{Meta, Unknown};
+use crate::SecretText;
 use crate::id::ClusterId;
 use crate::spec::SwarmSpec;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ pub struct Cluster {
     pub spec: SwarmSpec,
     pub root_ca: RootCa,
     pub join_tokens: JoinTokens,
+    /// What a restarted manager must be told (`SWMKEY-1-…`); there if and only if the spec locks
+    /// managers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlock_key: Option<SecretText>,
     /// As the user gave them; empty means the default.
     pub default_addr_pool: Vec<String>,
     /// 0 means the default.
@@ -30,7 +35,7 @@ pub struct RootCa {
     /// PEM.
     pub certificate: String,
     /// PEM, PKCS#8.
-    pub key: String,
+    pub key: SecretText,
 }
 
 impl std::fmt::Debug for RootCa {

@@ -1,6 +1,7 @@
 //! The swarm's own settings, and the requests that make, join and leave one.
 
 use super::{Labels, is_default};
+use crate::SecretText;
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -128,9 +129,9 @@ pub struct JoinRequest {
     pub availability: String,
 }
 
-/// Body of `POST /swarm/unlock`.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+/// Body of `POST /swarm/unlock`, and of the answer of `GET /swarm/unlockkey`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct UnlockRequest {
-    pub unlock_key: String,
+    pub unlock_key: SecretText,
 }

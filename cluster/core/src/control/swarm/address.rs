@@ -209,6 +209,12 @@ fn with_port(given: &str) -> String {
     }
 }
 
+/// The host of a `host:port`, without brackets.
+pub fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_matches(['[', ']'])
+}
+
 /// `host:port` or `[host]:port`, the host without its brackets.
 fn split(text: &str) -> Option<(&str, &str)> {
     if let Some(rest) = text.strip_prefix('[') {

@@ -99,25 +99,43 @@ pub(super) fn wrapped(fault: &Fault) -> Fault {
 }
 
 /// What a new swarm has: the user's settings where they say something, else the defaults.
-pub(super) fn over_defaults(mut spec: SwarmSpec) -> SwarmSpec {
-    let raft = &mut spec.raft;
-    or(&mut raft.snapshot_interval, default::SNAPSHOT_INTERVAL);
+pub(super) fn over_defaults(spec: SwarmSpec) -> SwarmSpec {
+    let mut base = SwarmSpec::default();
+    base.orchestration.task_history_retention_limit = Some(default::TASK_HISTORY);
+    base.raft.snapshot_interval = default::SNAPSHOT_INTERVAL;
+    base.raft.log_entries_for_slow_followers = default::LOG_ENTRIES_FOR_SLOW_FOLLOWERS;
+    base.raft.heartbeat_tick = default::HEARTBEAT_TICK;
+    base.raft.election_tick = default::ELECTION_TICK;
+    base.dispatcher.heartbeat_period = default::HEARTBEAT_PERIOD;
+    base.ca_config.node_cert_expiry = default::NODE_CERT_EXPIRY;
+    over(base, spec)
+}
+
+/// What is said in `spec` over what is in `base`: nothing said changes nothing, except that the lock is
+/// as `spec` has it (moby `daemon/cluster/convert/swarm.go`).
+pub(super) fn over(base: SwarmSpec, mut spec: SwarmSpec) -> SwarmSpec {
+    or(&mut spec.labels, base.labels);
+    let (raft, had) = (&mut spec.raft, base.raft);
+    or(&mut raft.snapshot_interval, had.snapshot_interval);
+    or(&mut raft.keep_old_snapshots, had.keep_old_snapshots);
     or(
         &mut raft.log_entries_for_slow_followers,
-        default::LOG_ENTRIES_FOR_SLOW_FOLLOWERS,
+        had.log_entries_for_slow_followers,
     );
-    or(&mut raft.heartbeat_tick, default::HEARTBEAT_TICK);
-    or(&mut raft.election_tick, default::ELECTION_TICK);
+    or(&mut raft.heartbeat_tick, had.heartbeat_tick);
+    or(&mut raft.election_tick, had.election_tick);
     or(
         &mut spec.dispatcher.heartbeat_period,
-        default::HEARTBEAT_PERIOD,
+        base.dispatcher.heartbeat_period,
     );
     or(
         &mut spec.ca_config.node_cert_expiry,
-        default::NODE_CERT_EXPIRY,
+        base.ca_config.node_cert_expiry,
     );
-    let history = &mut spec.orchestration.task_history_retention_limit;
-    history.get_or_insert(default::TASK_HISTORY);
+    or(
+        &mut spec.orchestration.task_history_retention_limit,
+        base.orchestration.task_history_retention_limit,
+    );
     whole(spec)
 }
 

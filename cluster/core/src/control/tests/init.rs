@@ -95,16 +95,6 @@ fn options_without_effect_are_refused_by_name() {
     let here = plain();
     let ca = |patch: Value| json!({"Spec": {"CAConfig": patch}});
     for (patch, what) in [
-        (json!({"ForceNewCluster": true}), "forcing a new cluster"),
-        (
-            json!({"DataPathAddr": "192.0.2.1"}),
-            "a data path address of its own",
-        ),
-        (json!({"AutoLockManagers": true}), "locking managers"),
-        (
-            json!({"Spec": {"EncryptionConfig": {"AutoLockManagers": true}}}),
-            "locking managers",
-        ),
         (
             ca(json!({"ExternalCAs": [{"Protocol": "CFSSL"}]})),
             "an external CA",

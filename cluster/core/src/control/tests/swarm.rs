@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::change::Expect;
-use crate::control::swarm::{BootstrapInput, Rotations, bootstrap, update};
-use swarmrs_types::ClusterId;
+use crate::control::swarm::{BootstrapInput, Rotations, bootstrap, force, moved, update};
+use crate::invariant::violations;
 use swarmrs_types::object::{Cluster, JoinTokens, Network, RootCa};
 use swarmrs_types::spec::SwarmSpec;
+use swarmrs_types::{ClusterId, SecretText};
+
+const FIRST_KEY: &str = "SWMKEY-1-first";
 
 fn tokens() -> JoinTokens {
     JoinTokens {
@@ -17,7 +20,7 @@ fn tokens() -> JoinTokens {
 fn root_ca() -> RootCa {
     RootCa {
         certificate: "certificate".to_owned(),
-        key: "key".to_owned(),
+        key: "key".into(),
     }
 }
 
@@ -28,6 +31,7 @@ fn input(init: Value) -> BootstrapInput {
         cluster_id: None,
         root_ca: root_ca(),
         join_tokens: tokens(),
+        unlock_key: Some(FIRST_KEY.into()),
         init: read(&init),
         node,
     }
@@ -67,6 +71,7 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
         spec: read(&defaults()),
         root_ca: root_ca(),
         join_tokens: tokens(),
+        unlock_key: None,
         default_addr_pool: vec!["10.9.0.0/16".to_owned()],
         subnet_size: 25,
         data_path_port: 4000,
@@ -159,7 +164,7 @@ fn a_rotated_token_replaces_only_its_own() {
     let mut state = swarm();
     let rotations = Rotations {
         worker_token: Some("new".to_owned()),
-        manager_token: None,
+        ..Rotations::default()
     };
     let plan = update(&state, 1, read(&defaults()), rotations, NOW).unwrap();
     apply(&mut state, plan);
@@ -168,6 +173,115 @@ fn a_rotated_token_replaces_only_its_own() {
         ..tokens()
     };
     assert_eq!(state.cluster().unwrap().join_tokens, expected);
+}
+
+/// The swarm's unlock key, once the state was found whole.
+fn unlock_key(state: &State) -> Option<&str> {
+    assert_eq!(violations(state), Vec::<String>::new());
+    state.cluster().unwrap().unlock_key.as_deref()
+}
+
+/// The swarm after an update with this lock, for which `drawn` was drawn.
+fn relocked(state: &State, lock: bool, rotate: bool, drawn: &str) -> State {
+    let mut state = state.clone();
+    let mut spec: SwarmSpec = read(&defaults());
+    spec.encryption_config.auto_lock_managers = lock;
+    let rotations = Rotations {
+        unlock_key: drawn.into(),
+        rotate_unlock_key: rotate,
+        ..Rotations::default()
+    };
+    let version = state.cluster().unwrap().meta.version;
+    let plan = update(&state, version, spec, rotations, NOW).unwrap();
+    apply(&mut state, plan);
+    state
+}
+
+#[test]
+fn a_swarm_is_locked_from_the_start_only_if_its_spec_says_so() {
+    let locked = json!({"Spec": {"EncryptionConfig": {"AutoLockManagers": true}}});
+    let rows = [
+        (json!({}), None),
+        (json!({"AutoLockManagers": true}), None),
+        (locked, Some(FIRST_KEY)),
+    ];
+    for (init, expected) in rows {
+        let plan = bootstrap(input(init.clone()), NOW, &mut Counter::default()).unwrap();
+        let mut state = State::default();
+        apply(&mut state, plan);
+        assert_eq!(unlock_key(&state), expected, "{init}");
+    }
+}
+
+#[test]
+fn the_unlock_key_is_made_kept_replaced_and_dropped_with_the_lock() {
+    let open = swarm();
+    assert_eq!(unlock_key(&relocked(&open, false, true, "none")), None);
+    let locked = relocked(&open, true, false, "one");
+    assert_eq!(unlock_key(&locked), Some("one"));
+    let same = relocked(&locked, true, false, "two");
+    assert_eq!(unlock_key(&same), Some("one"));
+    let rotated = relocked(&same, true, true, "two");
+    assert_eq!(unlock_key(&rotated), Some("two"));
+    let open = relocked(&rotated, false, true, "three");
+    assert_eq!(unlock_key(&open), None);
+    let again = relocked(&open, true, true, "four");
+    assert_eq!(unlock_key(&again), Some("four"));
+}
+
+/// A swarm of the first manager, on its own.
+fn with_manager() -> (State, swarmrs_types::NodeId) {
+    let mut input = input(json!({}));
+    input.node.manager_addr = Some("192.0.2.1:2377".to_owned());
+    let id = input.node.id;
+    let plan = bootstrap(input, NOW, &mut Counter::default()).unwrap();
+    let mut state = State::default();
+    apply(&mut state, plan);
+    (state, id)
+}
+
+fn forced(state: &State, spec: Value) -> State {
+    let mut state = state.clone();
+    let plan = force(&state, read(&spec), SecretText::from("drawn"), NOW).unwrap();
+    apply(&mut state, plan);
+    state
+}
+
+#[test]
+fn a_forced_swarm_keeps_what_the_request_does_not_mention() {
+    let before = with_manager().0;
+    let plan = force(&before, SwarmSpec::default(), "drawn".into(), NOW);
+    assert!(plan.unwrap().is_empty());
+}
+
+#[test]
+fn a_forced_swarm_takes_what_the_request_says_and_stays_locked() {
+    let locked = relocked(&with_manager().0, true, false, "one");
+    let said = json!({
+        "Orchestration": {"TaskHistoryRetentionLimit": 0},
+        "EncryptionConfig": {"AutoLockManagers": true},
+    });
+    let kept = forced(&locked, said.clone());
+    assert_eq!(unlock_key(&kept), Some("one"));
+    let mut expected = defaults();
+    lay(&mut expected, said);
+    let spec = &kept.cluster().unwrap().spec;
+    assert_eq!(serde_json::to_value(spec).unwrap(), expected);
+    assert_eq!(unlock_key(&forced(&locked, json!({}))), Some("one"));
+    let lock = json!({"EncryptionConfig": {"AutoLockManagers": true}});
+    let open = with_manager().0;
+    assert_eq!(unlock_key(&forced(&open, lock)), Some("drawn"));
+}
+
+#[test]
+fn a_manager_says_where_it_is_only_if_it_moved() {
+    let (state, id) = with_manager();
+    assert!(moved(&state, id, "192.0.2.1:2377", NOW).is_empty());
+    let mut after = state.clone();
+    apply(&mut after, moved(&state, id, "[2001:db8::1]:4000", NOW));
+    let node = after.nodes().get(&id).unwrap();
+    assert_eq!(node.manager_addr.as_deref(), Some("[2001:db8::1]:4000"));
+    assert_eq!(node.status.addr, "2001:db8::1");
 }
 
 #[test]
@@ -203,10 +317,6 @@ fn updates_are_refused_in_dockers_words() {
         (refusal(9, ca(json!({"SigningCACert": "x"}))), unbuilt("a root CA of the user's own")),
         (refusal(9, ca(json!({"ForceRotate": 1}))), unbuilt("rotating the root CA")),
         (refusal(9, ca(json!({"ExternalCAs": [{"Protocol": "cfssl"}]}))), unbuilt("an external CA")),
-        (
-            refusal(9, json!({"EncryptionConfig": {"AutoLockManagers": true}})),
-            unbuilt("locking managers"),
-        ),
         (refusal(9, json!({})), "manager Unknown: update out of sequence".to_owned()),
     ];
     for (refusal, text) in rows {

@@ -4,6 +4,7 @@
 //! `null`, as Go prints Docker's own types. Nothing is decided here, and nothing secret passes: what must not be shown has
 //! no field.
 
+mod attachment;
 mod convergence;
 mod endpoint;
 mod network;

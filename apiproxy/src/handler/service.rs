@@ -1,6 +1,7 @@
 //! `/services`.
 
 mod age;
+mod network;
 mod pin;
 
 use base64::Engine as _;
@@ -82,6 +83,7 @@ pub(super) async fn create(
     let decoded = call.json::<ServiceSpec>().await?;
     node.require_manager()?;
     let mut spec = age::of_version(decoded.value, call.version);
+    network::name_local(node, engine, &mut spec).await?;
     let auth = registry_auth(&call.headers);
     let unpinned = pin::pin(engine, call.version, &mut spec, auth.as_ref()).await;
     let id = node.create_service(spec, auth).await?;
@@ -117,6 +119,7 @@ pub(super) async fn update(
     };
     node.require_manager()?;
     let mut spec = age::of_version(decoded.value, call.version);
+    network::name_local(node, engine, &mut spec).await?;
     // A rollback takes its image from the previous spec.
     let unpinned = match rollback {
         true => None,

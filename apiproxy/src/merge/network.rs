@@ -1,4 +1,4 @@
-//! `/networks` while the swarm has none of its own: they are refused where they would be made, and the two that every node
+//! `/networks` while the swarm has none of its own: they are refused where they would be made, and those that every node
 //! has are found where the stock client looks for them.
 
 use http::StatusCode;

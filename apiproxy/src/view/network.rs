@@ -1,4 +1,4 @@
-//! The two networks that every node has, `bridge` and `host`, as the swarm's own.
+//! The networks that every node has, `bridge`, `host` and `none`, as the swarm's own.
 //!
 //! The stock client asks for them by `scope=swarm` when a service is to use the host's network; they are in no list.
 
@@ -10,6 +10,9 @@ use swarmrs_types::Timestamp;
 use swarmrs_types::object;
 
 use super::Empty;
+
+/// What tells these networks from others of the swarm.
+pub(super) const PREDEFINED_LABEL: (&str, &str) = ("com.docker.swarm.predefined", "true");
 
 /// One network.
 #[derive(Debug, Serialize)]
@@ -42,7 +45,7 @@ pub struct Network<'a> {
 struct Ipam {
     driver: &'static str,
     options: (),
-    config: (),
+    config: [(); 0],
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -75,6 +78,6 @@ fn show(network: &object::Network) -> Network<'_> {
         config_only: false,
         containers: Empty {},
         options: (),
-        labels: BTreeMap::from([("com.docker.swarm.predefined", "true")]),
+        labels: BTreeMap::from([PREDEFINED_LABEL]),
     }
 }

@@ -6,6 +6,7 @@ use swarmrs_types::object::{self, TaskStatus};
 use swarmrs_types::spec::{GenericResource, PortConfig, TaskSpec};
 use swarmrs_types::{TaskState, Timestamp};
 
+use super::attachment::{Attachment, attachments};
 use super::{Empty, Head, Version, is_zero};
 
 /// One task. Its own labels are always empty (those of the service are in the service), and it has no volumes, which prints
@@ -25,6 +26,8 @@ pub struct Task<'a> {
     node: Option<&'a str>,
     status: Status<'a>,
     desired_state: TaskState,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    networks_attachments: Vec<Attachment<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     generic_resources: &'a [GenericResource],
     /// There and empty for the first run of a job.
@@ -71,10 +74,12 @@ pub fn task<'a>(state: &'a State, task: &'a object::Task, now: &'a TaskStatus) -
         runtime: String::new(),
         ..version.spec.task_template.clone()
     });
+    let spec = spec.unwrap_or_default();
     Task {
         head: Head::new(task.id.as_str(), task.meta),
         labels: Empty {},
-        spec: spec.unwrap_or_default(),
+        networks_attachments: attachments(state, &spec),
+        spec,
         service: task.service.as_str(),
         slot: task.shown_slot(),
         node: task.node.as_ref().map(|node| node.as_str()),

@@ -414,7 +414,7 @@ fn the_hosts_network_is_found_by_its_name() {
     let found = predefined(&state, "host").unwrap();
     let expected = format!(
         "{{\"Name\":\"host\",\"Id\":\"nnnnnnnnnnnnnnnnnnnnnnnnn\",\"Created\":\"{AT}\",\"Scope\":\"swarm\",\"Driver\":\
-         \"host\",\"EnableIPv4\":true,\"EnableIPv6\":false,\"IPAM\":{{\"Driver\":\"\",\"Options\":null,\"Config\":null}},\
+         \"host\",\"EnableIPv4\":true,\"EnableIPv6\":false,\"IPAM\":{{\"Driver\":\"\",\"Options\":null,\"Config\":[]}},\
          \"Internal\":false,\"Attachable\":false,\"Ingress\":false,\"ConfigFrom\":{{\"Network\":\"\"}},\"ConfigOnly\":\
          false,\"Containers\":{{}},\"Options\":null,\"Labels\":{{\"com.docker.swarm.predefined\":\"true\"}}}}"
     );

@@ -1,11 +1,12 @@
 //! An API request becomes a plan, or a fault the user reads.
 //!
 //! ```text
-//!   request ──convert──▶ spec as stored ──validate──▶ ──scope──▶ create · update · remove ──▶ Plan
-//!              (daemon's faults)       (manager's faults)  (501: not in this release)
+//!   request ──networks──▶ ──convert──▶ spec as stored ──validate──▶ ──scope──▶ create · update · remove ──▶ Plan
+//!                    (daemon's faults)            (manager's faults)  (501: not in this release)
 //! ```
 //!
-//! Three layers say no, in Docker's order and in Docker's words. [`convert`] is what Docker's daemon
+//! Four layers say no, in Docker's order and in Docker's words. [`networks`] finds the networks that a
+//! spec names. [`convert`] is what Docker's daemon
 //! does between JSON and manager: it fills defaults, drops what the manager has no field for, and
 //! refuses unknown words. [`validate`] is what the manager checks of a service by itself. [`scope`]
 //! refuses what is well formed and not built yet. What depends on other objects (names, ports,
@@ -17,6 +18,7 @@
 pub mod config;
 mod convert;
 pub mod list;
+pub mod networks;
 pub mod node;
 mod payload;
 mod ports;

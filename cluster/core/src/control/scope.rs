@@ -10,9 +10,6 @@ use swarmrs_types::spec::{
 /// A service spec that was converted and validated.
 pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
     let template = &spec.task_template;
-    if !template.networks.is_empty() {
-        return Err(Fault::not_built("attaching services to networks"));
-    }
     mesh(spec)?;
     template.container_spec.as_ref().map_or(Ok(()), container)
 }

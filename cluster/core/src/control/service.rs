@@ -4,7 +4,9 @@
 //! spec, and the service that points at it and remembers the one before. A manual rollback only
 //! swaps the two numbers; a second one swaps them back.
 
-use super::{MOST_TASKS, convert, expect_version, payload, ports, random_name, scope, validate};
+use super::{
+    MOST_TASKS, convert, expect_version, networks, payload, ports, random_name, scope, validate,
+};
 use crate::change::{Key, Rejected};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::{State, find};
@@ -35,11 +37,12 @@ pub struct UpdateOptions {
 /// Makes a service. A spec without a name gets a random one.
 pub fn create(
     state: &State,
-    spec: ServiceSpec,
+    mut spec: ServiceSpec,
     auth: Option<RegistryAuth>,
     now: ClusterTime,
     ids: &mut dyn Ids,
 ) -> Result<(ServiceId, Plan), Fault> {
+    networks::resolve(state, &mut spec)?;
     let mut spec = convert::service(spec)?;
     if spec.name.is_empty() {
         spec.name = random_name::draw(state, ids);
@@ -81,11 +84,12 @@ pub fn update(
     state: &State,
     term: &str,
     version: u64,
-    spec: ServiceSpec,
+    mut spec: ServiceSpec,
     options: UpdateOptions,
     now: ClusterTime,
     wall: Timestamp,
 ) -> Result<Plan, Fault> {
+    networks::resolve(state, &mut spec)?;
     let mut spec = convert::service(spec)?;
     let service = look_up(state, term)?;
     let auth = auth(state, &service, &options)?;
@@ -226,7 +230,7 @@ fn move_on(
         spec: number,
         previous_spec: Some(service.spec),
         last_spec: number,
-        endpoint: endpoint_after(service, &spec),
+        endpoint: endpoint(&spec),
         update_status: None,
         update: None,
         job: service.job.map(|job| job.next(wall)),
@@ -238,7 +242,7 @@ fn move_on(
 fn roll_back(draft: &mut Draft<'_>, service: &Service, to: SpecNumber, wall: Timestamp) {
     let spec = draft.spec(service.id, to);
     let endpoint = match spec {
-        Some(spec) => endpoint_after(service, &spec.spec),
+        Some(spec) => endpoint(&spec.spec),
         None => service.endpoint.clone(),
     };
     draft.put_service(Service {
@@ -285,14 +289,6 @@ fn endpoint(spec: &ServiceSpec) -> Endpoint {
             .endpoint_spec
             .as_ref()
             .map_or_else(Vec::new, |endpoint| endpoint.ports.clone()),
-        virtual_ips: Vec::new(),
-    }
-}
-
-/// A new spec gives new ports; addresses stay.
-fn endpoint_after(service: &Service, spec: &ServiceSpec) -> Endpoint {
-    Endpoint {
-        virtual_ips: service.endpoint.virtual_ips.clone(),
-        ..endpoint(spec)
+        virtual_ips: networks::virtual_ips(spec),
     }
 }

@@ -18,8 +18,9 @@ use swarmrs_types::{ClusterId, ClusterTime, Code, Fault, NetworkId, NodeId, Secr
 /// Name of every swarm: the API allows no other.
 const NAME: &str = "default";
 
-/// Networks every engine has, known to the swarm so that services can name them.
-const PREDEFINED: [&str; 2] = ["bridge", "host"];
+/// Networks every engine has, known to the swarm so that services can name them. The stock swarm
+/// does not have `none`; users who ask for no network at all get it here.
+pub(super) const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
 /// What the first node brings.
 #[derive(Clone, Debug)]
@@ -112,7 +113,7 @@ pub fn bootstrap(
             id: NetworkId(ids.next()),
             meta: Default::default(),
             name: name.to_owned(),
-            driver: name.to_owned(),
+            driver: driver(name).to_owned(),
             unknown: Default::default(),
         });
     }
@@ -201,6 +202,14 @@ fn unlock_key(cluster: &Cluster, drawn: SecretText, rotate: bool) -> Option<Secr
         _ if !locks(&cluster.spec) => None,
         Some(key) if !rotate => Some(key.clone()),
         _ => Some(drawn),
+    }
+}
+
+/// The driver that engines have for a network of theirs.
+fn driver(network: &'static str) -> &'static str {
+    match network {
+        "none" => "null",
+        same => same,
     }
 }
 

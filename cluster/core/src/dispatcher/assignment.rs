@@ -5,7 +5,7 @@ use crate::state::State;
 use std::sync::Arc;
 use swarmrs_types::assignment::{Assignment, AssignmentDiff, Assignments, Order};
 use swarmrs_types::object::Task;
-use swarmrs_types::spec::PublishMode;
+use swarmrs_types::spec::{PublishMode, TaskSpec};
 use swarmrs_types::{NodeId, TaskState};
 
 /// All tasks of a node, ended ones included: they keep their containers and logs.
@@ -67,7 +67,7 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
         service: task.service,
         service_name: spec.spec.name.clone(),
         service_labels: spec.spec.labels.clone(),
-        spec: spec.spec.task_template.clone(),
+        spec: with_named_networks(state, spec.spec.task_template.clone()),
         ports: ports
             .filter(|port| port.publish_mode == Some(PublishMode::Host))
             .cloned()
@@ -80,4 +80,15 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
         desired: task.desired,
         status: task.status.clone(),
     })
+}
+
+/// A node knows the networks of its engine by their names, not by the swarm's ids.
+fn with_named_networks(state: &State, mut spec: TaskSpec) -> TaskSpec {
+    for attachment in &mut spec.networks {
+        let id = attachment.target.parse().ok();
+        if let Some(network) = id.and_then(|id| state.networks().get(&id)) {
+            attachment.target.clone_from(&network.name);
+        }
+    }
+    spec
 }

@@ -1,7 +1,7 @@
 //! Finding an object by what a user typed: full id, exact name, or a prefix of the id.
 
 use super::State;
-use swarmrs_types::{ConfigId, Fault, Kind, NodeId, SecretId, ServiceId, TaskId};
+use swarmrs_types::{ConfigId, Fault, Kind, NetworkId, NodeId, SecretId, ServiceId, TaskId};
 
 /// A kind of object that users name.
 pub trait Found: Copy + Ord + Sized {
@@ -87,6 +87,19 @@ impl Found for ConfigId {
 
     fn is_name(name: &str, term: &str) -> bool {
         name.to_lowercase() == term.to_lowercase()
+    }
+}
+
+impl Found for NetworkId {
+    const KIND: Kind = Kind::Network;
+
+    fn all(state: &State) -> Vec<(Self, String)> {
+        let networks = state.networks().iter();
+        networks.map(|n| (n.id, n.name.clone())).collect()
+    }
+
+    fn text(&self) -> &str {
+        self.as_str()
     }
 }
 

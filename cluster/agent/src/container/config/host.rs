@@ -34,7 +34,7 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result
         .maybe("Mounts", (!mounts.is_empty()).then_some(mounts))
         .map("PortBindings", bindings(&order.ports))
         .maybe("LogConfig", order.spec.log_driver.as_ref().map(log_config))
-        .maybe("NetworkMode", network_mode(&order.spec));
+        .maybe("NetworkMode", network_mode(&order.spec)?);
     let body = dns(body, spec);
     Ok(match &order.spec.resources {
         Some(resources) => limits(body, resources),
@@ -43,24 +43,35 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result
     .done())
 }
 
-/// More than one network: the engine is told of all of them at creation.
+/// What the driver of the engine's network is told. Aliases mean nothing there: engines know containers of their own
+/// networks by no other name, and stock drops them.
 pub fn networks(task: &TaskSpec) -> Option<Value> {
-    if task.networks.len() < 2 {
+    let network = task.networks.first()?;
+    if network.driver_opts.is_empty() {
         return None;
     }
-    let endpoint = |network: &swarmrs_types::spec::NetworkAttachmentConfig| {
-        let settings = Body::default()
-            .list("Aliases", &network.aliases)
-            .map("DriverOpts", texts(&network.driver_opts));
-        (network.target.clone(), settings.done())
-    };
-    let endpoints: Map<_, _> = task.networks.iter().map(endpoint).collect();
+    let endpoint = json!({ "DriverOpts": network.driver_opts });
+    let endpoints = Map::from_iter([(network.target.clone(), endpoint)]);
     Some(json!({ "EndpointsConfig": endpoints }))
 }
 
-/// The engine's own network of that name; without one, its default bridge.
-fn network_mode(task: &TaskSpec) -> Option<String> {
-    task.networks.first().map(|network| network.target.clone())
+/// The engine's own network of that name; without one, its default bridge. All that there are exclude each other; the
+/// words are the engine's own, who would say them only after the container was made.
+fn network_mode(task: &TaskSpec) -> Result<Option<String>, Unfit> {
+    let mut names: Vec<&str> = task.networks.iter().map(|n| n.target.as_str()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => Ok(None),
+        [name] => Ok(Some((*name).to_owned())),
+        several if several.contains(&"host") => Err(Unfit(
+            "container sharing network namespace with another container or host cannot be connected to any other network"
+                .to_owned(),
+        )),
+        _ => Err(Unfit(
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Swap counts beside the memory limit in a spec and together with it in the engine.

@@ -284,3 +284,30 @@ fn a_credential_is_no_part_of_the_container() {
     let body = request(&order, &node(41)).unwrap().container;
     assert!(!body.to_string().contains("canary"));
 }
+
+#[test]
+fn a_network_of_the_engine_is_named_with_its_options_and_without_aliases() {
+    let network = json!([{"Target": "bridge", "Aliases": ["x"], "DriverOpts": {"a": "b"}}]);
+    let body = body(json!({"ContainerSpec": {"Image": "app:1"}, "Networks": network}));
+    assert_eq!(body["HostConfig"]["NetworkMode"], "bridge");
+    let endpoints = json!({"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}});
+    assert_eq!(body["NetworkingConfig"], endpoints);
+}
+
+#[test]
+fn networks_of_the_engine_exclude_each_other_in_its_own_words() {
+    let refusal = |names: [&str; 2]| {
+        let networks = names.map(|name| json!({ "Target": name }));
+        let order = spec(json!({"ContainerSpec": {"Image": "app:1"}, "Networks": networks}));
+        request(&order, &node(41)).map_err(|unfit| unfit.to_string())
+    };
+    assert!(refusal(["bridge", "bridge"]).is_ok());
+    assert_eq!(
+        refusal(["bridge", "host"]).unwrap_err(),
+        "container sharing network namespace with another container or host cannot be connected to any other network"
+    );
+    assert_eq!(
+        refusal(["none", "bridge"]).unwrap_err(),
+        "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+    );
+}

@@ -339,14 +339,6 @@ fn what_is_not_built_is_refused_by_name() {
             "the plugin runtime",
         ),
         (
-            template(json!({"Networks": [{"Target": "net"}]})),
-            "attaching services to networks",
-        ),
-        (
-            json!({"Networks": [{"Target": "net"}]}),
-            "attaching services to networks",
-        ),
-        (
             json!({"EndpointSpec": {"Ports": [{"TargetPort": 80}]}}),
             "publishing port 80 on all nodes (publish it with mode=host instead: the ingress network)",
         ),

@@ -80,12 +80,12 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
     let mut node = a_node(9, Role::Manager);
     node.spec.availability = Availability::Drain;
     node.manager_addr = None;
-    let network = |number: u64, name: &str| {
+    let network = |number: u64, name: &str, driver: &str| {
         let network = Network {
             id: swarmrs_types::NetworkId(raw(number)),
             meta: Meta::default(),
             name: name.to_owned(),
-            driver: name.to_owned(),
+            driver: driver.to_owned(),
             unknown: Default::default(),
         };
         Object::Network(network.into())
@@ -93,8 +93,9 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
     let objects = [
         Object::Cluster(cluster.into()),
         Object::Node(node.into()),
-        network(2, "bridge"),
-        network(3, "host"),
+        network(2, "bridge", "bridge"),
+        network(3, "host", "host"),
+        network(4, "none", "null"),
     ];
     let put = |object: Object| Change::Put {
         object,

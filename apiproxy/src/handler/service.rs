@@ -17,6 +17,7 @@ use swarmrs_types::spec::ServiceSpec;
 use swarmrs_types::{Code, Fault, ServiceId};
 use tracing::warn;
 
+use self::age::Dropped;
 use super::answer::{done, json, ok};
 use super::request::Call;
 use crate::forward::Engine;
@@ -82,14 +83,14 @@ pub(super) async fn create(
 ) -> Result<Response<Body>, Fault> {
     let decoded = call.json::<ServiceSpec>().await?;
     node.require_manager()?;
-    let mut spec = age::of_version(decoded.value, call.version);
+    let (mut spec, dropped) = age::of_version(decoded.value, call.version);
     network::name_local(node, engine, &mut spec).await?;
     let auth = registry_auth(&call.headers);
     let unpinned = pin::pin(engine, call.version, &mut spec, auth.as_ref()).await;
     let id = node.create_service(spec, auth).await?;
     let created = Created {
         id: id.as_str(),
-        warnings: warnings(&decoded.unknown, unpinned),
+        warnings: warnings(&decoded.unknown, &dropped, unpinned),
     };
     Ok(json(StatusCode::CREATED, &created))
 }
@@ -118,7 +119,7 @@ pub(super) async fn update(
         rollback,
     };
     node.require_manager()?;
-    let mut spec = age::of_version(decoded.value, call.version);
+    let (mut spec, dropped) = age::of_version(decoded.value, call.version);
     network::name_local(node, engine, &mut spec).await?;
     // A rollback takes its image from the previous spec.
     let unpinned = match rollback {
@@ -127,7 +128,7 @@ pub(super) async fn update(
     };
     node.update_service(term, version, spec, options).await?;
     Ok(ok(&Updated {
-        warnings: warnings(&decoded.unknown, unpinned),
+        warnings: warnings(&decoded.unknown, &dropped, unpinned),
     }))
 }
 
@@ -162,10 +163,16 @@ fn registry_auth(headers: &HeaderMap) -> Option<RegistryAuth> {
     Some(RegistryAuth(auth.to_owned()))
 }
 
-/// A field that we do not know is not stored, and the client is told, as it is of an image without a digest.
-fn warnings(unknown: &[String], unpinned: Option<String>) -> Option<Vec<String>> {
+/// A field that we do not know, or that the client's version does not have, is not stored, and the client is told, as it is
+/// of an image without a digest.
+fn warnings(
+    unknown: &[String],
+    dropped: &Dropped,
+    unpinned: Option<String>,
+) -> Option<Vec<String>> {
     let told = |path: &String| format!("unknown field {path} was ignored");
-    let all: Vec<String> = unknown.iter().map(told).chain(unpinned).collect();
+    let ignored = unknown.iter().map(told).chain(dropped.warnings());
+    let all: Vec<String> = ignored.chain(unpinned).collect();
     (!all.is_empty()).then_some(all)
 }
 
@@ -186,9 +193,10 @@ mod tests {
 
     #[test]
     fn unknown_fields_are_named() {
-        assert_eq!(warnings(&[], None), None);
+        let nothing = Dropped::default();
+        assert_eq!(warnings(&[], &nothing, None), None);
         assert_eq!(
-            warnings(&["TaskTemplate.Foo".to_owned()], None),
+            warnings(&["TaskTemplate.Foo".to_owned()], &nothing, None),
             Some(vec![
                 "unknown field TaskTemplate.Foo was ignored".to_owned()
             ])

@@ -62,6 +62,8 @@ pub fn want(draft: &mut Draft<'_>, id: TaskId, desired: TaskState) {
         if task.desired == TaskState::Shutdown && task.status.state < TaskState::Assigned {
             task.status.state = TaskState::Shutdown;
             task.status.message = "shutdown".to_owned();
+            // Why no node would have it is no reason for this end.
+            task.status.err.clear();
             task.status.at = now.shown();
             task.ended = Some(now);
         }

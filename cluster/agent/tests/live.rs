@@ -222,7 +222,7 @@ async fn a_bind_without_a_source_is_a_rejection(node: &Node) {
     let status = node.run(&order, TaskState::Rejected).await;
     assert_eq!(
         status.err,
-        "invalid bind mount source, source path not found: /nowhere"
+        "invalid mount config for type \"bind\": bind source path does not exist: /nowhere"
     );
     node.manager.forget(order.task);
 }

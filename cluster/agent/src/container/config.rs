@@ -56,6 +56,7 @@ impl From<swarmrs_template::Error> for Unfit {
 /// Lays an order out.
 pub fn request(order: &Order, node: &Node) -> Result<Request, Unfit> {
     let spec = container_spec(&order.spec)?;
+    refuse_isolation(spec, &node.os)?;
     refuse_unsupported(spec, node.api)?;
     let context = context(order, node);
     let mounts = mount::expand(&spec.mounts, &context)?;
@@ -100,6 +101,14 @@ fn container_spec(task: &TaskSpec) -> Result<&ContainerSpec, Unfit> {
     task.container_spec
         .as_ref()
         .ok_or_else(|| Unfit("unsupported task runtime: not a container".to_owned()))
+}
+
+/// Linux has one kind. The words are those of the stock daemon to its own agent; over its API it would use others.
+fn refuse_isolation(spec: &ContainerSpec, os: &str) -> Result<(), Unfit> {
+    match spec.isolation.as_str() {
+        "" | "default" => Ok(()),
+        other => Err(Unfit(format!("invalid isolation '{other}' on {os}"))),
+    }
 }
 
 /// Fields that an engine would drop without a word.

@@ -142,12 +142,10 @@ impl Controller {
     /// Why a container could not be made, in the words that users know.
     fn not_created(&self, order: &Order, error: &Error) -> Failure {
         let message = error.message();
-        if let Some((_, path)) = message.split_once(NO_BIND_SOURCE) {
-            if Path::new(path).starts_with(&self.settings.secrets) {
-                return Failure::fatal(files::unseen(path));
-            }
-            let text = format!("invalid bind mount source, source path not found: {path}");
-            return Failure::fatal(text);
+        if let Some((_, path)) = message.split_once(NO_BIND_SOURCE)
+            && Path::new(path).starts_with(&self.settings.secrets)
+        {
+            return Failure::fatal(files::unseen(path));
         }
         if error.is_not_found() && message.to_lowercase().contains("no such image") {
             let (image, auth) = image_of(order);

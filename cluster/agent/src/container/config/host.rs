@@ -27,12 +27,11 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result
         .maybe("Init", spec.init)
         .text("Isolation", &spec.isolation)
         .map("Sysctls", texts(&spec.sysctls))
-        .maybe(
-            "Ulimits",
-            (!spec.ulimits.is_empty()).then(|| json!(spec.ulimits)),
-        )
+        // These two are there in every container of the stock swarm and of the stock command, empty if need be: clients
+        // of the engine walk over them unasked.
+        .put("Ulimits", json!(spec.ulimits))
+        .put("PortBindings", Value::Object(bindings(&order.ports)))
         .maybe("Mounts", (!mounts.is_empty()).then_some(mounts))
-        .map("PortBindings", bindings(&order.ports))
         .maybe("LogConfig", order.spec.log_driver.as_ref().map(log_config))
         .maybe("NetworkMode", network_mode(&order.spec)?);
     let body = dns(body, spec);

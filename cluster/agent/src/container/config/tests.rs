@@ -63,7 +63,9 @@ fn system_labels() -> Map<String, Value> {
 
 #[test]
 fn a_plain_order_asks_for_an_image_and_labels_and_nothing_else() {
-    let expected = json!({"Image": "busybox:latest", "Labels": system_labels(), "HostConfig": {}});
+    let host = json!({"PortBindings": {}, "Ulimits": []});
+    let expected =
+        json!({"Image": "busybox:latest", "Labels": system_labels(), "HostConfig": host});
     assert_eq!(
         body(json!({"ContainerSpec": {"Image": "docker.io/library/busybox"}})),
         expected
@@ -109,7 +111,7 @@ fn every_field_of_a_container_reaches_the_engine() {
             "ExtraHosts": ["db:10.0.0.1", "cache:10.0.0.2"], "OomScoreAdj": 100,
             "ReadonlyRootfs": true, "Init": true, "Isolation": "default",
             "Sysctls": {"net.core.somaxconn": "9"},
-            "Ulimits": [{"Name": "nofile", "Hard": 2, "Soft": 1}],
+            "Ulimits": [{"Name": "nofile", "Hard": 2, "Soft": 1}], "PortBindings": {},
             "Dns": ["1.1.1.1"], "DnsSearch": ["lan"], "DnsOptions": ["ndots:1"],
         },
     });
@@ -134,7 +136,7 @@ fn only_limits_reach_the_container_and_swap_comes_on_top() {
         "Image": "app:1", "Labels": system_labels(),
         "HostConfig": {
             "NanoCpus": 500_000_000, "Memory": 100, "PidsLimit": 10, "MemorySwap": 150,
-            "MemorySwappiness": 0, "NetworkMode": "host",
+            "MemorySwappiness": 0, "NetworkMode": "host", "PortBindings": {}, "Ulimits": [],
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}},
         },
     });
@@ -145,7 +147,7 @@ fn only_limits_reach_the_container_and_swap_comes_on_top() {
     }));
     assert_eq!(
         unlimited["HostConfig"],
-        json!({"Memory": 100, "MemorySwap": -1})
+        json!({"Memory": 100, "MemorySwap": -1, "PortBindings": {}, "Ulimits": []})
     );
 }
 
@@ -292,6 +294,14 @@ fn a_network_of_the_engine_is_named_with_its_options_and_without_aliases() {
     assert_eq!(body["HostConfig"]["NetworkMode"], "bridge");
     let endpoints = json!({"EndpointsConfig": {"bridge": {"DriverOpts": {"a": "b"}}}});
     assert_eq!(body["NetworkingConfig"], endpoints);
+}
+
+#[test]
+fn an_isolation_of_windows_is_refused_in_the_daemons_words() {
+    assert_eq!(
+        refusal(json!({"Image": "app:1", "Isolation": "hyperv"})),
+        "invalid isolation 'hyperv' on linux"
+    );
 }
 
 #[test]

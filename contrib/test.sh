@@ -30,12 +30,13 @@ PARTS=(
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "payload      secrets and configs in containers, beside the stock swarm, and nowhere else"
     "transcripts  the same scenario on the stock swarm and on ours"
+    "fields       every flag of services, what is refused, and a course, on both swarms"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
 
 usage() {
     echo "Usage: contrib/test.sh [--only PART]... [--list]"
-    printf '  %s\n' "${PARTS[@]}" "compat       testbed to transcripts together"
+    printf '  %s\n' "${PARTS[@]}" "compat       testbed to fields together"
 }
 
 only=()
@@ -44,7 +45,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine autolock seen units takeover package operations reboot payload transcripts) ;;
+                compat) only+=(testbed proxy never services adoption engine autolock seen units takeover package operations reboot payload transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -167,6 +168,7 @@ part operations suite operations
 part reboot suite reboot
 part payload suite payload
 part transcripts suite transcripts
+part fields suite fields
 part quickstart quickstart
 
 echo

@@ -21,7 +21,40 @@ pub use differences::Differences;
 pub use run::{Outcome, run};
 pub use scenario::{Action, Scenario, Step};
 
-use crate::Host;
+use std::path::{Path, PathBuf};
+
+use crate::error::Tried;
+use crate::{Error, Host, Options, Testbed};
+
+/// Runs the scenario at `path` on the stock swarm and on a host made as `ours` says, and returns a report of what differs
+/// and is not `meant`.
+///
+/// Each side has a testbed with a hub of its own, so both hosts have the same name and address.
+pub fn held_against_stock(
+    path: &Path,
+    ours: &Options,
+    meant: &Differences,
+) -> Result<Option<String>, Error> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let scenario = Scenario::parse(&name, &read(path)?)?;
+    let reference = Testbed::hosts(1, &Options::stock())?;
+    let subject = Testbed::hosts(1, ours)?;
+    Ok(differ(&scenario, reference.host(0), subject.host(0), meant))
+}
+
+/// What is meant to differ: `differences.toml`.
+pub fn meant() -> Result<Differences, Error> {
+    Differences::parse("differences.toml", &read(&own("differences.toml"))?)
+}
+
+/// A file of this crate's: a scenario, or what is meant to differ.
+pub fn own(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).tried(|| format!("read {}", path.display()))
+}
 
 /// Runs `scenario` on both hosts and returns a report of the differences that `meant` does not list, if any.
 pub fn differ(

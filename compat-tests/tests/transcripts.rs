@@ -4,34 +4,13 @@
 //! `SWARMRS_TRANSCRIPTS=folder` keeps what both sides said, unmasked.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use swarmrs_compat_tests::transcript::{Differences, Scenario, differ};
-use swarmrs_compat_tests::{Options, Testbed};
+use swarmrs_compat_tests::Options;
+use swarmrs_compat_tests::transcript::{Differences, held_against_stock, meant, own};
 
-fn file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-fn read(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()))
-}
-
-fn scenario(path: &Path) -> Scenario {
-    let name = path.file_stem().unwrap().to_string_lossy();
-    Scenario::parse(&name, &read(path)).unwrap()
-}
-
-fn meant() -> Differences {
-    Differences::parse("differences.toml", &read(&file("differences.toml"))).unwrap()
-}
-
-/// Two testbeds at once: each has a hub of its own, so both hosts have the same name and address.
 fn compare(path: &Path, ours: &Options, meant: &Differences) {
-    let scenario = scenario(path);
-    let reference = Testbed::hosts(1, &Options::stock()).unwrap();
-    let subject = Testbed::hosts(1, ours).unwrap();
-    if let Some(report) = differ(&scenario, reference.host(0), subject.host(0), meant) {
+    if let Some(report) = held_against_stock(path, ours, meant).unwrap() {
         panic!("unlisted differences:\n{report}");
     }
 }
@@ -39,34 +18,34 @@ fn compare(path: &Path, ours: &Options, meant: &Differences) {
 #[test]
 fn one_node_answers_as_the_stock_swarm_does() {
     compare(
-        &file("scenarios/one-node.txt"),
+        &own("scenarios/one-node.txt"),
         &Options::default(),
-        &meant(),
+        &meant().unwrap(),
     );
 }
 
 #[test]
 fn secrets_and_configs_answer_as_on_the_stock_swarm() {
     compare(
-        &file("scenarios/payload.txt"),
+        &own("scenarios/payload.txt"),
         &Options::default(),
-        &meant(),
+        &meant().unwrap(),
     );
 }
 
 #[test]
 fn the_lock_of_managers_answers_as_the_stock_one_does() {
     compare(
-        &file("scenarios/autolock.txt"),
+        &own("scenarios/autolock.txt"),
         &Options::default(),
-        &meant(),
+        &meant().unwrap(),
     );
 }
 
 #[test]
 fn two_stock_swarms_do_not_differ_once_masked() {
     compare(
-        &file("scenarios/one-node.txt"),
+        &own("scenarios/one-node.txt"),
         &Options::stock(),
         &Differences::default(),
     );
@@ -75,6 +54,6 @@ fn two_stock_swarms_do_not_differ_once_masked() {
 #[test]
 fn a_scenario_of_ones_own_is_compared_too() {
     if let Some(path) = std::env::var_os("SWARMRS_SCENARIO") {
-        compare(Path::new(&path), &Options::default(), &meant());
+        compare(Path::new(&path), &Options::default(), &meant().unwrap());
     }
 }

@@ -50,6 +50,7 @@ fn engine_answer(target: &str) -> Response<EngineBody> {
         )
         .to_owned(),
         "/containers/json" => "[]".to_owned(),
+        "/networks/local" => json!({"Name": "local", "Id": "aaaa", "Driver": "bridge"}).to_string(),
         "/distribution/box:1/json" => json!({"Descriptor": {"digest": DIGEST}}).to_string(),
         "/events" if !target.contains("until=") => return answer(endless()),
         "/events" => concat!(

@@ -25,6 +25,7 @@ static PATTERNS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         ),
         (r"(sha256:)?\b[0-9a-f]{64}\b", "<digest>"),
         (r"\b[0-9a-z]{25}\b", "<id>"),
+        (r"(/[A-Za-z0-9._-]+)+/engine/data/", "<data root>/"),
         (r"(?m)^[0-9a-z]{12}$", "<id>"),
         (r"(\.\d+)\.[0-9a-z]{12}@", "$1.<id>@"),
         (

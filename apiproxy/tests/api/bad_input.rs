@@ -1,0 +1,133 @@
+//! Bad input is refused in Docker's words and changes nothing: every row of `bad_input.txt`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Rig};
+
+const TABLE: &str = include_str!("bad_input.txt");
+const JSON: &str = "Content-Type: application/json\r\n";
+
+/// The codes of the manager that a message may begin with.
+const CODES: [&str; 5] = [
+    "InvalidArgument",
+    "Unknown",
+    "FailedPrecondition",
+    "AlreadyExists",
+    "Unimplemented",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_input_is_refused_in_dockers_words_and_changes_nothing() {
+    let rig = Rig::in_a_swarm().await;
+    let created = rig.post("/services/create", &spec("web", json!({}))).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let web = created.json()["ID"].as_str().unwrap_or_default().to_owned();
+    let nodes = rig.get("/nodes").await.json();
+    let node = nodes[0]["ID"].as_str().unwrap_or_default().to_owned();
+    let table = TABLE.replace("@web@", &web).replace("@node@", &node);
+    let rows = rows(&table);
+    let before = everything(&rig).await;
+    let mut wrong = Vec::new();
+    for (request, refusal) in &rows {
+        let answer = ask(&rig, request).await;
+        let answered = format!("{} {}", answer.status, answer.message());
+        if answered != whole(refusal) {
+            wrong.push(format!(
+                "{request}\n  expected {}\n  got      {answered}",
+                whole(refusal)
+            ));
+        }
+        assert_eq!(
+            everything(&rig).await,
+            before,
+            "{request} changed something"
+        );
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        rig.engine_saw("POST").is_empty(),
+        "the engine was asked to change something"
+    );
+    println!("{} ways to be refused", rows.len());
+    rig.end().await;
+}
+
+/// Requests with the refusals below them.
+fn rows(table: &str) -> Vec<(&str, &str)> {
+    let lines = table
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<&str> = lines.collect();
+    lines.chunks(2).map(|row| (row[0], row[1])).collect()
+}
+
+/// What is stored, as its users see it.
+async fn everything(rig: &Rig) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for target in ["/services", "/swarm", "/nodes", "/secrets", "/configs"] {
+        bodies.push(rig.get(target).await.body);
+    }
+    bodies
+}
+
+/// A refusal with the manager's prefix written out.
+fn whole(refusal: &str) -> String {
+    let (status, text) = refusal.split_once(' ').unwrap_or((refusal, ""));
+    match text.split_once(": ") {
+        Some((code, text)) if CODES.contains(&code) => {
+            format!("{status} rpc error: code = {code} desc = {text}")
+        }
+        _ => refusal.to_owned(),
+    }
+}
+
+/// Sends a row's request.
+async fn ask(rig: &Rig, request: &str) -> Answer {
+    let (verb, rest) = request.split_once(' ').unwrap_or((request, ""));
+    match verb {
+        "create" => {
+            rig.post("/services/create", &spec("bad", patch(rest)))
+                .await
+        }
+        "update" => {
+            let (query, rest) = rest.split_once(' ').unwrap_or((rest, "{}"));
+            let query = if query == "-" { "" } else { query };
+            let target = format!("/services/web/update?{query}");
+            rig.post(&target, &spec("web", patch(rest))).await
+        }
+        method => {
+            let (target, body) = rest.split_once(' ').unwrap_or((rest, ""));
+            let headers = if body.is_empty() { "" } else { JSON };
+            rig.send(method, target, headers, body).await
+        }
+    }
+}
+
+fn patch(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The smallest service that nothing runs, with `patch` laid over it.
+fn spec(name: &str, patch: Value) -> Value {
+    let mut spec = json!({
+        "Name": name,
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": "box"},
+            "Placement": {"Constraints": ["node.labels.nowhere==true"]}
+        },
+        "EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8090, "PublishMode": "host"}]}
+    });
+    lay(&mut spec, patch);
+    spec
+}
+
+fn lay(onto: &mut Value, patch: Value) {
+    match (onto, patch) {
+        (Value::Object(onto), Value::Object(patch)) => {
+            for (key, value) in patch {
+                lay(onto.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (onto, patch) => *onto = patch,
+    }
+}

@@ -99,6 +99,7 @@ impl Agent {
         let (stop, stopped) = oneshot::channel();
         Ok(Handle {
             config,
+            controller,
             shared,
             running: tokio::spawn(run(parts, stopped, end)),
             stop,
@@ -126,9 +127,9 @@ async fn run(
 }
 
 /// A running agent. Dropped, it ends as by [`Handle::shutdown`].
-#[derive(Debug)]
 pub struct Handle {
     config: Config,
+    controller: Arc<Controller>,
     shared: Arc<Shared>,
     running: tokio::task::JoinHandle<()>,
     /// Nothing is ever sent: the agent ends when this is dropped.
@@ -164,10 +165,21 @@ impl Handle {
 
     /// Ends the agent, removes the containers of all tasks of this node, and forgets them.
     pub async fn leave(self) -> Result<(), Error> {
-        let Handle { config, shared, .. } = self;
+        let Handle {
+            config,
+            controller,
+            shared,
+            ..
+        } = self;
         drop(self.stop);
         let _ = self.running.await;
-        remove_containers(&shared).await?;
+        // Listing waits for the engine's events, and whoever listened to them has just ended.
+        tokio::select! {
+            removed = remove_containers(&shared) => removed?,
+            () = controller.watch() => {
+                return Err(Error::Ended("engine events came to an end".to_owned()));
+            }
+        }
         shared.executor.clear();
         let path = config.data_dir.join("agent");
         std::fs::remove_dir_all(&path).map_err(|source| Error::Io {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests of swarmrs, from formatting to real clusters: contrib/test.sh [--only PART]... [--list]
+# All tests of swarmrs, from formatting to real clusters: contrib/test.sh [--all] [--only PART]... [--list]
 #
 # Works in a clone with nothing beside it. On Debian, as root, it installs what is missing. It needs root: real hosts
 # are made of namespaces and a stock dockerd each; without root it fails, it does not skip.
@@ -34,11 +34,19 @@ PARTS=(
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
 
+# Parts that take long and run only when they are named, or with --all.
+EXTRA=(
+    "vm           a reboot and a power cut of a virtual machine"
+)
+
 usage() {
-    echo "Usage: contrib/test.sh [--only PART]... [--list]"
+    echo "Usage: contrib/test.sh [--all] [--only PART]... [--list]"
     printf '  %s\n' "${PARTS[@]}" "compat       testbed to fields together"
+    echo "Only with --all, or named:"
+    printf '  %s\n' "${EXTRA[@]}"
 }
 
+all=
 only=()
 while [ $# -gt 0 ]; do
     case $1 in
@@ -50,12 +58,13 @@ while [ $# -gt 0 ]; do
             esac
             shift 2
             ;;
+        --all) all=1; shift ;;
         --list | --help | -h) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
 done
 for name in ${only[@]+"${only[@]}"}; do
-    printf '%s\n' "${PARTS[@]}" | cut -d' ' -f1 | grep -qx -- "$name" || { echo "no part is called $name" >&2; exit 2; }
+    printf '%s\n' "${PARTS[@]}" "${EXTRA[@]}" | cut -d' ' -f1 | grep -qx -- "$name" || { echo "no part is called $name" >&2; exit 2; }
 done
 
 # --- What the machine lacks.
@@ -64,6 +73,17 @@ done
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
     /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2"
+
+# Whether a part runs.
+chosen() {
+    if [ ${#only[@]} -gt 0 ]; then
+        printf '%s\n' "${only[@]}" | grep -qx -- "$1"
+    elif printf '%s\n' "${EXTRA[@]}" | cut -d' ' -f1 | grep -qx -- "$1"; then
+        [ -n "$all" ]
+    fi
+}
+
+chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap mkfs.ext4:e2fsprogs"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -111,7 +131,7 @@ count() {
 part() {
     local name=$1 started=$SECONDS status
     shift
-    if [ ${#only[@]} -gt 0 ] && ! printf '%s\n' "${only[@]}" | grep -qx -- "$name"; then return; fi
+    chosen "$name" || return 0
     echo
     echo "=== $name"
     "$@" 2>&1 | tee "$log"
@@ -170,6 +190,7 @@ part payload suite payload
 part transcripts suite transcripts
 part fields suite fields
 part quickstart quickstart
+part vm suite vm
 
 echo
 echo "=== time"

@@ -11,6 +11,7 @@
 //!                 └─ api("GET", "/nodes", …)     raw HTTP, byte for byte what the test wrote
 //!
 //!   transcript ──► one scenario, run on the reference swarm and on swarmrs, compared after masking
+//!   vm         ──► a machine of its own under qemu, for reboots and power cuts
 //!   bench      ──► alternating pairs of ours and stock, medians and spread
 //! ```
 //!
@@ -25,6 +26,7 @@ pub mod observe;
 pub mod recorder;
 pub mod testbed;
 pub mod transcript;
+pub mod vm;
 pub mod wait;
 
 pub use error::Error;

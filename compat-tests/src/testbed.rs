@@ -16,7 +16,7 @@
 mod daemon;
 mod engine;
 mod host;
-mod image;
+pub mod image;
 mod machine;
 mod namespace;
 mod process;
@@ -31,13 +31,12 @@ pub use daemon::{Daemon, build_release, plugin, workspace};
 pub use engine::Engine;
 pub use host::{Host, unique};
 pub use image::IMAGE;
-pub use machine::{Machine, package};
+pub use machine::{Machine, package, package_into};
 pub use process::Process;
-pub use run_dir::sweep_leftovers;
+pub use run_dir::{RunDir, sweep_leftovers};
 
 use crate::Error;
 use namespace::Namespaces;
-use run_dir::RunDir;
 
 /// Names of the hosts, in order: each of at least four letters, so that `node.hostname` constraints can name it.
 const NAMES: [&str; 8] = [

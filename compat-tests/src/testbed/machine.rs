@@ -269,7 +269,12 @@ impl Machine {
 
 /// Makes the Debian package of what is tested, under a version of the caller's, in `/share`.
 pub fn package(machine: &Machine, version: &str) -> Result<(), Error> {
-    let programs = machine.files.join("programs");
+    package_into(&machine.files.join("share"), version)
+}
+
+/// Makes the Debian package of what is tested, under a version of the caller's, in the folder `output`.
+pub fn package_into(output: &Path, version: &str) -> Result<(), Error> {
+    let programs = output.with_extension("programs");
     fs::create_dir_all(&programs).tried(|| format!("make {}", programs.display()))?;
     for (program, name) in [
         (tested_binary()?, "swarmrsd"),
@@ -284,8 +289,7 @@ pub fn package(machine: &Machine, version: &str) -> Result<(), Error> {
     make.arg(workspace().join("contrib/package.sh"))
         .arg("--programs")
         .arg(programs);
-    make.args(["--version", version])
-        .arg(machine.files.join("share"));
+    make.args(["--version", version]).arg(output);
     command::run(&mut make, b"", COMMAND)?.success().map(drop)
 }
 

@@ -72,7 +72,7 @@ done
 # Program or file, and the Debian package that brings it.
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
-    /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2"
+    /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2 mkfs.ext4:e2fsprogs mount:mount"
 
 # Whether a part runs.
 chosen() {

@@ -62,6 +62,13 @@ pub enum Error {
     /// The store was made a member before.
     #[error("store is initialized already")]
     Initialized,
+    /// Too little space is left to go on.
+    #[error("disk of {} is full: {} are free, {} are needed", .folder.display(), mib(.free), mib(.needed))]
+    NoSpace {
+        folder: PathBuf,
+        free: u64,
+        needed: u64,
+    },
     /// The consensus core stopped, or never got where it should.
     #[error("consensus: {0}")]
     Consensus(String),
@@ -102,6 +109,10 @@ impl Error {
     }
 }
 
+fn mib(bytes: &u64) -> String {
+    format!("{:.1} MiB", *bytes as f64 / (1024.0 * 1024.0))
+}
+
 fn good(snapshot: &Option<PathBuf>) -> String {
     match snapshot {
         Some(path) => format!("; last good snapshot: {}", path.display()),
@@ -132,10 +143,20 @@ pub enum ProposeError {
     #[error("command has {changes} changes and {bytes} bytes, limits are 500 and 1048576")]
     TooLarge { changes: usize, bytes: usize },
     /// It was not taken: too little space is left on the disk.
-    #[error("only {free} bytes are free, {reserve} are kept back")]
-    NoSpace { free: u64, reserve: u64 },
-    /// Reading or writing the disk failed; the store is to be opened again.
-    #[error("store failed: {0}")]
+    #[error(
+        "disk of {} is nearly full: {} are free, {} are kept back: nothing was changed, free some space and try again",
+        .folder.display(), mib(.free), mib(.reserve)
+    )]
+    NoSpace {
+        folder: PathBuf,
+        free: u64,
+        reserve: u64,
+    },
+    /// Reading or writing the disk failed. The store opens itself again as soon as it can; whether
+    /// the command took effect shows then.
+    #[error(
+        "disk of the swarm's state failed: {0}: reads go on, and writes as soon as the disk works again"
+    )]
     Disk(String),
     /// The store was shut down.
     #[error("store is closed")]

@@ -1,11 +1,17 @@
 //! Who leads, as this member knows it, and what follows from the membership.
 
-use crate::error::Member;
+use crate::current::Shared;
+use crate::error::{Error, Member};
 use crate::raft::{Raft, Types};
 use openraft::ServerState;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
-use tokio::sync::watch;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// How long a lone voter may take to take the lead: two syncs, on a disk that others use too.
+const LEAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// Who leads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,12 +24,12 @@ pub struct Leadership {
     pub leader: Option<Member>,
 }
 
-/// Follows the core until it ends, or all who listen are gone. Meanwhile:
+/// Follows the core until it ends. Meanwhile:
 ///
-/// - `leadership` tells who leads;
+/// - `shared.leadership` tells who leads;
 /// - the core's clock ticks only while there is anybody to hear it. Ticks drive heartbeats and
 ///   elections; a lone voter needs neither, and is to cost nothing when nothing happens.
-pub(crate) async fn follow(raft: Raft, leadership: watch::Sender<Leadership>) {
+pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>) {
     let mut metrics = raft.server_metrics();
     loop {
         let (now, alone) = {
@@ -31,7 +37,7 @@ pub(crate) async fn follow(raft: Raft, leadership: watch::Sender<Leadership>) {
             (read(&metrics), is_alone(&metrics))
         };
         raft.runtime_config().tick(!alone);
-        leadership.send_if_modified(|known| {
+        shared.leadership.send_if_modified(|known| {
             let changed = *known != now;
             if changed {
                 tracing::info!(
@@ -48,6 +54,39 @@ pub(crate) async fn follow(raft: Raft, leadership: watch::Sender<Leadership>) {
             return;
         }
     }
+}
+
+/// Stands for election if no other member's word is needed, which a lone voter does not do by itself:
+/// its clock stands still. Returns when it leads and has applied all of its log.
+pub(crate) async fn lead_if_alone(raft: &Raft, raft_id: u64, shared: &Shared) -> Result<(), Error> {
+    // The core itself is asked: its metrics may still be those of a member that knows nothing.
+    let alone = raft.with_raft_state(move |state| {
+        let membership = state.membership_state.effective();
+        membership.voter_ids().eq([raft_id])
+    });
+    let alone = alone.await.map_err(consensus)?;
+    shared.alone.store(alone, Ordering::Release);
+    if alone {
+        raft.trigger().elect(false).await.map_err(consensus)?;
+        leads(raft).await?;
+    }
+    Ok(())
+}
+
+/// Waits until this member leads and has applied everything in the log.
+pub(crate) async fn leads(raft: &Raft) -> Result<(), Error> {
+    // The first entry of its own term comes after all others in the log.
+    let leads = |metrics: &openraft::RaftMetrics<Types>| {
+        let applied = metrics.last_applied.map(|id| id.leader_id.term);
+        metrics.state == ServerState::Leader && applied == Some(metrics.current_term)
+    };
+    let wait = raft.wait(Some(LEAD_WITHIN));
+    let led = wait.metrics(leads, "lone voter leads").await;
+    led.map(|_| ()).map_err(consensus)
+}
+
+pub(crate) fn consensus(error: impl std::fmt::Display) -> Error {
+    Error::Consensus(error.to_string())
 }
 
 /// Whether the member at hand is all there is, so far as it knows.

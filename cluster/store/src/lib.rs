@@ -31,6 +31,7 @@
 
 mod codec;
 mod config;
+mod current;
 mod error;
 mod figures;
 mod folder;

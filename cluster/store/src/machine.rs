@@ -23,6 +23,8 @@ use swarmrs_core::{Event, State};
 pub(crate) struct Machine {
     applied: Applied,
     feed: Arc<Feed>,
+    /// Whether `feed` shows more than is applied here yet: a core before this one went further.
+    catching_up: bool,
     snapshots: Arc<Snapshots>,
     growth: Arc<Growth>,
 }
@@ -45,24 +47,40 @@ enum BadSnapshot {
 }
 
 impl Machine {
-    /// The machine as `snapshot` left it, or a new one.
+    /// The machine as `snapshot` left it, or a new one; its states go to `feed`.
     pub(crate) fn new(
         snapshot: Option<&SnapshotRecord>,
+        feed: Arc<Feed>,
         snapshots: Arc<Snapshots>,
         growth: Arc<Growth>,
-    ) -> Result<(Self, Arc<Feed>), String> {
+    ) -> Result<Self, String> {
         let applied = match snapshot {
             Some(record) => Applied::restore(record).map_err(|error| error.to_string())?,
             None => Applied::default(),
         };
-        let feed = Arc::new(Feed::new(applied.state.clone()));
-        let machine = Machine {
+        let mut machine = Machine {
             applied,
-            feed: feed.clone(),
+            feed,
+            catching_up: true,
             snapshots,
             growth,
         };
-        Ok((machine, feed))
+        machine.show(Vec::new());
+        Ok(machine)
+    }
+
+    /// Shows the state, which `events` led to. Nobody is shown an older one than before: until the
+    /// log has been applied as far as it once was, nothing is shown, and then all at once.
+    fn show(&mut self, events: Vec<Event>) {
+        if !self.catching_up {
+            return self.feed.publish(&self.applied.state, events);
+        }
+        let shown = self.feed.view();
+        if self.applied.state.applied() >= shown.applied() {
+            self.catching_up = false;
+            let events = difference(&shown, &self.applied.state);
+            self.feed.publish(&self.applied.state, events);
+        }
     }
 }
 
@@ -122,7 +140,7 @@ impl RaftStateMachine<Types> for Machine {
             let outcome = self.applied.apply(&entry, &mut events);
             answers.extend(responder.map(|responder| (responder, outcome)));
         }
-        self.feed.publish(&self.applied.state, events);
+        self.show(events);
         for (responder, outcome) in answers {
             responder.send(outcome);
         }
@@ -156,7 +174,7 @@ impl RaftStateMachine<Types> for Machine {
         }
         let events = difference(&self.applied.state, &applied.state);
         self.applied = applied;
-        self.feed.publish(&self.applied.state, events);
+        self.show(events);
         Ok(())
     }
 

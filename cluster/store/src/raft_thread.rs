@@ -1,18 +1,33 @@
 //! The thread the consensus core lives on: its own, with a runtime of its own, so that no request,
 //! no JSON and no plan ever delays a heartbeat or a vote.
+//!
+//! A core whose disk fails has to end: what it wrote last may be there or not, and only reading it
+//! back tells. So the core ends, and as soon as the disk works again the next one is opened from it.
 
 use crate::config::Config;
+use crate::current::Shared;
 use crate::error::Error;
-use crate::folder::Folder;
-use crate::leadership::{Leadership, follow};
+use crate::folder::{Folder, free_bytes};
+use crate::leadership::{follow, lead_if_alone};
 use crate::log::{Growth, LogStorage, Writer};
 use crate::machine::Machine;
 use crate::raft::Raft;
 use crate::raft_network::Network;
+use crate::store::open;
+use openraft::async_runtime::watch::WatchReceiver;
+use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
+
+/// Between two looks at a disk that failed.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Opening writes a little; below this it would fail again.
+const LEAST_SPACE: u64 = 1024 * 1024;
 
 /// What the core is made from. The folder stays locked as long as the core may write to it.
 pub(crate) struct Parts {
@@ -23,7 +38,7 @@ pub(crate) struct Parts {
     pub(crate) folder: Folder,
 }
 
-/// A running core.
+/// A running core, or the wait for the next one.
 #[derive(Debug)]
 pub(crate) struct RaftThread {
     /// Dropped or sent to: end.
@@ -34,38 +49,49 @@ pub(crate) struct RaftThread {
 
 const NAME: &str = "raft";
 
+/// Told once: whether the first core came up.
+type Started = oneshot::Sender<Result<(), Error>>;
+
+/// How a core ended.
+enum Ended {
+    /// It was told to.
+    Stopped,
+    /// Its disk failed; the text says how.
+    Failed(String),
+}
+
 impl RaftThread {
-    /// Starts the core; returns when it can be spoken to.
+    /// Starts the core. It can be spoken to when this returns, and a lone voter leads.
     pub(crate) async fn start(
-        config: &Config,
+        config: Config,
+        shared: Arc<Shared>,
         parts: Parts,
-    ) -> Result<(Self, Raft, watch::Receiver<Leadership>), Error> {
-        let core = core_config(config)?;
-        let raft_id = config.raft_id;
+    ) -> Result<Self, Error> {
+        let core = core_config(&config)?;
         let (started, start) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
         let (end, ended) = oneshot::channel();
-        let failed = |source| Error::Thread { name: NAME, source };
-        let runtime = Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
+        let keeper = Keeper {
+            config,
+            core,
+            shared,
+            stopped,
+        };
         let thread = std::thread::Builder::new()
             .name(NAME.to_owned())
             .spawn(move || {
-                run(runtime, raft_id, core, parts, started, stopped);
+                keeper.run(parts, started);
                 // Nobody listens if the store was dropped rather than shut down.
                 let _unheard = end.send(());
             })
-            .map_err(failed)?;
+            .map_err(thread_failed)?;
         let ended_early = |_| Error::Consensus("thread ended".to_owned());
-        let (raft, leadership) = start.await.map_err(ended_early)??;
-        let handle = RaftThread {
+        start.await.map_err(ended_early)??;
+        Ok(RaftThread {
             stop,
             ended,
             thread,
-        };
-        Ok((handle, raft, leadership))
+        })
     }
 
     /// Ends the core in order: nothing is half written, the folder is free.
@@ -83,59 +109,169 @@ impl RaftThread {
     }
 }
 
+fn thread_failed(source: std::io::Error) -> Error {
+    Error::Thread { name: NAME, source }
+}
+
 fn join(thread: JoinHandle<()>) {
     if thread.join().is_err() {
         tracing::error!("consensus thread panicked");
     }
 }
 
-type Started = oneshot::Sender<Result<(Raft, watch::Receiver<Leadership>), Error>>;
-
-fn run(
-    runtime: Runtime,
-    raft_id: u64,
+/// Keeps a core running until it is told to stop.
+struct Keeper {
+    config: Config,
     core: Arc<openraft::Config>,
-    parts: Parts,
-    started: Started,
+    shared: Arc<Shared>,
     stopped: oneshot::Receiver<()>,
-) {
-    let Parts {
-        log,
-        machine,
-        writer,
-        growth,
-        folder,
-    } = parts;
-    runtime.block_on(async {
-        match Raft::new(raft_id, core, Network, log, machine).await {
-            Ok(raft) => serve(raft, &growth, started, stopped).await,
-            Err(error) => drop(started.send(Err(Error::Consensus(error.to_string())))),
-        }
-    });
-    // With the runtime go all tasks of the core, and with them the last ways to the writer.
-    drop(runtime);
-    writer.finish();
-    drop(folder);
 }
 
-async fn serve(raft: Raft, growth: &Growth, started: Started, mut stopped: oneshot::Receiver<()>) {
-    let (sender, leadership) = watch::channel(Leadership::default());
-    let follower = tokio::spawn(follow(raft.clone(), sender));
-    if started.send(Ok((raft.clone(), leadership))).is_ok() {
+impl Keeper {
+    fn run(mut self, parts: Parts, started: Started) {
+        let mut started = Some(started);
+        let mut next = Some(parts);
+        while let Some(parts) = next {
+            match self.live(parts, &mut started) {
+                Ended::Failed(reason) if started.is_none() => next = self.reopen(reason),
+                Ended::Failed(reason) => {
+                    let _unheard = started
+                        .take()
+                        .map(|s| s.send(Err(Error::Consensus(reason))));
+                    return;
+                }
+                Ended::Stopped => return,
+            }
+        }
+    }
+
+    /// One core, from its start to its end.
+    fn live(&mut self, parts: Parts, started: &mut Option<Started>) -> Ended {
+        let Parts {
+            log,
+            machine,
+            writer,
+            growth,
+            folder,
+        } = parts;
+        let runtime = match new_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => return Ended::Failed(error.to_string()),
+        };
+        let (raft_id, core) = (self.config.raft_id, self.core.clone());
+        let ended = runtime.block_on(async {
+            match Raft::new(raft_id, core, Network, log, machine).await {
+                Ok(raft) => self.serve(raft, &growth, started).await,
+                Err(error) => Ended::Failed(error.to_string()),
+            }
+        });
+        // With the runtime go all tasks of the core, and with them the last ways to the writer.
+        drop(runtime);
+        writer.finish();
+        drop(folder);
+        ended
+    }
+
+    async fn serve(&mut self, raft: Raft, growth: &Growth, started: &mut Option<Started>) -> Ended {
+        let follower = follow(raft.clone(), self.shared.clone());
+        let mut follower = tokio::spawn(follower);
+        let ended = tokio::select! {
+            _ = &mut self.stopped => Ended::Stopped,
+            ended = until_failed(&raft, self.config.raft_id, &self.shared, growth, started, &mut follower) => ended,
+        };
+        if let Err(error) = raft.shutdown().await {
+            tracing::error!(%error, "consensus core did not end well");
+        }
+        follower.abort();
+        ended
+    }
+
+    /// Waits until the disk works and opens the store again; `None` if it is told to stop first.
+    fn reopen(&mut self, reason: String) -> Option<Parts> {
+        tracing::error!(%reason, "the store's disk failed, nothing is written until it works again");
+        self.shared.fail(reason);
         loop {
-            tokio::select! {
-                _ = &mut stopped => break,
-                () = growth.enough() => {
-                    // An error means that the core has ended, which whoever proposes is told.
-                    let _ended = raft.trigger().snapshot().await;
+            if self.is_stopped_within(RETRY) {
+                return None;
+            }
+            match self.try_open() {
+                Ok(parts) => {
+                    tracing::info!("the store is open again");
+                    return Some(parts);
+                }
+                Err(error) => {
+                    let reason = error.to_string();
+                    if self.shared.fail(reason.clone()) {
+                        tracing::error!(%reason, "the store cannot be opened again yet");
+                    }
                 }
             }
         }
     }
-    if let Err(error) = raft.shutdown().await {
-        tracing::error!(%error, "consensus core did not end well");
+
+    fn try_open(&self) -> Result<Parts, Error> {
+        let folder = &self.config.folder;
+        let free = free_bytes(folder).map_err(Error::file("look at", folder))?;
+        let needed = self.config.reserve.max(LEAST_SPACE);
+        if free < needed {
+            return Err(Error::NoSpace {
+                folder: folder.clone(),
+                free,
+                needed,
+            });
+        }
+        let mut config = self.config.clone();
+        config.was_initialized = self.shared.initialized.load(Ordering::Acquire);
+        open::open(&config, &self.shared)
     }
-    follower.abort();
+
+    fn is_stopped_within(&mut self, time: Duration) -> bool {
+        let Ok(runtime) = new_runtime() else {
+            std::thread::sleep(time);
+            return false;
+        };
+        runtime.block_on(async { tokio::time::timeout(time, &mut self.stopped).await.is_ok() })
+    }
+}
+
+fn new_runtime() -> Result<Runtime, Error> {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.map_err(thread_failed)
+}
+
+/// Leads if nobody else can, and then sees to snapshots for as long as the core lives.
+async fn until_failed(
+    raft: &Raft,
+    raft_id: u64,
+    shared: &Shared,
+    growth: &Growth,
+    started: &mut Option<Started>,
+    follower: &mut (impl Future + Unpin),
+) -> Ended {
+    if let Err(error) = lead_if_alone(raft, raft_id, shared).await {
+        return Ended::Failed(error.to_string());
+    }
+    shared.run(raft.clone());
+    if let Some(started) = started.take() {
+        // Nobody waits if whoever opens the store has given up.
+        let _unheard = started.send(Ok(()));
+    }
+    loop {
+        tokio::select! {
+            _ = &mut *follower => return Ended::Failed(reason(raft)),
+            () = growth.enough() => {
+                // An error means that the core has ended, which the follower sees too.
+                let _ended = raft.trigger().snapshot().await;
+            }
+        }
+    }
+}
+
+fn reason(raft: &Raft) -> String {
+    match &raft.metrics().borrow_watched().running_state {
+        Ok(()) => "consensus core has ended".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 fn core_config(config: &Config) -> Result<Arc<openraft::Config>, Error> {

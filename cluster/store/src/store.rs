@@ -1,41 +1,34 @@
 //! The store's handle: one member of the agreement, without its generics.
 
-mod open;
+pub(crate) mod open;
 mod propose;
 
 use crate::config::Config;
+use crate::current::Shared;
 use crate::error::{Error, ProposeError};
-use crate::figures::{Figures, Measures};
-use crate::leadership::Leadership;
-use crate::log::Growth;
-use crate::raft::{Raft, Types};
+use crate::figures::Figures;
+use crate::leadership::{Leadership, consensus, leads};
 use crate::raft_thread::RaftThread;
-use crate::watch::{Feed, Watch};
-use openraft::ServerState;
+use crate::watch::Watch;
 use openraft::async_runtime::watch::WatchReceiver;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use swarmrs_core::{Command, State};
 use tokio::sync::watch;
 
-/// How long a lone voter may take to take the lead: two syncs, on a disk that others use too.
-const LEAD_WITHIN: Duration = Duration::from_secs(30);
-
 /// One member of the agreement, open.
+///
+/// It outlives its disk: when that fails, what was acknowledged can still be read, proposals are
+/// refused with the reason, and as soon as the disk works again the store opens itself anew.
 ///
 /// All methods may be called at once and from any runtime. Dropping the store ends it as
 /// [`Store::shutdown`] does, waiting in place.
 pub struct Store {
-    raft: Raft,
-    feed: Arc<Feed>,
-    growth: Arc<Growth>,
-    measures: Arc<Measures>,
-    leadership: watch::Receiver<Leadership>,
-    initialized: AtomicBool,
+    shared: Arc<Shared>,
     running: Mutex<Option<RaftThread>>,
     folder: PathBuf,
     reserve: u64,
@@ -53,27 +46,18 @@ impl Store {
     /// member, or something in it is missing or damaged. Nothing is repaired and nothing started
     /// over.
     pub async fn open(config: Config) -> Result<Store, Error> {
-        let opened = open::open(&config)?;
-        let growth = opened.parts.growth.clone();
-        let (thread, raft, leadership) = RaftThread::start(&config, opened.parts).await?;
+        let shared = Arc::new(Shared::new());
+        let parts = open::open(&config, &shared)?;
+        let thread = RaftThread::start(config.clone(), shared.clone(), parts).await?;
         let store = Store {
-            raft,
-            feed: opened.feed,
-            growth,
-            measures: opened.measures,
-            leadership,
-            initialized: AtomicBool::new(opened.is_initialized),
+            shared,
             running: Mutex::new(Some(thread)),
             folder: config.folder,
             reserve: config.reserve,
             raft_id: config.raft_id,
             address: config.address,
         };
-        if store.is_lone_voter().await? {
-            // Its clock stands still, so it does not stand for election by itself.
-            let elected = store.raft.trigger().elect(false).await;
-            elected.map_err(consensus)?;
-            store.leads().await?;
+        if store.shared.alone.load(Ordering::Acquire) {
             store.readdress().await?;
         }
         Ok(store)
@@ -81,38 +65,40 @@ impl Store {
 
     /// Whether this member ever belonged to a cluster.
     pub fn is_initialized(&self) -> bool {
-        self.initialized.load(Ordering::Acquire)
+        self.shared.initialized.load(Ordering::Acquire)
     }
 
     /// Makes a new cluster of this member alone; returns when it leads.
     pub async fn initialize(&self) -> Result<(), Error> {
         use openraft::error::{InitializeError, RaftError};
         let members = BTreeMap::from([(self.raft_id, self.address.clone())]);
-        match self.raft.initialize(members).await {
+        let raft = self.shared.raft().map_err(consensus)?;
+        match raft.initialize(members).await {
             Ok(()) => {}
             Err(RaftError::APIError(InitializeError::NotAllowed(_))) => {
                 return Err(Error::Initialized);
             }
             Err(error) => return Err(consensus(error)),
         }
-        self.initialized.store(true, Ordering::Release);
+        self.shared.initialized.store(true, Ordering::Release);
+        self.shared.alone.store(true, Ordering::Release);
         // The core stands for election by itself here.
-        self.leads().await
+        leads(&raft).await
     }
 
     /// The newest state applied here. Free; it never waits.
     pub fn view(&self) -> Arc<State> {
-        self.feed.view()
+        self.shared.feed.view()
     }
 
     /// The view, and everything that is applied after it, without a gap.
     pub fn watch(&self) -> Watch {
-        self.feed.watch()
+        self.shared.feed.watch()
     }
 
     /// Who leads.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
-        self.leadership.clone()
+        self.shared.leadership.subscribe()
     }
 
     /// Has `command` agreed on and applied. Returns its index in the log, which is the version of
@@ -123,29 +109,31 @@ impl Store {
     pub async fn propose(&self, command: Command) -> Result<u64, ProposeError> {
         let asked = Instant::now();
         let answer = self.put_through(command).await;
-        self.measures.proposals.note(asked.elapsed());
-        self.measures.refused.add(u64::from(answer.is_err()));
+        let measures = &self.shared.measures;
+        measures.proposals.note(asked.elapsed());
+        measures.refused.add(u64::from(answer.is_err()));
         answer
     }
 
     async fn put_through(&self, command: Command) -> Result<u64, ProposeError> {
         propose::check_size(&command)?;
         propose::check_space(&self.folder, self.reserve)?;
-        propose::write(&self.raft, command).await
+        propose::write(&self.shared.raft()?, command).await
     }
 
     /// Where this member stands now. Free; it never waits.
     pub fn figures(&self) -> Figures {
-        let last = self.raft.metrics().borrow_watched().last_log_index;
-        let leadership = self.leadership.borrow();
+        let raft = self.shared.raft().ok();
+        let last = raft.and_then(|raft| raft.metrics().borrow_watched().last_log_index);
+        let leadership = self.shared.leadership.borrow();
         Figures {
             term: leadership.term,
             is_leader: leadership.is_leader,
             has_leader: leadership.leader.is_some(),
             last_index: last.unwrap_or_default(),
-            applied: self.feed.view().applied(),
-            log_bytes: self.growth.bytes(),
-            measures: self.measures.clone(),
+            applied: self.view().applied(),
+            log_bytes: self.shared.log_bytes(),
+            measures: self.shared.measures.clone(),
         }
     }
 
@@ -155,10 +143,17 @@ impl Store {
     }
 
     /// A state that contains everything acknowledged by any member before this call. Only the
-    /// leader has it.
+    /// leader has it; a lone voter also while its disk fails.
     pub async fn read_index(&self) -> Result<Arc<State>, ProposeError> {
-        propose::confirm(&self.raft).await?;
-        Ok(self.view())
+        let confirmed = match self.shared.raft() {
+            Ok(raft) => propose::confirm(&raft).await,
+            Err(error) => Err(error),
+        };
+        match confirmed {
+            // Nobody else can have agreed on anything meanwhile.
+            Err(ProposeError::Disk(_)) if self.shared.view_suffices() => Ok(self.view()),
+            confirmed => confirmed.map(|()| self.view()),
+        }
     }
 
     /// Ends in order: what was acknowledged is on disk, the folder is free for another process.
@@ -167,7 +162,7 @@ impl Store {
         let running = self.take_running();
         if let Some(thread) = running {
             thread.shutdown().await;
-            self.feed.close();
+            self.shared.close();
         }
         Ok(())
     }
@@ -176,7 +171,8 @@ impl Store {
     /// moved. Only a lone voter can say so by itself.
     async fn readdress(&self) -> Result<(), Error> {
         let raft_id = self.raft_id;
-        let known = self.raft.with_raft_state(move |state| {
+        let raft = self.shared.raft().map_err(consensus)?;
+        let known = raft.with_raft_state(move |state| {
             let membership = state.membership_state.effective();
             membership.get_node(&raft_id).cloned()
         });
@@ -185,7 +181,7 @@ impl Store {
         }
         let address = BTreeMap::from([(raft_id, self.address.clone())]);
         let change = openraft::ChangeMembers::SetNodes(address);
-        let changed = self.raft.change_membership(change, false).await;
+        let changed = raft.change_membership(change, false).await;
         changed.map_err(consensus)?;
         Ok(())
     }
@@ -193,41 +189,13 @@ impl Store {
     fn take_running(&self) -> Option<RaftThread> {
         self.running.lock().expect("no holder panics").take()
     }
-
-    /// Whether no other member's word is needed to lead. Asks the core itself: its metrics may still
-    /// be those of a member that knows nothing.
-    async fn is_lone_voter(&self) -> Result<bool, Error> {
-        let raft_id = self.raft_id;
-        let alone = self.raft.with_raft_state(move |state| {
-            let membership = state.membership_state.effective();
-            membership.voter_ids().eq([raft_id])
-        });
-        alone.await.map_err(consensus)
-    }
-
-    /// Waits until this member leads and has applied everything in the log.
-    async fn leads(&self) -> Result<(), Error> {
-        // The first entry of its own term comes after all others in the log.
-        let leads = |metrics: &openraft::RaftMetrics<Types>| {
-            let applied = metrics.last_applied.map(|id| id.leader_id.term);
-            metrics.state == ServerState::Leader && applied == Some(metrics.current_term)
-        };
-        let wait = self.raft.wait(Some(LEAD_WITHIN));
-        let led = wait.metrics(leads, "lone voter leads").await;
-        led.map_err(consensus)?;
-        Ok(())
-    }
-}
-
-fn consensus(error: impl fmt::Display) -> Error {
-    Error::Consensus(error.to_string())
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
         if let Some(thread) = self.take_running() {
             thread.shutdown_blocking();
-            self.feed.close();
+            self.shared.close();
         }
     }
 }

@@ -1,91 +1,87 @@
 //! A process that is killed while it writes loses nothing that it acknowledged.
-//!
-//! The writing process is this test binary again, told by its environment to run [`the_writer`].
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use support::{config, create, networks, open};
-use swarmrs_store::Store;
+use std::time::Duration;
+use support::writer::{self, CALLERS, Dice};
+use support::{config, networks};
+use swarmrs_store::{LogEngine, Store};
 
-const FOLDER: &str = "SWARMRS_TEST_WRITER_FOLDER";
-const FIRST: &str = "SWARMRS_TEST_WRITER_FIRST";
+const KILLS: u64 = 20;
+const WRITES: usize = 1000;
 
-/// Writes with eight callers until it is killed, and says each number once it is acknowledged.
-/// Does nothing where nobody asked for it.
 #[tokio::test]
 async fn the_writer() {
-    let Some(folder) = std::env::var_os(FOLDER) else {
-        return;
-    };
-    let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let mut config = config(Path::new(&folder));
-    config.snapshot.entries = 200;
-    config.snapshot.keep = 20;
-    let store = Arc::new(Store::open(config).await.unwrap());
-    if !store.is_initialized() {
-        store.initialize().await.unwrap();
-    }
-    let callers: Vec<_> = (0..8)
-        .map(|caller| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for number in (first + caller..).step_by(8) {
-                    store.propose(create(number)).await.unwrap();
-                    println!("ack {number}");
-                }
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.unwrap();
-    }
+    writer::write_if_asked().await;
 }
 
-fn start_writer(folder: &Path, first: u64) -> Child {
-    Command::new(std::env::current_exe().expect("has a path"))
-        .args(["--exact", "the_writer", "--nocapture"])
-        .env(FOLDER, folder)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts")
-}
-
-/// Kills the writer after so many acknowledgements; returns all that it ever said.
-fn write_and_kill(folder: &Path, first: u64, acknowledged: usize) -> Vec<u64> {
-    let mut writer = start_writer(folder, first);
-    let output = BufReader::new(writer.stdout.take().expect("is piped"));
+/// Kills the writer a moment after so many acknowledgements; returns all that it ever said.
+fn write_and_kill(
+    folder: &Path,
+    engine: LogEngine,
+    first: u64,
+    acks: usize,
+    then: Duration,
+) -> Vec<u64> {
+    let (mut process, mut output) = writer::start(folder, engine, first, writer::OFTEN);
     let mut said = Vec::new();
-    for line in output.lines() {
-        let line = line.expect("is text");
-        let number = line.split_once("ack ").map(|(_, number)| number);
-        said.extend(number.and_then(|number| number.parse::<u64>().ok()));
-        if said.len() == acknowledged {
-            writer.kill().expect("can be killed");
-        }
+    while said.len() < acks {
+        let number = writer::next(&mut output).expect("writes until it is killed");
+        said.push(number);
     }
-    writer.wait().expect("ends");
+    // The moment of the kill is what is varied here.
+    std::thread::sleep(then);
+    process.kill().expect("can be killed");
+    said.extend(std::iter::from_fn(|| writer::next(&mut output)));
+    process.wait().expect("ends");
     said
 }
 
-#[tokio::test]
-async fn a_killed_process_loses_no_acknowledged_entry() {
+/// Each caller of a round wrote one number after the other, so what is found of it has no gap.
+fn assert_no_gap(found: &BTreeSet<u64>, first: u64) {
+    for caller in first..first + CALLERS {
+        let mut of_caller = (caller..first + 1_000_000).step_by(CALLERS as usize);
+        let written = of_caller.by_ref().take_while(|n| found.contains(n)).count();
+        let beyond: Vec<_> = of_caller.filter(|n| found.contains(n)).collect();
+        assert!(
+            beyond.is_empty(),
+            "after {written} comes a gap, then {beyond:?}"
+        );
+    }
+}
+
+async fn kill_over_and_over(engine: LogEngine) {
+    let mut dice = Dice::new();
     let root = tempfile::tempdir().unwrap();
     let mut acknowledged = BTreeSet::new();
-    for (round, acks) in [1usize, 37, 200, 555, 1200].into_iter().enumerate() {
-        let first = round as u64 * 1_000_000;
-        let said = write_and_kill(root.path(), first, acks);
-        assert!(said.len() >= acks, "writer ended early: {}", said.len());
-        acknowledged.extend(said);
-        let store = open(root.path()).await;
+    for round in 0..KILLS {
+        let first = round * 1_000_000;
+        let acks = 50 + dice.below(20) as usize;
+        let then = Duration::from_micros(dice.below(30_000));
+        acknowledged.extend(write_and_kill(root.path(), engine, first, acks, then));
+        let mut config = config(root.path());
+        config.engine = engine;
+        config.was_initialized = true;
+        let store = Store::open(config).await.unwrap();
         let found: BTreeSet<u64> = networks(&store.view()).iter().map(|(n, _)| *n).collect();
         let lost: Vec<_> = acknowledged.difference(&found).collect();
         assert!(lost.is_empty(), "round {round}: {lost:?}");
+        assert_no_gap(&found, first);
         store.shutdown().await.unwrap();
     }
+    assert!(acknowledged.len() >= WRITES, "{}", acknowledged.len());
+    eprintln!("{engine}: {} writes, {KILLS} kills", acknowledged.len());
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_no_acknowledged_entry_on_redb() {
+    kill_over_and_over(LogEngine::Redb).await;
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_no_acknowledged_entry_on_sled() {
+    kill_over_and_over(LogEngine::Sled).await;
 }

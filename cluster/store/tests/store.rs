@@ -73,7 +73,7 @@ async fn a_command_beyond_the_bounds_is_refused_before_it_is_written() {
     let root = tempfile::tempdir().unwrap();
     let store = fresh(config(root.path())).await;
     let before = store.view().applied();
-    let heavy = create_named(1, "x".repeat(1024 * 1024));
+    let heavy = create_named(1, "x".repeat(2 * 1024 * 1024));
     let refused = store.propose(heavy).await.unwrap_err();
     assert!(
         matches!(refused, ProposeError::TooLarge { changes: 1, .. }),

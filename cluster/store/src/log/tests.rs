@@ -5,6 +5,7 @@ use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
 use crate::raw_log::{self, Contents, RawLog};
 use crate::snapshot::Snapshots;
+use crate::watch::Feed;
 use futures_util::FutureExt;
 use openraft::StorageError;
 use openraft::alias::OneshotReceiverOf;
@@ -13,6 +14,7 @@ use openraft::type_config::TypeConfigExt;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use swarmrs_core::State;
 use swarmrs_security::{DataKey, Sealer};
 use tempfile::TempDir;
 
@@ -45,7 +47,8 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
         let log = raw_log::create(self.0, &folder.path().join("log")).unwrap();
         let writer = writer(log, growth.clone(), folder.path());
         let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
-        let (machine, _) = Machine::new(None, Arc::new(snapshots), growth).unwrap();
+        let feed = Arc::new(Feed::new(State::default()));
+        let machine = Machine::new(None, feed, Arc::new(snapshots), growth).unwrap();
         let log = LogStorage::new(Cache::default(), &writer);
         Ok((folder, log, machine))
     }

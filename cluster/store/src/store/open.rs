@@ -5,24 +5,16 @@
 
 use crate::codec::{Codec, End, Mark, SnapshotRecord};
 use crate::config::Config;
+use crate::current::Shared;
 use crate::error::Error;
-use crate::figures::Measures;
 use crate::folder::{Folder, Stage};
 use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, load};
 use crate::machine::Machine;
 use crate::raft_thread::Parts;
 use crate::raw_log::{self, Contained, Kept, RawLog};
 use crate::snapshot::Snapshots;
-use crate::watch::Feed;
 use std::sync::Arc;
-
-/// A store that can be started.
-pub(super) struct Opened {
-    pub(super) parts: Parts,
-    pub(super) feed: Arc<Feed>,
-    pub(super) measures: Arc<Measures>,
-    pub(super) is_initialized: bool,
-}
+use std::sync::atomic::Ordering;
 
 /// What a folder holds, seen to be whole.
 struct Found {
@@ -30,12 +22,11 @@ struct Found {
     loaded: Loaded,
     acknowledged: Acknowledged,
     machine: Machine,
-    feed: Arc<Feed>,
     growth: Arc<Growth>,
 }
 
 /// Takes the folder, makes what is not there yet and reads what is.
-pub(super) fn open(config: &Config) -> Result<Opened, Error> {
+pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Parts, Error> {
     let codec = Codec::new(config.sealer.clone());
     check_presence(config)?;
     let folder = Folder::take(&config.folder)?;
@@ -47,7 +38,14 @@ pub(super) fn open(config: &Config) -> Result<Opened, Error> {
 
     let path = folder.log(config.engine.name());
     let kept = Kept::of(&path).map_err(Error::file("read", &path))?;
-    let found = find(config, &folder, &codec, snapshot.as_ref(), &snapshots);
+    let found = find(
+        config,
+        &folder,
+        &codec,
+        snapshot.as_ref(),
+        &snapshots,
+        shared,
+    );
     let found = found.map_err(|error| {
         if let Err(error) = kept.put_back() {
             tracing::error!(%error, path = %path.display(), "the log changed while it was read");
@@ -55,7 +53,7 @@ pub(super) fn open(config: &Config) -> Result<Opened, Error> {
         refused(error)
     })?;
     snapshots.clear()?;
-    start(found, codec, folder)
+    start(found, codec, folder, shared)
 }
 
 /// Reads log and snapshot and compares them with each other and with what is wanted.
@@ -65,6 +63,7 @@ fn find(
     codec: &Codec,
     snapshot: Option<&SnapshotRecord>,
     snapshots: &Arc<Snapshots>,
+    shared: &Shared,
 ) -> Result<Found, Error> {
     let path = folder.log(config.engine.name());
     let (acknowledged, number) = Acknowledged::open(&folder.acknowledged())?;
@@ -78,8 +77,9 @@ fn find(
         return Err(Error::damaged(&path, "it is empty".to_owned()));
     }
     let growth = Arc::new(Growth::new(loaded.bytes, config.snapshot.bytes));
-    let machine = Machine::new(snapshot, snapshots.clone(), growth.clone());
-    let (machine, feed) = machine.map_err(|reason| {
+    let feed = shared.feed.clone();
+    let machine = Machine::new(snapshot, feed, snapshots.clone(), growth.clone());
+    let machine = machine.map_err(|reason| {
         let path = snapshots.path().unwrap_or_else(|| folder.snapshots());
         Error::damaged(&path, reason)
     })?;
@@ -88,35 +88,32 @@ fn find(
         loaded,
         acknowledged,
         machine,
-        feed,
         growth,
     })
 }
 
-fn start(found: Found, codec: Codec, folder: Folder) -> Result<Opened, Error> {
+fn start(found: Found, codec: Codec, folder: Folder, shared: &Shared) -> Result<Parts, Error> {
     let is_initialized = found.loaded.is_initialized();
     let (end, growth) = (found.loaded.end, found.growth);
-    let measures = Arc::new(Measures::default());
+    let measures = shared.measures.clone();
     let writer = Writer::start(
         found.log,
         codec,
         growth.clone(),
         end,
         found.acknowledged,
-        measures.clone(),
+        measures,
     )?;
-    let parts = Parts {
+    shared.growth.store(Some(growth.clone()));
+    shared
+        .initialized
+        .fetch_or(is_initialized, Ordering::AcqRel);
+    Ok(Parts {
         log: LogStorage::new(found.loaded.cache, &writer),
         machine: found.machine,
         writer,
         growth,
         folder,
-    };
-    Ok(Opened {
-        parts,
-        feed: found.feed,
-        measures,
-        is_initialized,
     })
 }
 

@@ -44,7 +44,11 @@ impl Write for Size {
 pub(super) fn check_space(folder: &Path, reserve: u64) -> Result<(), ProposeError> {
     let free = free_bytes(folder).map_err(|error| ProposeError::Disk(error.to_string()))?;
     if free < reserve {
-        return Err(ProposeError::NoSpace { free, reserve });
+        return Err(ProposeError::NoSpace {
+            folder: folder.to_owned(),
+            free,
+            reserve,
+        });
     }
     Ok(())
 }

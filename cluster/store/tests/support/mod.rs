@@ -1,6 +1,10 @@
 //! Commands to propose and folders to open, for all suites.
 
 #![allow(dead_code, reason = "each suite uses a part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+pub mod disk;
+pub mod writer;
 
 use std::path::Path;
 use std::time::{Duration, Instant};

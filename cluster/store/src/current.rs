@@ -1,0 +1,90 @@
+//! The core that runs now, if one does.
+//!
+//! A core ends when its disk fails, and a new one takes its place once the disk works again. What
+//! the store's users hold — view, watches, leadership — outlives it.
+
+use crate::error::ProposeError;
+use crate::figures::Measures;
+use crate::leadership::Leadership;
+use crate::log::Growth;
+use crate::raft::Raft;
+use crate::watch::Feed;
+use arc_swap::ArcSwapOption;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use swarmrs_core::State;
+use tokio::sync::watch;
+
+/// What the store's handle and the thread of its core share.
+pub(crate) struct Shared {
+    pub(crate) feed: Arc<Feed>,
+    pub(crate) measures: Arc<Measures>,
+    /// How far the log of the newest core has grown.
+    pub(crate) growth: ArcSwapOption<Growth>,
+    pub(crate) leadership: watch::Sender<Leadership>,
+    /// Whether the member ever belonged to a cluster.
+    pub(crate) initialized: AtomicBool,
+    /// Whether it is the only voter, and so nobody else can have agreed on anything.
+    pub(crate) alone: AtomicBool,
+    current: Mutex<Current>,
+}
+
+enum Current {
+    Running(Raft),
+    /// There is none; the text says what the disk said.
+    Failed(String),
+    Closed,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Shared {
+            feed: Arc::new(Feed::new(State::default())),
+            measures: Arc::default(),
+            growth: ArcSwapOption::empty(),
+            leadership: watch::Sender::default(),
+            initialized: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
+            current: Mutex::new(Current::Failed("it is being opened".to_owned())),
+        }
+    }
+
+    /// The core to speak to.
+    pub(crate) fn raft(&self) -> Result<Raft, ProposeError> {
+        match &*self.current.lock().expect("no holder panics") {
+            Current::Running(raft) => Ok(raft.clone()),
+            Current::Failed(reason) => Err(ProposeError::Disk(reason.clone())),
+            Current::Closed => Err(ProposeError::Closed),
+        }
+    }
+
+    pub(crate) fn run(&self, raft: Raft) {
+        *self.current.lock().expect("no holder panics") = Current::Running(raft);
+    }
+
+    /// There is no core for now. Says whether the reason is news.
+    pub(crate) fn fail(&self, reason: String) -> bool {
+        self.leadership.send_replace(Leadership::default());
+        let mut current = self.current.lock().expect("no holder panics");
+        let known = matches!(&*current, Current::Failed(known) if *known == reason);
+        *current = Current::Failed(reason);
+        !known
+    }
+
+    /// There will be none any more. Watches end; the view stays.
+    pub(crate) fn close(&self) {
+        *self.current.lock().expect("no holder panics") = Current::Closed;
+        self.feed.close();
+    }
+
+    /// Bytes written to the log since its last snapshot.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        let growth = self.growth.load();
+        growth.as_ref().map_or(0, |growth| growth.bytes())
+    }
+
+    /// Whether the view can be trusted while no core runs.
+    pub(crate) fn view_suffices(&self) -> bool {
+        self.alone.load(Ordering::Acquire)
+    }
+}

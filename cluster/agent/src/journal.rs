@@ -27,6 +27,8 @@ pub struct Journal {
     file: File,
     records: BTreeMap<TaskId, Record>,
     lines: usize,
+    /// Whether the file may end with half a line: the disk was full. Nothing may follow that.
+    torn: bool,
 }
 
 impl Journal {
@@ -54,6 +56,7 @@ impl Journal {
             file,
             records,
             lines,
+            torn: false,
         })
     }
 
@@ -91,15 +94,16 @@ impl Journal {
     }
 
     fn append(&mut self, line: &Line) -> Result<(), Error> {
-        if self.lines >= SLACK + 4 * self.records.len() {
+        if self.torn || self.lines >= SLACK + 4 * self.records.len() {
             self.file = rewrite(&self.path, &self.records)?;
             self.lines = self.records.len();
+            self.torn = false;
             return Ok(());
         }
         self.lines += 1;
-        self.file
-            .write_all(&line.encode())
-            .map_err(|source| io("write", &self.path, source))
+        let written = self.file.write_all(&line.encode());
+        self.torn = written.is_err();
+        written.map_err(|source| io("write", &self.path, source))
     }
 }
 
@@ -225,6 +229,21 @@ mod tests {
         write(folder.path(), &torn);
         let journal = Journal::open(folder.path()).unwrap();
         assert_eq!(journal.get(task(1)), Some(&record(1, TaskState::Ready)));
+    }
+
+    #[test]
+    fn a_line_that_the_disk_refused_costs_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        journal.note(record(1, TaskState::Ready)).unwrap();
+        let good = std::mem::replace(&mut journal.file, File::create("/dev/full").unwrap());
+        journal.note(record(2, TaskState::Ready)).unwrap_err();
+        journal.file = good;
+        journal.file.write_all(b"{\"task\":\"00").unwrap();
+        journal.note(record(3, TaskState::Ready)).unwrap();
+        let journal = Journal::open(folder.path()).unwrap();
+        let known = |n| journal.get(task(n)) == Some(&record(n, TaskState::Ready));
+        assert!(known(1) && known(2) && known(3));
     }
 
     #[test]

@@ -159,6 +159,9 @@ fn request_with<'a>(
     else {
         return Err(HeadError::Malformed);
     };
+    if has_bare_line_feed(&bytes[..len]) {
+        return Err(HeadError::Malformed);
+    }
     if target.len() > MAX_TARGET {
         return Err(HeadError::TargetTooLong);
     }
@@ -176,6 +179,16 @@ fn request_with<'a>(
         upgrade: facts.upgrade,
         http2: facts.http2,
     }))
+}
+
+/// The parser takes a line feed alone for a line's end; a reader that does not would see another head.
+fn has_bare_line_feed(head: &[u8]) -> bool {
+    let mut before = 0;
+    head.iter().any(|&byte| {
+        let bare = byte == b'\n' && before != b'\r';
+        before = byte;
+        bare
+    })
 }
 
 /// A head may be long, but not without end; a first line that does not end is a target's fault.
@@ -271,6 +284,8 @@ mod tests {
             "GET /info HTTP/1.1\r\nContent-Length : 5\r\n\r\n",
             "GET /info HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
             "GET /a b HTTP/1.1\r\n\r\n",
+            "GET /info HTTP/1.1\nHost: docker\r\n\r\n",
+            "GET /info HTTP/1.1\r\nHost: docker\r\n\n",
         ] {
             assert_eq!(refused(head), HeadError::Malformed, "{head:?}");
         }

@@ -134,6 +134,15 @@ impl<S: Socket, A: Api> Connection<S, A> {
                 .await;
             return (Some(self), Then::Close);
         }
+        if received.head.framing.clone().take(&self.inbox).is_err() {
+            self.refuse(
+                Some(route.class),
+                StatusCode::BAD_REQUEST,
+                "malformed chunked encoding",
+            )
+            .await;
+            return (Some(self), Then::Close);
+        }
         if route.is_swarmrs_api() && !self.shared.swarmrs_api {
             let message = "the API under /swarmrs is not served on TCP, unless swarmrsd is started with \
                            --swarmrs-api-on-tcp";

@@ -5,5 +5,6 @@ mod never_past_us;
 mod ours;
 mod raw;
 mod send;
+mod smuggling;
 mod support;
 mod targets;

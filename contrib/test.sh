@@ -29,6 +29,10 @@ PARTS=(
     "operations   the operator pages, run"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "payload      secrets and configs in containers, beside the stock swarm, and nowhere else"
+    "socket       a service that mounts the engine's socket"
+    "tls          the stock command over TCP with certificates"
+    "beside       prunes, removals and Compose beside the swarm"
+    "secrets-log  no secret in the log"
     "transcripts  the same scenario on the stock swarm and on ours"
     "fields       every flag of services, what is refused, and a course, on both swarms"
     "quickstart   contrib/quickstart.sh up, again, and down"
@@ -53,7 +57,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services adoption engine autolock seen units takeover package operations reboot payload transcripts fields) ;;
+                compat) only+=(testbed proxy never services adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -72,7 +76,8 @@ done
 # Program or file, and the Debian package that brings it.
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
-    /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2 mkfs.ext4:e2fsprogs mount:mount"
+    /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2 mkfs.ext4:e2fsprogs mount:mount
+    openssl:openssl docker-compose:docker-compose"
 
 # Whether a part runs.
 chosen() {
@@ -83,7 +88,7 @@ chosen() {
     fi
 }
 
-chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap mkfs.ext4:e2fsprogs"
+chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -187,6 +192,10 @@ part package suite package
 part operations suite operations
 part reboot suite reboot
 part payload suite payload
+part socket suite engine_socket
+part tls suite tls
+part beside suite beside
+part secrets-log suite log_secrets
 part transcripts suite transcripts
 part fields suite fields
 part quickstart quickstart

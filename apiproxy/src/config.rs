@@ -50,6 +50,10 @@ pub struct Config {
     pub generic_resources: Vec<GenericResource>,
     /// Where metrics and health are served in clear; `None`: nowhere.
     pub metrics_addr: Option<SocketAddr>,
+    /// Whether a service's bind of the engine's socket gets ours.
+    pub map_engine_socket: bool,
+    /// Says what of this node tasks may have; `None`: everything.
+    pub node_policy: Option<PathBuf>,
     /// What is logged.
     pub level: LevelFilter,
     /// How.
@@ -85,6 +89,8 @@ impl Config {
             swarmrs_api_on_tcp,
             generic_resources,
             metrics_addr,
+            map_engine_socket,
+            node_policy,
             format,
         } = self;
         vec![
@@ -100,6 +106,8 @@ impl Config {
             ("swarmrs-api-on-tcp", format!("{swarmrs_api_on_tcp:?}")),
             ("node-generic-resources", format!("{generic_resources:?}")),
             ("metrics-addr", format!("{metrics_addr:?}")),
+            ("map-engine-socket", format!("{map_engine_socket:?}")),
+            ("node-policy", format!("{node_policy:?}")),
             ("log-format", format!("{format:?}")),
         ]
     }

@@ -10,8 +10,8 @@
 
 mod dump;
 mod error;
-mod hardening;
 mod inherited;
+mod limits;
 mod listen;
 mod log;
 mod notify;
@@ -19,10 +19,11 @@ mod pidfile;
 mod reload;
 mod socket;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarmrs_node::Node;
+use swarmrs_node::{Node, Policy, SocketMap};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -54,6 +55,7 @@ const RUNTIME_STOP: Duration = Duration::from_millis(500);
 pub fn check(config: &Config) -> Result<(), Error> {
     socket::group(config.group.as_deref())?;
     listen::tls(config)?;
+    policy(config)?;
     // dockerd says it here too, and no more.
     eprintln!("configuration OK");
     Ok(())
@@ -64,7 +66,8 @@ pub fn check(config: &Config) -> Result<(), Error> {
 /// # Errors
 /// If it cannot start; the text says what to look at.
 pub fn run(config: Config, source: Source) -> Result<(), Error> {
-    hardening::refuse_core_dumps().map_err(Error::Hardening)?;
+    limits::refuse_core_dumps().map_err(Error::Limits)?;
+    limits::allow_open_files().map_err(Error::Limits)?;
     let level = log::start(config.level, config.format);
     abort_on_panic();
     for folder in [&config.data_root, &config.exec_root] {
@@ -100,16 +103,11 @@ async fn live(config: Config, source: Source, level: log::Level) -> Result<(), E
     if let Err(error) = engine.connect().await {
         warn!(%error, "waiting for the engine");
     }
-    let node = swarmrs_node::Config {
-        data_root: config.data_root.clone(),
-        raft_store: config.raft_store,
-        disk_reserve: config.disk_reserve,
-        exec_root: config.exec_root.clone(),
-        generic_resources: config.generic_resources.clone(),
-    };
-    let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
     let metrics = metrics(&config).await?;
+    // Clients that come from here on wait until the node has started.
     let mut listening = Listening::open(&config).await?;
+    let node = node_config(&config, &listening)?;
+    let node = Node::start(node, swarmrs_engine::Engine::connect(&config.engine)).await?;
     let (stop, stopped) = watch::channel(false);
     let mut parts = JoinSet::new();
     let listeners = std::mem::take(&mut listening.listeners);
@@ -139,9 +137,35 @@ async fn live(config: Config, source: Source, level: log::Level) -> Result<(), E
     if tokio::time::timeout(NODE_STOP, node.stop()).await.is_err() {
         warn!("the node did not end in time");
     }
-    listening.remove();
+    drop(listening);
     info!("swarmrsd has ended");
     Ok(())
+}
+
+/// What the node is told of all this.
+fn node_config(config: &Config, listening: &Listening) -> Result<swarmrs_node::Config, Error> {
+    let map = |ours: &PathBuf| SocketMap::new(&config.engine, ours);
+    let ours = listening
+        .socket
+        .as_ref()
+        .filter(|_| config.map_engine_socket);
+    Ok(swarmrs_node::Config {
+        data_root: config.data_root.clone(),
+        raft_store: config.raft_store,
+        disk_reserve: config.disk_reserve,
+        exec_root: config.exec_root.clone(),
+        generic_resources: config.generic_resources.clone(),
+        sockets: ours.map(map),
+        policy: policy(config)?,
+    })
+}
+
+fn policy(config: &Config) -> Result<Policy, Error> {
+    let Some(path) = &config.node_policy else {
+        return Ok(Policy::default());
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| Error::path(path, error))?;
+    Policy::parse(&text).map_err(|error| Error::policy(path, error))
 }
 
 /// Starts what answers clients: the swarm's events and one server for each listener.

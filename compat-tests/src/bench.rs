@@ -6,6 +6,7 @@
 //!
 //! A *floor* is what the same work costs without any swarm: the engine's own API, called directly.
 
+mod attach;
 mod create;
 mod idle;
 mod proxy;
@@ -47,6 +48,8 @@ pub enum Row {
     /// Configs of 256 bytes that one client creates per second
     #[value(name = "writes-1")]
     Writes1,
+    /// KiB that swarmrsd needs for each of 2,000 attached streams
+    AttachStreams,
 }
 
 impl Row {
@@ -61,6 +64,7 @@ impl Row {
             Self::IdleCpu => "idle-cpu",
             Self::Restart => "restart",
             Self::Writes1 => "writes-1",
+            Self::AttachStreams => "attach-streams",
         }
     }
 
@@ -72,6 +76,7 @@ impl Row {
             Self::ProxyBulk => "MiB/s",
             Self::IdleRss => "MiB",
             Self::IdleCpu => "%",
+            Self::AttachStreams => "KiB",
         }
     }
 
@@ -81,7 +86,7 @@ impl Row {
             Self::Create1 => 11,
             Self::Create20 => 7,
             Self::ProxyList | Self::ProxyBulk => 7,
-            Self::IdleRss | Self::IdleCpu => 2,
+            Self::IdleRss | Self::IdleCpu | Self::AttachStreams => 2,
             Self::Restart => 9,
             Self::Writes1 => 15,
         }
@@ -125,6 +130,7 @@ fn take(row: Row, runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
         Row::IdleCpu => idle::processor(runs, ours),
         Row::Restart => restart::take(runs, ours),
         Row::Writes1 => write::take(runs, &Pair::start(ours)?),
+        Row::AttachStreams => attach::streams(runs, ours),
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Options {
     pub recorded: bool,
     /// Use this swarmrsd instead of the one that cargo builds for tests.
     pub swarmrsd: Option<std::path::PathBuf>,
+    /// Further flags for swarmrsd.
+    pub flags: Vec<String>,
 }
 
 impl Options {

@@ -84,6 +84,12 @@ struct Arguments {
     /// Serve /metrics and /health, in clear, on this address
     #[arg(long, value_name = "ADDR:PORT")]
     metrics_addr: Option<SocketAddr>,
+    /// Give services that mount the engine's socket ours instead, so that they see the swarm
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true")]
+    map_engine_socket: bool,
+    /// File that says which dangerous powers tasks may have on this node
+    #[arg(long, value_name = "FILE")]
+    node_policy: Option<PathBuf>,
     /// Log at debug level
     #[arg(short = 'D', long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true")]
     debug: bool,
@@ -225,6 +231,8 @@ fn config(arguments: Arguments, file: Option<PathBuf>) -> Result<Config, SourceE
         swarmrs_api_on_tcp: arguments.swarmrs_api_on_tcp,
         generic_resources: resource::parse(&arguments.node_generic_resources)?,
         metrics_addr: arguments.metrics_addr,
+        map_engine_socket: arguments.map_engine_socket,
+        node_policy: arguments.node_policy,
         level: match arguments.debug {
             true => level.max(LevelFilter::DEBUG),
             false => level,

@@ -34,8 +34,13 @@ pub enum Error {
     Unprotected(Host),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error("cannot forbid core dumps: {0}")]
-    Hardening(#[source] io::Error),
+    #[error("{path} is no policy of a node: {source}")]
+    Policy {
+        path: String,
+        source: serde_json::Error,
+    },
+    #[error("cannot set the limits of this process: {0}")]
+    Limits(#[source] io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
     #[error(transparent)]
@@ -46,6 +51,11 @@ impl Error {
     pub(super) fn path(path: &Path, source: io::Error) -> Self {
         let path = path.display().to_string();
         Self::Path { path, source }
+    }
+
+    pub(super) fn policy(path: &Path, source: serde_json::Error) -> Self {
+        let path = path.display().to_string();
+        Self::Policy { path, source }
     }
 
     pub(super) fn listen(host: &Host, source: io::Error) -> Self {

@@ -24,6 +24,8 @@ pub(super) struct Listening {
     pub tls: Option<Tls>,
     /// Unix sockets that we made.
     made: Vec<PathBuf>,
+    /// The first unix socket, ours or handed down: what containers can mount.
+    pub socket: Option<PathBuf>,
 }
 
 impl Listening {
@@ -38,19 +40,19 @@ impl Listening {
                 listeners: Vec::new(),
                 tls: tls(config)?,
                 made: Vec::new(),
+                socket: None,
             },
         };
         for host in &config.hosts {
-            if let Err(error) = opening.open(host).await {
-                opening.done.remove();
-                return Err(error);
-            }
+            opening.open(host).await?;
         }
         Ok(opening.done)
     }
+}
 
+impl Drop for Listening {
     /// Removes the unix sockets that we made; those handed down are not ours.
-    pub fn remove(&self) {
+    fn drop(&mut self) {
         for path in &self.made {
             if let Err(error) = std::fs::remove_file(path) {
                 warn!(path = %path.display(), %error, "the socket stays");
@@ -102,6 +104,12 @@ impl Opening<'_> {
 
     fn add_unix(&mut self, listener: UnixListener, host: &Host) {
         info!(%host, "listening");
+        let address = listener.local_addr().ok();
+        let path = match host {
+            Host::Unix(path) => Some(path.clone()),
+            _ => address.and_then(|address| Some(address.as_pathname()?.to_owned())),
+        };
+        self.done.socket = self.done.socket.take().or(path);
         self.done.listeners.push(Listener::Unix(listener));
     }
 

@@ -13,8 +13,9 @@ fn without_an_engine_our_calls_are_answered_and_its_calls_name_its_socket() {
     let place = Place::new();
     let _daemon = place.start();
     assert_eq!(mode(&place.path("api.sock")), 0o660);
-    assert_eq!(mode(&place.path("data")), 0o700);
+    // The socket is there before the node has started; an answer comes after.
     let ours = place.get("/v1.41/nodes");
+    assert_eq!(mode(&place.path("data")), 0o700);
     assert!(ours.starts_with("HTTP/1.0 503 "), "{ours}");
     assert!(ours.contains("This node is not a swarm manager."), "{ours}");
     for target in [

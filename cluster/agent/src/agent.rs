@@ -1,6 +1,8 @@
 //! The handle: what a node starts, asks and ends.
 
 use crate::container::controller::{Controller, Settings};
+use crate::container::policy::Policy;
+use crate::container::socket::SocketMap;
 use crate::error::Error;
 use crate::executor::Failure;
 use crate::journal::Journal;
@@ -38,6 +40,10 @@ pub struct Config {
     pub generic_resources: Vec<GenericResource>,
     /// Never ask a registry (`DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1`).
     pub prefer_offline_image: bool,
+    /// What binds of the engine's socket are replaced by.
+    pub sockets: Option<SocketMap>,
+    /// What of this node tasks may have.
+    pub policy: Policy,
 }
 
 impl Config {
@@ -52,6 +58,8 @@ impl Config {
             tls_info: TlsInfo::default(),
             generic_resources: Vec::new(),
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
+            sockets: None,
+            policy: Policy::default(),
         }
     }
 }
@@ -69,6 +77,8 @@ impl Agent {
             secrets: config.exec_dir.join("secrets"),
             generic_resources: config.generic_resources.clone(),
             prefer_offline_image: config.prefer_offline_image,
+            sockets: config.sockets.clone(),
+            policy: config.policy.clone(),
         };
         let controller = Arc::new(Controller::new(config.engine.clone(), settings));
         let shared = Arc::new(Shared {

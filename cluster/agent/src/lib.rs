@@ -36,6 +36,8 @@ pub mod task;
 pub mod worker;
 
 pub use agent::{Agent, Config, Handle};
+pub use container::policy::Policy;
+pub use container::socket::SocketMap;
 pub use error::Error;
 pub use executor::{Executor, Failure};
 pub use measure::Measures;

@@ -1,6 +1,7 @@
 //! Where a node keeps its things.
 
 use std::path::PathBuf;
+use swarmrs_agent::{Policy, SocketMap};
 use swarmrs_store::LogEngine;
 use swarmrs_types::spec::GenericResource;
 
@@ -17,6 +18,10 @@ pub struct Config {
     pub exec_root: PathBuf,
     /// What the node has beside CPUs and memory; none: what its engine says.
     pub generic_resources: Vec<GenericResource>,
+    /// What a task's bind of the engine's socket is replaced by.
+    pub sockets: Option<SocketMap>,
+    /// What of this node tasks may have.
+    pub policy: Policy,
 }
 
 impl Config {
@@ -29,6 +34,8 @@ impl Config {
             raft_store: LogEngine::default(),
             disk_reserve: swarmrs_store::DEFAULT_RESERVE,
             generic_resources: Vec::new(),
+            sockets: None,
+            policy: Policy::default(),
         }
     }
 

@@ -47,4 +47,5 @@ pub use local::{ClusterView, Standing, State as SwarmState};
 pub use logs::{LogSelector, ServiceLogs};
 pub use recorder::Recorder;
 pub use role::{Node, NodeError};
+pub use swarmrs_agent::{Policy, SocketMap};
 pub use swarmrs_store::{LogEngine, panic_is_contained};

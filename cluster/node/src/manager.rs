@@ -94,6 +94,8 @@ impl Manager {
         let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine);
         settings.tls_info = tls_info;
         settings.generic_resources = config.generic_resources.clone();
+        settings.sockets = config.sockets.clone();
+        settings.policy = config.policy.clone();
         let agent = Agent::start(settings, LocalTransport(sessions))?;
         info!(node = %record.node, "manager started");
         Ok(Manager {

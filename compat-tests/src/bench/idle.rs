@@ -104,7 +104,8 @@ fn settled(host: &Host) -> Result<(), Error> {
     })
 }
 
-fn resident(testbed: &Testbed) -> Result<f64, Error> {
+/// MiB resident now.
+pub(super) fn resident(testbed: &Testbed) -> Result<f64, Error> {
     let status = proc(testbed, "status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use super::Options;
 use super::engine::ping;
 use super::namespace::{Namespaces, read};
 use super::process::Process;
@@ -25,24 +26,26 @@ pub struct Daemon {
     binary: PathBuf,
     files: PathBuf,
     engine: PathBuf,
+    flags: Vec<String>,
     process: Option<Process>,
 }
 
 impl Daemon {
-    /// Starts swarmrsd in front of the engine socket `engine`, with its files in `files`.
+    /// Starts swarmrsd in front of the engine socket `engine`, with its files in `files`, as `options` say.
     pub fn start(
         site: &Site,
         namespaces: &Namespaces,
         files: &Path,
         engine: &Path,
-        binary: Option<&Path>,
+        options: &Options,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(files).tried(|| format!("make {}", files.display()))?;
-        let binary = binary.map_or_else(tested_binary, |path| Ok(path.to_owned()))?;
+        let binary = options.swarmrsd.clone().map_or_else(tested_binary, Ok)?;
         let mut daemon = Self {
             binary,
             files: files.to_owned(),
             engine: engine.to_owned(),
+            flags: options.flags.clone(),
             process: None,
         };
         daemon.resume(site, namespaces)?;
@@ -85,7 +88,14 @@ impl Daemon {
         command
             .arg("--pidfile")
             .arg(self.files.join("swarmrsd.pid"))
-            .args(["--log-level", "debug"]);
+            .args(&self.flags);
+        if !self
+            .flags
+            .iter()
+            .any(|flag| flag.starts_with("--log-level"))
+        {
+            command.args(["--log-level", "debug"]);
+        }
         command.env("RUST_BACKTRACE", "1");
         self.process = Some(Process::start(&mut command, &self.log())?);
         Ok(())

@@ -82,13 +82,13 @@ impl Host {
             self.recorder = Some(Recorder::between(&socket, &upstream)?);
             upstream = socket;
         }
-        let (files, binary) = (self.files.join("swarmrs"), options.swarmrsd.as_deref());
+        let files = self.files.join("swarmrs");
         self.daemon = Some(Daemon::start(
             &self.site,
             &self.namespaces,
             &files,
             &upstream,
-            binary,
+            options,
         )?);
         Ok(())
     }

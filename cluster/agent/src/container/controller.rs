@@ -9,6 +9,8 @@ mod files;
 use crate::container::config::{self, Node, Request};
 use crate::container::image::Images;
 use crate::container::label;
+use crate::container::policy::Policy;
+use crate::container::socket::SocketMap;
 use crate::container::watch::Watch;
 use crate::description::describe;
 use crate::executor::{Container, Executor, Failure, Found, Running};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub secrets: PathBuf,
     pub generic_resources: Vec<GenericResource>,
     pub prefer_offline_image: bool,
+    pub sockets: Option<SocketMap>,
+    pub policy: Policy,
 }
 
 /// Runs tasks as containers.
@@ -118,8 +122,17 @@ impl Controller {
     }
 
     async fn request(&self, order: &Order) -> Result<Request, Failure> {
-        let request = config::request(order, self.node().await?);
-        request.map_err(|unfit| Failure::fatal(unfit.0))
+        let node = self.node().await?;
+        let payloads = self.settings.secrets.join(order.task.as_str());
+        let request = config::request(order, node).and_then(|request| {
+            self.settings.policy.check(&request, &payloads)?;
+            Ok(request)
+        });
+        let mut request = request.map_err(|unfit| Failure::fatal(unfit.0))?;
+        if let Some(sockets) = &self.settings.sockets {
+            sockets.apply(&mut request.container);
+        }
+        Ok(request)
     }
 
     /// The container that bears the task's name: ours if it was made for this task on this node. The engine reserves a

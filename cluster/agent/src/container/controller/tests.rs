@@ -1,6 +1,7 @@
 //! What a container's state means, without an engine.
 
 use super::*;
+use crate::container::policy::Policy;
 use crate::executor::fake::{node, order};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -148,6 +149,8 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
         generic_resources: Vec::new(),
         tls_info: TlsInfo::default(),
         prefer_offline_image: true,
+        sockets: None,
+        policy: Policy::default(),
     };
     (
         Controller::new(Engine::connect(&socket), settings),

@@ -37,9 +37,12 @@ fn an_upgrade_touches_no_container_and_a_purge_leaves_nothing() {
     machine
         .docker(&["swarm", "init", "--advertise-addr", "10.77.1.1"])
         .unwrap();
+    machine.ok("echo word | docker --host unix:///run/swarmrs/docker.sock secret create word -");
     let service = [
         "service",
         "create",
+        "--secret",
+        "word",
         "--quiet",
         "--no-resolve-image",
         "--name",

@@ -52,7 +52,7 @@ pub struct Options {
     pub recorded: bool,
     /// Use this swarmrsd instead of the one that cargo builds for tests.
     pub swarmrsd: Option<std::path::PathBuf>,
-    /// Further flags for swarmrsd.
+    /// Further flags for what runs the swarm: the engine if it is stock, else swarmrsd.
     pub flags: Vec<String>,
 }
 

@@ -37,7 +37,11 @@ pub fn held_against_stock(
 ) -> Result<Option<String>, Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let scenario = Scenario::parse(&name, &read(path)?)?;
-    let reference = Testbed::hosts(1, &Options::stock())?;
+    let stock = Options {
+        flags: ours.flags.clone(),
+        ..Options::stock()
+    };
+    let reference = Testbed::hosts(1, &stock)?;
     let subject = Testbed::hosts(1, ours)?;
     Ok(differ(&scenario, reference.host(0), subject.host(0), meant))
 }

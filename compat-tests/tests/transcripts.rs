@@ -43,6 +43,18 @@ fn the_lock_of_managers_answers_as_the_stock_one_does() {
 }
 
 #[test]
+fn jobs_and_placement_are_those_of_the_stock_swarm() {
+    // Nodes with two GPUs by name and three licences by number.
+    let resources = ["GPU=UUID1", "GPU=UUID2", "LICENCE=3"];
+    let flag = |resource| format!("--node-generic-resource={resource}");
+    let resourceful = Options {
+        flags: resources.into_iter().map(flag).collect(),
+        ..Options::default()
+    };
+    compare(&own("scenarios/jobs.txt"), &resourceful, &meant().unwrap());
+}
+
+#[test]
 fn two_stock_swarms_do_not_differ_once_masked() {
     compare(
         &own("scenarios/one-node.txt"),

@@ -17,6 +17,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct Engine {
     files: PathBuf,
     cgroup: String,
+    flags: Vec<String>,
     process: Option<Process>,
 }
 
@@ -27,12 +28,14 @@ impl Engine {
         namespaces: &Namespaces,
         files: &Path,
         name: &str,
+        flags: &[String],
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(files).tried(|| format!("make {}", files.display()))?;
         let cgroup = format!("/{}/{name}", site.name());
         let mut engine = Self {
             files: files.to_owned(),
             cgroup,
+            flags: flags.to_vec(),
             process: None,
         };
         engine.resume(site, namespaces)?;
@@ -57,7 +60,8 @@ impl Engine {
             .arg("--pidfile")
             .arg(self.files.join("dockerd.pid"))
             .arg("--cgroup-parent")
-            .arg(&self.cgroup);
+            .arg(&self.cgroup)
+            .args(&self.flags);
         let log = self.files.join("dockerd.log");
         let mut process = Process::start(&mut command, &log)?;
         wait::until("the start of dockerd", START, || {

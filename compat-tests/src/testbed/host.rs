@@ -47,7 +47,11 @@ impl Host {
         let files = site.path().join(name);
         let namespaces = Namespaces::host(site, &files, name)?;
         hub.plug(&namespaces, place)?;
-        let engine = Engine::start(site, &namespaces, &files.join("engine"), name)?;
+        let flags = match options.stock {
+            true => options.flags.as_slice(),
+            false => &[],
+        };
+        let engine = Engine::start(site, &namespaces, &files.join("engine"), name, flags)?;
         let address = format!("10.77.0.{place}");
         let mut host = Self {
             daemon: None,

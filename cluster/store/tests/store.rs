@@ -128,6 +128,32 @@ async fn a_restart_keeps_everything() {
 }
 
 #[tokio::test]
+async fn a_folder_brought_to_another_address_says_so_in_its_membership() {
+    let root = tempfile::tempdir().unwrap();
+    let store = fresh(config(root.path())).await;
+    store.propose(create(1)).await.unwrap();
+    store.shutdown().await.unwrap();
+    let mut moved = config(root.path());
+    moved.address = "192.0.2.7:2377".to_owned();
+    // The second time it is known already, and nothing is written.
+    for _ in 0..2 {
+        let store = Store::open(moved.clone()).await.unwrap();
+        assert_eq!(networks(&store.view()).len(), 1);
+        let here = |now: &Leadership| {
+            let leader = now.leader.as_ref();
+            leader.is_some_and(|member| member.address == "192.0.2.7:2377")
+        };
+        let mut leadership = store.leadership();
+        let within = std::time::Duration::from_secs(10);
+        let told = tokio::time::timeout(within, leadership.wait_for(here)).await;
+        // What is waited for is a lock on the value: it must not outlive the store.
+        let is_told = told.map(drop).is_ok();
+        assert!(is_told, "{:?}", store.leadership().borrow());
+        store.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_store_that_was_only_dropped_can_be_opened_at_once() {
     let root = tempfile::tempdir().unwrap();
     let store = fresh(config(root.path())).await;

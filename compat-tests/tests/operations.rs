@@ -204,7 +204,7 @@ fn from_afar_by_ssh() {
 }
 
 /// What brings each message of the page's table about, and undoes that again.
-const PROVOKED: [(&str, &str, &str); 13] = [
+const PROVOKED: [(&str, &str, &str); 14] = [
     ("waiting for the engine", "timeout 5 swarmrsd $OTHER -H unix:///run/x.sock --engine unix:///run/nobody.sock", ""),
     (
         "is itself in swarm mode",
@@ -241,6 +241,12 @@ const PROVOKED: [(&str, &str, &str); 13] = [
         "was written by a newer release",
         "systemctl stop swarmrsd.socket swarmrsd; cp /var/lib/swarmrs/swarm/start.json /root
          sed -i 's/\"format\": *[0-9]*/\"format\":99/' /var/lib/swarmrs/swarm/start.json; timeout 5 swarmrsd -H unix:///run/x.sock",
+        "cp /root/start.json /var/lib/swarmrs/swarm/",
+    ),
+    (
+        "is missing beside the state of a swarm",
+        "systemctl stop swarmrsd.socket swarmrsd; mv /var/lib/swarmrs/swarm/start.json /root
+         timeout 5 swarmrsd -H unix:///run/x.sock",
         "cp /root/start.json /var/lib/swarmrs/swarm/",
     ),
     (

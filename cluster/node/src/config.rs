@@ -59,4 +59,9 @@ impl Config {
     pub fn start_record(&self) -> PathBuf {
         self.swarm_root().join("start.json")
     }
+
+    /// The mark of a swarm that is being made or left.
+    pub fn unfinished(&self) -> PathBuf {
+        self.swarm_root().join("unfinished")
+    }
 }

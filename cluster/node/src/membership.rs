@@ -6,8 +6,8 @@ use crate::ids::{RandomIds, raft_id};
 use crate::local::State;
 use crate::lock::SharedKeys;
 use crate::manager::{self, Ground};
-use crate::record::StartRecord;
-use crate::role::{Node, NodeError, Role, empty, reserve};
+use crate::record::{StartRecord, discard, mark, unmark};
+use crate::role::{Node, NodeError, Role, reserve};
 use crate::trust::Trust;
 use std::sync::Arc;
 use swarmrs_agent::description::describe;
@@ -50,7 +50,7 @@ impl Node {
         let record = StartRecord::new(NodeId(RandomIds.next()), raft_id(), &addresses);
         let made = self.make_swarm(&record, request).await;
         if made.is_err()
-            && let Err(error) = empty(&self.0.config.swarm_root())
+            && let Err(error) = discard(&self.0.config)
         {
             warn!(%error, "rubble of a failed init stays");
         }
@@ -87,10 +87,12 @@ impl Node {
 
     /// Certificates, then the log with its first entry, then the record that says all is there.
     async fn make_swarm(&self, record: &StartRecord, request: InitRequest) -> Result<(), Fault> {
+        let config = &self.0.config;
+        mark(config).map_err(internal)?;
         let reserved = reserve(record).map_err(internal)?;
         let validity = request.spec.ca_config.node_cert_expiry.duration();
         let trust = Trust::make(record.node, validity).map_err(internal)?;
-        let keystore = Keystore::open(&self.0.config.certificates()).map_err(internal)?;
+        let keystore = Keystore::open(&config.certificates()).map_err(internal)?;
         keystore.save_root(trust.ca.cert()).map_err(internal)?;
         let key = swarm::locks(&request.spec).then(UnlockKey::mint);
         let key = key.transpose().map_err(internal)?;
@@ -105,7 +107,8 @@ impl Node {
         let node = self.first_node(record, &trust).await;
         let input = first_objects(&trust, unlock_key, request, node)?;
         self.bootstrap(&store, input).await?;
-        record.save(&self.0.config).map_err(internal)?;
+        record.save(config).map_err(internal)?;
+        unmark(config).map_err(internal)?;
         info!(node = %record.node, cluster = %trust.cluster, "swarm made");
         let ground = Ground {
             record: record.clone(),
@@ -184,7 +187,7 @@ impl Node {
             Some(manager) => manager.leave().await,
             None => self.remove_containers().await,
         }
-        empty(&self.0.config.swarm_root()).map_err(internal)?;
+        discard(&self.0.config).map_err(internal)?;
         info!("left the swarm");
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! The start record: what a node must know of its swarm before anything of it runs.
 //!
-//! It is written last when a swarm is made, so its presence says that the rest is whole; a swarm
-//! folder without one is the rubble of an attempt that failed.
+//! It is written last when a swarm is made, so its presence says that the rest is whole. While a
+//! swarm is made, and while it is left, its folder carries a mark: what is in a marked folder
+//! without a record is rubble and goes at the next start. A folder without either is a swarm that
+//! lost its record, and nothing is started over it.
 
 use crate::config::Config;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -27,6 +30,9 @@ pub struct StartRecord {
     /// Where the packets of networks are to go, if that was asked to be another address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_path_addr: Option<String>,
+    /// SHA-256 of the record without it, in hexadecimal; a record of the first days has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<String>,
 }
 
 /// The record cannot be used.
@@ -41,6 +47,10 @@ pub enum RecordError {
         path: String,
         source: serde_json::Error,
     },
+    #[error("{path} is damaged: it does not have the sum that was written with it")]
+    Sum { path: String },
+    #[error("{path} is missing beside the state of a swarm")]
+    Missing { path: String },
     #[error("{path} was written by a newer release (format {found}, this one reads {FORMAT})")]
     Newer { path: String, found: u32 },
 }
@@ -61,7 +71,22 @@ impl StartRecord {
             listen_addr: addresses.listen.to_string(),
             advertise_addr: addresses.advertise.to_string(),
             data_path_addr: addresses.data_path.map(|addr| addr.to_string()),
+            sum: None,
         }
+    }
+
+    /// The bytes on disk.
+    fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+
+    fn sum(&self) -> String {
+        let summed = StartRecord {
+            sum: None,
+            ..self.clone()
+        };
+        let digest = Sha256::digest(summed.bytes());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The record, if the node is part of a swarm.
@@ -71,7 +96,7 @@ impl StartRecord {
         let bytes = match fs::read(&file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(RecordError::Read { path, source }),
+            Err(source) => return Err(unreadable(&file)(source)),
         };
         let damaged = |source| RecordError::Damaged {
             path: path.clone(),
@@ -84,18 +109,91 @@ impl StartRecord {
                 found: format,
             });
         }
-        serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+        let record: StartRecord = serde_json::from_slice(&bytes).map_err(damaged)?;
+        match &record.sum {
+            Some(sum) if *sum != record.sum() => Err(RecordError::Sum { path }),
+            _ => Ok(Some(StartRecord {
+                sum: None,
+                ..record
+            })),
+        }
     }
 
     /// Writes the record so that it is there whole or not at all.
     pub fn save(&self, config: &Config) -> Result<(), RecordError> {
         let file = config.start_record();
-        write_whole(&file, &serde_json::to_vec_pretty(self).unwrap_or_default()).map_err(|source| {
-            RecordError::Write {
-                path: file.display().to_string(),
-                source,
+        let summed = StartRecord {
+            sum: Some(self.sum()),
+            ..self.clone()
+        };
+        write_whole(&file, &summed.bytes()).map_err(unwritable(&file))
+    }
+}
+
+/// Marks the swarm's folder: until a record is there, what comes into it may be thrown away.
+pub fn mark(config: &Config) -> Result<(), RecordError> {
+    let file = config.unfinished();
+    write_whole(&file, b"").map_err(unwritable(&file))
+}
+
+/// Takes the mark away: with the record, the swarm is whole.
+pub fn unmark(config: &Config) -> Result<(), RecordError> {
+    let file = config.unfinished();
+    remove(&file).map_err(unwritable(&file))
+}
+
+/// Empties the swarm's folder and keeps it. What a crash on the way leaves is rubble, never half a
+/// swarm.
+pub fn discard(config: &Config) -> Result<(), RecordError> {
+    mark(config)?;
+    let (root, marked) = (config.swarm_root(), config.unfinished());
+    let empty = || {
+        remove(&config.start_record())?;
+        for entry in fs::read_dir(&root)? {
+            match entry?.path() {
+                path if path == marked => {}
+                path if path.is_dir() => fs::remove_dir_all(path)?,
+                path => fs::remove_file(path)?,
             }
-        })
+        }
+        remove(&marked)
+    };
+    empty().map_err(unwritable(&root))
+}
+
+/// Throws away what an attempt to make or leave a swarm has left.
+///
+/// # Errors
+/// If what is there is no such rubble; then nothing is touched.
+pub fn clear_rubble(config: &Config) -> Result<(), RecordError> {
+    let root = config.swarm_root();
+    let mut entries = fs::read_dir(&root).map_err(unreadable(&root))?;
+    if config.unfinished().exists() {
+        return discard(config);
+    }
+    match entries.next() {
+        None => Ok(()),
+        Some(_) => Err(RecordError::Missing {
+            path: config.start_record().display().to_string(),
+        }),
+    }
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.display().to_string();
+    move |source| RecordError::Read { path, source }
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.display().to_string();
+    move |source| RecordError::Write { path, source }
+}
+
+/// Removes a file, so that it stays removed; one that is not there is fine.
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => sync_folder_of(file),
     }
 }
 
@@ -105,6 +203,10 @@ fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes)?;
     out.sync_all()?;
     fs::rename(&draft, file)?;
+    sync_folder_of(file)
+}
+
+fn sync_folder_of(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) => File::open(folder)?.sync_all(),
         None => Ok(()),
@@ -139,7 +241,8 @@ mod tests {
         assert_eq!(
             fs::read_to_string(config.start_record()).unwrap(),
             "{\n  \"format\": 1,\n  \"node\": \"0123456789abcdefghijklmno\",\n  \"raft_id\": 7,\n  \
-             \"listen_addr\": \"0.0.0.0:2377\",\n  \"advertise_addr\": \"192.0.2.1:2377\"\n}"
+             \"listen_addr\": \"0.0.0.0:2377\",\n  \"advertise_addr\": \"192.0.2.1:2377\",\n  \
+             \"sum\": \"6a918cdb811aee8300b424b52aaed089d2b466b551b4cac62fb9bb6913fd4b51\"\n}"
         );
         assert_eq!(StartRecord::load(&config).unwrap(), Some(record()));
     }
@@ -163,6 +266,42 @@ mod tests {
         fs::write(config.start_record(), b"{\"format\": 1, ").unwrap();
         let error = StartRecord::load(&config).unwrap_err();
         assert!(matches!(error, RecordError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_and_a_record_without_a_sum_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        record().save(&config).unwrap();
+        let good = fs::read(config.start_record()).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(config.start_record(), &bad).unwrap();
+            let loaded = StartRecord::load(&config);
+            // White space may become another; what is read is the record or nothing.
+            assert!(
+                !matches!(&loaded, Ok(found) if *found != Some(record())),
+                "byte {at}: {loaded:?}"
+            );
+        }
+        fs::write(config.start_record(), record().bytes()).unwrap();
+        assert_eq!(StartRecord::load(&config).unwrap(), Some(record()));
+    }
+
+    #[test]
+    fn a_folder_is_cleared_only_if_it_is_marked() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&folder);
+        clear_rubble(&config).unwrap();
+        fs::create_dir(config.raft()).unwrap();
+        fs::write(config.raft().join("log"), b"x").unwrap();
+        let error = clear_rubble(&config).unwrap_err();
+        assert!(matches!(error, RecordError::Missing { .. }), "{error}");
+        assert!(config.raft().join("log").exists());
+        mark(&config).unwrap();
+        clear_rubble(&config).unwrap();
+        assert_eq!(fs::read_dir(config.swarm_root()).unwrap().count(), 0);
     }
 
     #[test]

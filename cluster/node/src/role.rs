@@ -7,7 +7,7 @@ use crate::health::{self, Health};
 use crate::local::{Standing, State};
 use crate::lock::{self, SharedKeys};
 use crate::manager::{self, Ground, Manager, Told};
-use crate::record::{RecordError, StartRecord};
+use crate::record::{self, RecordError, StartRecord};
 use crate::renew;
 use crate::trust;
 use arc_swap::ArcSwap;
@@ -161,19 +161,15 @@ impl Node {
             return Ok(());
         }
         match StartRecord::load(&self.0.config)? {
-            Some(record) => self.resume_manager(record, None).await,
+            Some(found) => {
+                record::unmark(&self.0.config)?;
+                self.resume_manager(found, None).await
+            }
             None => {
-                self.clear_rubble();
+                record::clear_rubble(&self.0.config)?;
                 self.0.take_up(Role::Alone);
                 Ok(())
             }
-        }
-    }
-
-    /// Without a start record, whatever else is in the swarm's folder is of an attempt that failed.
-    fn clear_rubble(&self) {
-        if let Err(error) = empty(&self.0.config.swarm_root()) {
-            warn!(%error, "rubble of an earlier attempt stays");
         }
     }
 
@@ -366,17 +362,4 @@ async fn lead(store: &Store) -> Result<(), NodeError> {
 fn restrict(folder: &std::path::Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))
-}
-
-/// Empties a folder and keeps it.
-pub(crate) fn empty(folder: &std::path::Path) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            fs::remove_dir_all(path)?;
-        } else {
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
 }

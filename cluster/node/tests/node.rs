@@ -236,7 +236,26 @@ async fn rubble_of_a_failed_init_is_cleared_at_start() {
     let rubble = folder.path().join("swarm/raft");
     std::fs::create_dir_all(&rubble).unwrap();
     std::fs::write(rubble.join("half"), b"x").unwrap();
+    std::fs::write(folder.path().join("swarm/unfinished"), b"").unwrap();
     let node = start(folder.path()).await;
     assert_eq!(node.standing().state, SwarmState::Inactive);
     assert!(!rubble.exists());
+}
+
+#[tokio::test]
+async fn a_swarm_that_lost_its_record_is_refused_and_kept() {
+    let folder = TempDir::new().unwrap();
+    let node = start(folder.path()).await;
+    node.init(init_request()).await.unwrap();
+    node.stop().await;
+    drop(node);
+    std::fs::remove_file(folder.path().join("swarm/start.json")).unwrap();
+    let engine = Engine::connect(&folder.path().join("no-engine.sock"));
+    let refused = Node::start(Config::new(folder.path()), engine).await;
+    let error = refused.err().unwrap().to_string();
+    assert!(
+        error.ends_with("start.json is missing beside the state of a swarm"),
+        "{error}"
+    );
+    assert!(folder.path().join("swarm/raft/format").exists());
 }

@@ -196,12 +196,10 @@ fn input_and_its_end_arrive_through_run_exec_and_attach() {
     ]);
     let exec = place.docker(&["exec", "--interactive", &name, "sha256sum"], &input);
     assert_eq!(exec.success().unwrap(), expected);
+    // When the input of such a container ends, the engine drops whoever is attached, its last line written or not: what the
+    // container made of the input is in its log.
     let attach = place.docker(&["attach", &name], &input);
-    assert_eq!(
-        (attach.status, attach.stdout.trim()),
-        (3, expected.as_str()),
-        "{attach:?}"
-    );
+    assert_eq!(attach.status, 3, "{attach:?}");
     let logs = place.docker_ok(&["logs", "--follow", &name]);
     assert_eq!(logs, expected);
     place.docker_ok(&["rm", &name]);

@@ -190,8 +190,9 @@ impl Node {
             return Ok(());
         }
         let keys = SharedKeys::new(keystore.unlock(unlock)?);
-        let reserved = reserve(&record)?;
+        // The folder first: of two daemons on one data root, the second is told so.
         let store = self.open_store(&record, &keys.get(), true).await?;
+        let reserved = reserve(&record)?;
         lead(&store).await?;
         self.settle(&record, &keys, &store).await?;
         info!(node = %record.node, "resuming as a manager");

@@ -24,8 +24,8 @@ const IMAGE: &str = include_str!("vm/image.sh");
 const BUILD: Duration = Duration::from_secs(15 * 60);
 const BOOT: Duration = Duration::from_secs(5 * 60);
 const PACK: Duration = Duration::from_secs(60);
-/// One look at whether the machine is there.
-const PROBE: Duration = Duration::from_secs(10);
+/// One look at the machine: a script of several commands takes its time there.
+const PROBE: Duration = Duration::from_secs(60);
 
 /// The parts that all machines share: kernel, initramfs and the disk that each lays its own changes over.
 pub struct Image(PathBuf);

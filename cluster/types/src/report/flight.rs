@@ -1,7 +1,8 @@
 //! What the flight recorder keeps: ids, names, kinds, states and counts.
 //!
-//! Nothing of a spec, a payload or an engine's text has a field here, so none can get in. That is the
-//! whole of the redaction; whoever adds a field keeps it true.
+//! Nothing of a spec, a payload or an engine's text has a field here, so none can get in; the one text
+//! there is, a planned task's reason, is the planner's own. That is the whole of the redaction; whoever
+//! adds a field keeps it true.
 
 use crate::id::{NodeId, ServiceId, TaskId};
 use crate::task_state::TaskState;

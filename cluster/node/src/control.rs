@@ -187,27 +187,38 @@ impl Node {
     }
 }
 
+/// A plan is made on what this node has applied: its guards are compared when it comes into force. A
+/// refusal, and the answer that nothing is to be done, have no guards, so they are given only on a state that
+/// is known to be the newest.
 async fn propose<T>(
     manager: &Manager,
     decide: impl Fn(&State, ClusterTime) -> Result<(T, Plan), Fault>,
 ) -> Result<(T, Changed), ProposeFault> {
     let mut last = None;
+    let mut newest = None;
     for _ in 0..MOST_TRIES {
-        let state = manager.store.read_index().await?;
+        let known = newest.is_some();
+        let state = newest.take().unwrap_or_else(|| manager.store.view());
         let now = manager.clock.now();
-        let (answer, plan) = decide(&state, now).map_err(ProposeFault::Fault)?;
-        if plan.is_empty() {
-            let version = state.applied();
-            return Ok((answer, Changed { version }));
-        }
-        let command = plan.into_command(now, Timestamp::now());
-        match manager.store.propose(command).await {
-            Ok(version) => return Ok((answer, Changed { version })),
-            Err(ProposeError::Rejected(rejected @ Rejected::OutOfSequence(_))) => {
-                last = Some(rejected);
+        match decide(&state, now) {
+            Ok((answer, plan)) if !plan.is_empty() => {
+                let command = plan.into_command(now, Timestamp::now());
+                match manager.store.propose(command).await {
+                    Ok(version) => return Ok((answer, Changed { version })),
+                    Err(ProposeError::Rejected(rejected @ Rejected::OutOfSequence(_))) => {
+                        last = Some(rejected);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
             }
-            Err(error) => return Err(error.into()),
+            Ok((answer, _)) if known => {
+                let version = state.applied();
+                return Ok((answer, Changed { version }));
+            }
+            Err(fault) if known => return Err(ProposeFault::Fault(fault)),
+            Ok(_) | Err(_) => {}
         }
+        newest = Some(manager.store.read_index().await?);
     }
     let rejected = last.map(|rejected| control::fault_of(&rejected));
     Err(ProposeFault::Fault(rejected.unwrap_or_else(|| {

@@ -25,6 +25,7 @@
 //!   lock                   held while a process has the folder open
 //!   format                 version byte and the log engine that wrote the folder
 //!   log.redb or log.sled   the log, the vote and the marks
+//!   log.redb-journal       what log.redb has not taken over yet
 //!   acknowledged           up to which sync of the log anybody was answered
 //!   snapshots/snapshot-N   the state up to entry N
 //! ```

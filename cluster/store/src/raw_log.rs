@@ -5,6 +5,7 @@
 //! syncs is found after a crash as a whole or not at all.
 
 mod contained;
+mod journal;
 mod kept;
 mod redb;
 mod sled;
@@ -16,6 +17,7 @@ pub(crate) use redb::Redb;
 pub(crate) use sled::Sled;
 
 use crate::config::LogEngine;
+use journal::Journaled;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
@@ -48,7 +50,9 @@ pub(crate) fn create(engine: LogEngine, path: &Path) -> io::Result<Contained> {
 /// Opens the log of this engine at `path`. `InvalidData`: it is no such log, or a damaged one.
 pub(crate) fn open(engine: LogEngine, path: &Path) -> io::Result<Contained> {
     match engine {
-        LogEngine::Redb => Contained::open(|| Redb::open(path)),
+        LogEngine::Redb => {
+            Contained::open(|| Journaled::open(Redb::open(path)?, journal::path_of(path)))
+        }
         LogEngine::Sled => Contained::open(|| Sled::open(path)),
     }
 }

@@ -186,10 +186,8 @@ async fn a_log_of_before_is_refused_however_whole_it_is() {
         store.propose(create(1)).await.unwrap();
         store.shutdown().await.unwrap();
         let log = root.path().join(format!("log.{engine}"));
-        let old = match log.is_dir() {
-            true => content(&log),
-            false => BTreeMap::from([(log.clone(), fs::read(&log).unwrap())]),
-        };
+        let mut old = content(root.path());
+        old.retain(|path, _| path.starts_with(&log) || path.ends_with("log.redb-journal"));
         let store = Store::open(config.clone()).await.unwrap();
         store.propose(create(2)).await.unwrap();
         store.shutdown().await.unwrap();
@@ -207,7 +205,7 @@ async fn a_log_of_before_is_refused_however_whole_it_is() {
 #[tokio::test]
 async fn what_is_not_a_whole_store_of_ours_is_refused_by_name_and_left_alone() {
     type Change = fn(&Path);
-    let cases: [(&str, Change, &str); 11] = [
+    let cases: [(&str, Change, &str); 13] = [
         (
             "no folder",
             |f| fs::remove_dir_all(f).unwrap(),
@@ -229,6 +227,16 @@ async fn what_is_not_a_whole_store_of_ours_is_refused_by_name_and_left_alone() {
             "a foreign log",
             |f| fs::write(f.join("log.redb"), b"#!/bin/sh").unwrap(),
             "log.redb is damaged",
+        ),
+        (
+            "no journal",
+            |f| fs::remove_file(f.join("log.redb-journal")).unwrap(),
+            "was acknowledged",
+        ),
+        (
+            "a newer journal",
+            |f| fs::write(f.join("log.redb-journal"), b"\x02").unwrap(),
+            "log.redb is damaged: its journal",
         ),
         (
             "no format",

@@ -1,8 +1,9 @@
 //! The log as the consensus core sees it: readable in memory at once, on disk a moment later.
 //!
 //! Every change is made in memory first and handed to the disk writer in the same order. Appends
-//! and votes are answered when they are durable; marks, truncations and purges need no answer,
-//! since whatever is durable later was written after them.
+//! and votes are answered when they are durable; truncations and purges need no answer, since
+//! whatever is durable later was written after them. How far the log is committed waits for the next
+//! append.
 
 mod acknowledged;
 mod load;
@@ -41,6 +42,9 @@ pub(crate) struct LogReader(Arc<RwLock<Cache>>);
 pub(crate) struct LogStorage {
     reader: LogReader,
     writer: std::sync::mpsc::Sender<Job>,
+    /// How far the log is committed, if the writer was not told yet. It goes with the next append: on its
+    /// own it would wake the writer in the middle of every answer.
+    untold: Option<LogId>,
 }
 
 impl LogReader {
@@ -59,6 +63,7 @@ impl LogStorage {
         LogStorage {
             reader: LogReader(Arc::new(RwLock::new(loaded))),
             writer: writer.jobs(),
+            untold: None,
         }
     }
 
@@ -114,7 +119,8 @@ impl RaftLogStorage<Types> for LogStorage {
             return Ok(());
         };
         self.reader.cache_mut().committed = Some(committed);
-        self.order(Job::Mark(Mark::Committed(committed)))
+        self.untold = Some(committed);
+        Ok(())
     }
 
     async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
@@ -129,7 +135,12 @@ impl RaftLogStorage<Types> for LogStorage {
         let entries: Vec<Entry> = entries.into_iter().collect();
         let readable = entries.iter().map(|e| (e.log_id.index, e.clone()));
         self.reader.cache_mut().entries.extend(readable);
-        self.order(Job::Append(entries, callback))
+        let committed = self.untold.take();
+        self.order(Job::Append {
+            entries,
+            committed,
+            answer: callback,
+        })
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
@@ -144,6 +155,15 @@ impl RaftLogStorage<Types> for LogStorage {
         cache.purged = Some(upto);
         drop(cache);
         self.order(Job::Purge { upto })
+    }
+}
+
+impl Drop for LogStorage {
+    fn drop(&mut self) {
+        if let Some(committed) = self.untold.take() {
+            // A writer that has ended has nothing to write it to.
+            let _ended = self.order(Job::Mark(Mark::Committed(committed)));
+        }
     }
 }
 

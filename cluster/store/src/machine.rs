@@ -65,22 +65,24 @@ impl Machine {
             snapshots,
             growth,
         };
-        machine.show(Vec::new());
+        machine.show(Vec::new(), || {});
         Ok(machine)
     }
 
-    /// Shows the state, which `events` led to. Nobody is shown an older one than before: until the
-    /// log has been applied as far as it once was, nothing is shown, and then all at once.
-    fn show(&mut self, events: Vec<Event>) {
+    /// Shows the state, which `events` led to, and gives the answers that wait for it. Nobody is shown
+    /// an older one than before: until the log has been applied as far as it once was, nothing is shown,
+    /// and then all at once.
+    fn show(&mut self, events: Vec<Event>, answer: impl FnOnce()) {
         if !self.catching_up {
-            return self.feed.publish(&self.applied.state, events);
+            return self.feed.publish(&self.applied.state, events, answer);
         }
         let shown = self.feed.view();
-        if self.applied.state.applied() >= shown.applied() {
-            self.catching_up = false;
-            let events = difference(&shown, &self.applied.state);
-            self.feed.publish(&self.applied.state, events);
+        if self.applied.state.applied() < shown.applied() {
+            return answer();
         }
+        self.catching_up = false;
+        let events = difference(&shown, &self.applied.state);
+        self.feed.publish(&self.applied.state, events, answer);
     }
 }
 
@@ -140,10 +142,11 @@ impl RaftStateMachine<Types> for Machine {
             let outcome = self.applied.apply(&entry, &mut events);
             answers.extend(responder.map(|responder| (responder, outcome)));
         }
-        self.show(events);
-        for (responder, outcome) in answers {
-            responder.send(outcome);
-        }
+        self.show(events, || {
+            for (responder, outcome) in answers {
+                responder.send(outcome);
+            }
+        });
         Ok(())
     }
 
@@ -174,7 +177,7 @@ impl RaftStateMachine<Types> for Machine {
         }
         let events = difference(&self.applied.state, &applied.state);
         self.applied = applied;
-        self.show(events);
+        self.show(events, || {});
         Ok(())
     }
 

@@ -78,11 +78,13 @@ impl Feed {
         }
     }
 
-    /// Shows `state`, which `events` led to.
-    pub(crate) fn publish(&self, state: &State, events: Vec<Event>) {
+    /// Shows `state`, which `events` led to, then calls `shown`, then tells the watchers: whoever waits for
+    /// an answer is not kept waiting by all who follow.
+    pub(crate) fn publish(&self, state: &State, events: Vec<Event>, shown: impl FnOnce()) {
         let state = Arc::new(state.clone());
         let mut watchers = self.watchers.lock().expect("no holder panics");
         self.view.store(state.clone());
+        shown();
         if let (Some(watchers), false) = (watchers.as_mut(), events.is_empty()) {
             let batch = Batch {
                 index: state.applied(),

@@ -21,8 +21,12 @@ use tokio::sync::{Notify, oneshot};
 
 /// What the writer is asked to do.
 pub(crate) enum Job {
-    /// Durable before the answer.
-    Append(Vec<Entry>, IOFlushed<Types>),
+    /// Durable before the answer, and with them how far the log was committed before.
+    Append {
+        entries: Vec<Entry>,
+        committed: Option<LogId>,
+        answer: IOFlushed<Types>,
+    },
     /// Durable before the answer.
     Vote(Vote, oneshot::Sender<io::Result<()>>),
     /// Durable with whatever is next.
@@ -174,8 +178,15 @@ impl<L: RawLog> Disk<L> {
 
     fn take(&mut self, job: Job, answers: &mut Vec<Answer>) {
         match job {
-            Job::Append(entries, answer) => {
-                self.attempt(|disk| disk.append(&entries));
+            Job::Append {
+                entries,
+                committed,
+                answer,
+            } => {
+                self.attempt(|disk| {
+                    committed.map_or(Ok(()), |id| disk.mark(&Mark::Committed(id)))?;
+                    disk.append(&entries)
+                });
                 answers.push(Answer::Append(answer));
             }
             Job::Vote(vote, answer) => {

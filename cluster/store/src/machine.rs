@@ -73,6 +73,7 @@ impl Machine {
     /// an older one than before: until the log has been applied as far as it once was, nothing is shown,
     /// and then all at once.
     fn show(&mut self, events: Vec<Event>, answer: impl FnOnce()) {
+        self.heed_settings();
         if !self.catching_up {
             return self.feed.publish(&self.applied.state, events, answer);
         }
@@ -83,6 +84,21 @@ impl Machine {
         self.catching_up = false;
         let events = difference(&shown, &self.applied.state);
         self.feed.publish(&self.applied.state, events, answer);
+    }
+}
+
+impl Machine {
+    /// What the swarm says of snapshots holds from the entry on that says it.
+    fn heed_settings(&self) {
+        let Some(cluster) = self.applied.state.cluster() else {
+            return;
+        };
+        let raft = &cluster.spec.raft;
+        if raft.snapshot_interval > 0 {
+            self.growth.snapshot_after(raft.snapshot_interval);
+        }
+        self.snapshots
+            .keep_older(raft.keep_old_snapshots.unwrap_or_default());
     }
 }
 

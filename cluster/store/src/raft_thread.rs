@@ -289,12 +289,13 @@ fn core_config(config: &Config) -> Result<Arc<openraft::Config>, Error> {
         enable_leader_restore: Some(false),
         // `follow` lets the clock tick as soon as there is another member.
         enable_tick: false,
-        snapshot_policy: openraft::SnapshotPolicy::LogsSinceLast(config.snapshot.entries),
+        // `until_failed` asks for them.
+        snapshot_policy: openraft::SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: config.snapshot.keep,
         // Purging is a write of its own; a few hundred entries more in memory cost less.
         purge_batch_size: 256,
-        // Above the distance between snapshots, or a late member would get one after the other.
-        replication_lag_threshold: config.snapshot.entries.saturating_mul(2),
+        // A late member gets the log as long as there is one: snapshots would overtake each other.
+        replication_lag_threshold: u64::MAX,
         ..openraft::Config::default()
     };
     let core = core

@@ -1,7 +1,8 @@
-//! Snapshots: the whole state as a sealed file, one at a time.
+//! Snapshots: the whole state as a sealed file. The newest counts; as many older ones are kept as the
+//! swarm is set to.
 //!
-//! A snapshot is written beside the old one, made durable, given its name, and only then is the old
-//! one removed: at any moment there is one that can be read.
+//! A snapshot is written beside the old one, made durable, given its name, and only then is what is too
+//! old removed: at any moment there is one that can be read.
 
 use crate::codec::{BadRecord, Codec, SnapshotRecord, VERSION};
 use crate::error::Error;
@@ -9,6 +10,7 @@ use crate::folder::{UNFINISHED, free_bytes, replace, sync_folder};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 const PREFIX: &str = "snapshot-";
@@ -19,7 +21,9 @@ pub(crate) struct Snapshots {
     folder: PathBuf,
     codec: Codec,
     reserve: u64,
-    /// The index of the one there is. Held while files are read, written or removed.
+    /// How many are kept behind the newest.
+    older: AtomicU64,
+    /// The index of the newest. Held while files are read, written or removed.
     current: Mutex<Option<u64>>,
 }
 
@@ -32,14 +36,20 @@ impl Snapshots {
             folder,
             codec,
             reserve,
+            older: AtomicU64::new(0),
             current: Mutex::new(newest),
         })
     }
 
+    /// From now on so many are kept behind the newest.
+    pub(crate) fn keep_older(&self, older: u64) {
+        self.older.store(older, Ordering::Relaxed);
+    }
+
     /// Removes what a crash left behind: files that were being written or were to be removed.
     pub(crate) fn clear(&self) -> Result<(), Error> {
-        let current = *self.current.lock().expect("no holder panics");
-        let cleared = self.remove_all_but(current);
+        let _turn = self.current.lock().expect("no holder panics");
+        let cleared = self.remove_old();
         cleared.map_err(Error::file("clear", &self.folder))
     }
 
@@ -77,7 +87,7 @@ impl Snapshots {
         Ok(Some(self.open_file(&sealed).map_err(invalid)?.into()))
     }
 
-    /// Keeps `bytes`, the snapshot up to entry `index`, in place of the one before. An older one
+    /// Keeps `bytes`, the snapshot up to entry `index`, in front of those before. An older one
     /// than there is changes nothing.
     pub(crate) fn write(&self, index: u64, bytes: &[u8]) -> io::Result<()> {
         let sealed = self.codec.seal(bytes).map_err(invalid)?;
@@ -91,7 +101,7 @@ impl Snapshots {
         )?;
         *current = Some(index);
         tracing::info!(index, bytes = bytes.len(), "snapshot written");
-        self.remove_all_but(Some(index))
+        self.remove_old()
     }
 
     /// Whether there is room for another one.
@@ -111,11 +121,14 @@ impl Snapshots {
         }
     }
 
-    fn remove_all_but(&self, kept: Option<u64>) -> io::Result<()> {
-        let kept = kept.map(|index| self.path_of(index));
+    fn remove_old(&self) -> io::Result<()> {
+        let mut kept = list(&self.folder)?;
+        kept.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+        let older = self.older.load(Ordering::Relaxed);
+        kept.truncate(usize::try_from(older).map_or(usize::MAX, |older| older.saturating_add(1)));
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
-            if is_ours(&path) && Some(&path) != kept.as_ref() {
+            if is_ours(&path) && !kept.iter().any(|(_, kept)| *kept == path) {
                 fs::remove_file(&path)?;
             }
         }

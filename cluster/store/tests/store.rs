@@ -5,8 +5,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use support::{config, create, create_named, eventually, fresh, id, names, networks, open};
-use swarmrs_core::{Change, Event, Expect, Key, Object, Rejected};
+use swarmrs_core::{Change, Command, Event, Expect, Key, Object, Rejected};
 use swarmrs_store::{Error, Leadership, Member, ProposeError, SnapshotPolicy, Store};
+use swarmrs_types::object::{Cluster, JoinTokens, Meta, RootCa, Unknown};
+use swarmrs_types::spec::SwarmSpec;
 
 #[tokio::test]
 async fn a_new_store_is_empty_and_leads_once_it_is_initialized() {
@@ -250,6 +252,66 @@ async fn a_snapshot_takes_the_place_of_the_log_and_survives_a_restart() {
         let refused = Store::open(config).await.unwrap_err();
         assert!(matches!(refused, Error::Missing { .. }), "{refused}");
     }
+}
+
+/// The swarm itself, set to make snapshots so often and to keep so many behind the newest.
+fn swarm(snapshot_interval: u64, keep_old_snapshots: u64) -> Command {
+    let text = |text: &str| text.to_owned();
+    let mut cluster = Cluster {
+        id: format!("{:025}", 1).parse().unwrap(),
+        meta: Meta::default(),
+        spec: SwarmSpec::default(),
+        root_ca: RootCa {
+            certificate: text("none"),
+            key: "none".into(),
+        },
+        join_tokens: JoinTokens {
+            worker: text("none"),
+            manager: text("none"),
+        },
+        unlock_key: None,
+        default_addr_pool: Vec::new(),
+        subnet_size: 0,
+        data_path_port: 0,
+        unknown: Unknown::new(),
+    };
+    cluster.spec.raft.snapshot_interval = snapshot_interval;
+    cluster.spec.raft.keep_old_snapshots = Some(keep_old_snapshots);
+    let mut command = create(0);
+    command.changes = vec![Change::Put {
+        object: Object::Cluster(cluster.into()),
+        expect: Expect::Absent,
+    }];
+    command
+}
+
+#[tokio::test]
+async fn the_swarm_says_how_often_snapshots_are_made_and_how_many_older_ones_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let snapshots = root.path().join("snapshots");
+    let store = fresh(config(root.path())).await;
+    for number in 0..30 {
+        store.propose(create(number)).await.unwrap();
+    }
+    assert!(
+        names(&snapshots).is_empty(),
+        "10,000 entries are the default"
+    );
+    store.propose(swarm(20, 2)).await.unwrap();
+    for round in 1..=5 {
+        let newest = names(&snapshots).last().cloned();
+        let is_newer = || names(&snapshots).last().cloned() > newest;
+        for number in 0..20 {
+            store.propose(create(100 * round + number)).await.unwrap();
+        }
+        eventually("a newer snapshot is there", is_newer).await;
+    }
+    store.shutdown().await.unwrap();
+    assert_eq!(names(&snapshots).len(), 3);
+
+    let store = open(root.path()).await;
+    assert_eq!(names(&snapshots).len(), 3);
+    assert_eq!(networks(&store.view()).len(), 130);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

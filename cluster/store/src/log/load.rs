@@ -24,6 +24,12 @@ impl Loaded {
         self.cache.purged.is_some() || !self.cache.entries.is_empty()
     }
 
+    /// How many entries a snapshot up to `snapshot` does not have.
+    pub(crate) fn entries_after(&self, snapshot: Option<LogId>) -> u64 {
+        let first = snapshot.map_or(0, |id| id.index + 1);
+        self.cache.entries.range(first..).count() as u64
+    }
+
     /// Whether log and snapshot meet: every entry after `snapshot` must be here.
     pub(crate) fn follows(&self, snapshot: Option<LogId>) -> bool {
         let purged = self.cache.purged.map(|id| id.index);

@@ -1,6 +1,7 @@
 use super::*;
 use crate::codec::{Codec, End};
 use crate::config::LogEngine;
+use crate::config::SnapshotPolicy;
 use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
 use crate::raw_log::{self, Contents, RawLog};
@@ -43,7 +44,7 @@ struct On(LogEngine);
 impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
     async fn build(&self) -> Result<(TempDir, LogStorage, Machine), StorageError<Types>> {
         let folder = tempfile::tempdir().unwrap();
-        let growth = Arc::new(Growth::new(0, u64::MAX));
+        let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
         let log = raw_log::create(self.0, &folder.path().join("log")).unwrap();
         let writer = writer(log, growth.clone(), folder.path());
         let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
@@ -117,7 +118,7 @@ fn bench() -> Bench {
         syncs: syncs.clone(),
         written: 0,
     };
-    let growth = Arc::new(Growth::new(0, u64::MAX));
+    let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
     let folder = tempfile::tempdir().unwrap();
     let writer = writer(log, growth, folder.path());
     Bench {

@@ -6,6 +6,7 @@
 
 use super::Acknowledged;
 use crate::codec::{BadRecord, Codec, End, Mark};
+use crate::config::SnapshotPolicy;
 use crate::error::Error;
 use crate::figures::Measures;
 use crate::raft::{Entry, LogId, Types, Vote};
@@ -48,17 +49,21 @@ enum Answer {
 /// How much the log has grown since the last snapshot; says when that is enough.
 #[derive(Debug)]
 pub(crate) struct Growth {
+    entries: AtomicU64,
     bytes: AtomicU64,
-    limit: u64,
+    most_entries: AtomicU64,
+    most_bytes: u64,
     enough: Notify,
 }
 
 impl Growth {
-    /// A log that already has `bytes` behind the last snapshot.
-    pub(crate) fn new(bytes: u64, limit: u64) -> Self {
+    /// A log that already has so much behind the last snapshot.
+    pub(crate) fn new(entries: u64, bytes: u64, policy: SnapshotPolicy) -> Self {
         Growth {
+            entries: AtomicU64::new(entries),
             bytes: AtomicU64::new(bytes),
-            limit,
+            most_entries: AtomicU64::new(policy.entries),
+            most_bytes: policy.bytes,
             enough: Notify::new(),
         }
     }
@@ -75,11 +80,21 @@ impl Growth {
 
     /// A snapshot is being made.
     pub(crate) fn reset(&self) {
+        self.entries.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
     }
 
-    fn add(&self, bytes: u64) {
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes >= self.limit {
+    /// From now on a snapshot is due after so many entries, at least one.
+    pub(crate) fn snapshot_after(&self, entries: u64) {
+        if self.most_entries.swap(entries.max(1), Ordering::Relaxed) > entries {
+            self.add(0, 0);
+        }
+    }
+
+    fn add(&self, entries: u64, bytes: u64) {
+        let entries = self.entries.fetch_add(entries, Ordering::Relaxed) + entries;
+        let bytes = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if entries >= self.most_entries.load(Ordering::Relaxed) || bytes >= self.most_bytes {
             self.enough.notify_one();
         }
     }
@@ -218,7 +233,7 @@ impl<L: RawLog> Disk<L> {
         let last = entries.last().map(|entry| entry.log_id.index);
         self.end.last = last.or(self.end.last);
         let bytes = puts.iter().map(|(_, bytes)| bytes.len() as u64).sum();
-        self.growth.add(bytes);
+        self.growth.add(entries.len() as u64, bytes);
         Ok(())
     }
 

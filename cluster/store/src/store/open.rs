@@ -76,7 +76,9 @@ fn find(
     if config.was_initialized && !loaded.is_initialized() {
         return Err(Error::damaged(&path, "it is empty".to_owned()));
     }
-    let growth = Arc::new(Growth::new(loaded.bytes, config.snapshot.bytes));
+    let folded = snapshot.and_then(SnapshotRecord::last);
+    let entries = loaded.entries_after(folded);
+    let growth = Arc::new(Growth::new(entries, loaded.bytes, config.snapshot));
     let feed = shared.feed.clone();
     let machine = Machine::new(snapshot, feed, snapshots.clone(), growth.clone());
     let machine = machine.map_err(|reason| {

@@ -30,7 +30,7 @@ pub(super) fn describe(change: &Event, state: &State, now: Timestamp) -> Option<
             let (id, meta) = (config.id.to_string(), config.meta);
             Some(message("config", delta, id, meta, attributes, now))
         }
-        Event::Cluster(_) | Event::Task(_) | Event::Network(_) => None,
+        Event::Cluster(_) | Event::Task(_) | Event::Network(_) | Event::Attachment(_) => None,
     }
 }
 

@@ -35,6 +35,10 @@ fn node() -> NodeObject {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        index: 0,
+        ingress: None,
+        data_path: None,
+        routes: Vec::new(),
         unknown: Default::default(),
     }
 }

@@ -61,13 +61,13 @@ pub(super) fn attachments<'a>(state: &'a State, spec: &TaskSpec) -> Vec<Attachme
 
 fn attachment(network: &object::Network) -> Attachment<'_> {
     let driver = || Driver {
-        name: &network.driver,
+        name: network.driver(),
     };
     Attachment {
         network: Network {
             head: Head::new(network.id.as_str(), network.meta),
             spec: Spec {
-                name: &network.name,
+                name: network.name(),
                 labels: BTreeMap::from([PREDEFINED_LABEL]),
                 driver_configuration: driver(),
                 scope: "swarm",

@@ -57,17 +57,19 @@ struct ConfigFrom {
 /// The network of that id or name.
 pub fn predefined<'a>(state: &'a State, term: &str) -> Option<Network<'a>> {
     let mut networks = state.networks().iter();
-    let found = networks.find(|network| network.id.as_str() == term || network.name == term)?;
+    let found = networks.find(|network| {
+        network.is_predefined() && (network.id.as_str() == term || network.name() == term)
+    })?;
     Some(show(found))
 }
 
 fn show(network: &object::Network) -> Network<'_> {
     Network {
-        name: &network.name,
+        name: network.name(),
         id: network.id.as_str(),
         created: network.meta.created_at,
         scope: "swarm",
-        driver: &network.driver,
+        driver: network.driver(),
         enable_ipv4: true,
         enable_ipv6: false,
         ipam: Ipam::default(),

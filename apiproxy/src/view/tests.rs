@@ -100,6 +100,7 @@ fn task_object() -> object::Task {
         gate: None,
         iteration: None,
         resources: Vec::new(),
+        networks: Vec::new(),
         running_since: None,
         ended: None,
         history: Default::default(),
@@ -136,6 +137,10 @@ fn node_object() -> object::Node {
             addr: "192.0.2.10".to_owned(),
         },
         manager_addr: Some("192.0.2.10:2377".to_owned()),
+        index: 0,
+        ingress: None,
+        data_path: None,
+        routes: Vec::new(),
         unknown: Default::default(),
     }
 }
@@ -406,8 +411,13 @@ fn the_hosts_network_is_found_by_its_name() {
     let network = object::Network {
         id: "nnnnnnnnnnnnnnnnnnnnnnnnn".parse().unwrap(),
         meta: Meta::default(),
-        name: "host".to_owned(),
-        driver: "host".to_owned(),
+        spec: swarmrs_types::spec::NetworkSpec {
+            name: "host".to_owned(),
+            driver: "host".to_owned(),
+            labels: [(object::PREDEFINED_LABEL.to_owned(), "true".to_owned())].into(),
+            ..Default::default()
+        },
+        segments: Vec::new(),
         unknown: Default::default(),
     };
     let state = state(vec![Object::Network(Arc::new(network))]);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use swarmrs_rpc::{AssignmentSet, AssignmentsMessage, Position};
 use swarmrs_types::assignment::{Assignment, PayloadDiff};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::TaskStatus;
 use swarmrs_types::{TaskId, TaskState};
 
@@ -28,6 +29,8 @@ pub struct Orders {
     pub remove: Vec<TaskId>,
     /// What the tasks may ask for; if the set was complete, all of it.
     pub payloads: PayloadDiff,
+    /// What is new of the networks; if the set was complete, all of it.
+    pub facts: FactDiff,
     /// What the managers last accepted of the tasks in the message.
     pub accepted: Vec<(TaskId, TaskStatus)>,
 }
@@ -61,6 +64,7 @@ impl Known {
             AssignmentSet::Incremental(diff) => self.change(diff.update, diff.remove),
         };
         orders.payloads = message.payloads;
+        orders.facts = message.facts;
         self.position = message.position;
         self.in_session = true;
         Ok(orders)
@@ -116,6 +120,7 @@ mod tests {
             position,
             set,
             payloads: PayloadDiff::default(),
+            facts: Default::default(),
         }
     }
 

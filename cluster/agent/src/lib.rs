@@ -30,6 +30,7 @@ pub mod journal;
 pub mod logs;
 pub mod measure;
 pub mod reporter;
+pub mod routes;
 pub mod secret;
 pub mod session;
 pub mod task;

@@ -13,10 +13,12 @@
 use crate::assignment::{Known, Orders};
 use crate::executor::Executor;
 use crate::reporter::Reporter;
+use crate::routes;
 use async_trait::async_trait;
+use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_rpc::{FromNode, NodeEnd, ToNode};
+use swarmrs_rpc::{FromNode, Hello, NodeEnd, ToNode};
 use swarmrs_types::spec::NodeDescription;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -46,6 +48,7 @@ pub struct Sessions {
     pub orders: mpsc::UnboundedSender<Orders>,
     known: Known,
     description: NodeDescription,
+    routes: Vec<IpNet>,
     describe: Interval,
 }
 
@@ -79,6 +82,7 @@ impl Sessions {
             orders,
             known: Known::default(),
             description: NodeDescription::default(),
+            routes: Vec::new(),
             describe,
         }
     }
@@ -87,6 +91,7 @@ impl Sessions {
     /// it could run nothing.
     pub async fn run(mut self) {
         self.description = self.first_description().await;
+        self.routes = routes::read();
         let mut backoff = Duration::ZERO;
         loop {
             let end = self.transport.open().await;
@@ -141,7 +146,10 @@ impl Sessions {
     }
 
     fn hello(&self) -> FromNode {
-        FromNode::Hello(Box::new(self.description.clone()))
+        FromNode::Hello(Box::new(Hello {
+            description: self.description.clone(),
+            routes: self.routes.clone(),
+        }))
     }
 
     async fn first_description(&self) -> NodeDescription {
@@ -161,13 +169,15 @@ impl Sessions {
 
     /// Says hello again if the node has become another. An engine that is away changes nothing.
     async fn describe_again(&mut self, end: &NodeEnd) -> Result<(), Over> {
-        match self.executor.describe().await {
-            Ok(description) if description != self.description => {
-                self.description = description;
-                send(end, self.hello()).await
-            }
-            _ => Ok(()),
+        let Ok(description) = self.executor.describe().await else {
+            return Ok(());
+        };
+        let routes = routes::read();
+        if (&description, &routes) == (&self.description, &self.routes) {
+            return Ok(());
         }
+        (self.description, self.routes) = (description, routes);
+        send(end, self.hello()).await
     }
 }
 

@@ -135,6 +135,7 @@ fn order(n: u32, line: &str) -> Order {
         },
         ports: Vec::new(),
         resources: Vec::new(),
+        networks: Vec::new(),
         registry_auth: None,
     }
 }

@@ -7,7 +7,7 @@ use crate::change::{Delta, Event};
 use crate::scheduler::failure::Failures;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use swarmrs_types::object::{Node, Service, Task};
+use swarmrs_types::object::{Network, Node, Service, Task};
 use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskId, TaskState};
 
 /// Services and tasks that need a look.
@@ -22,6 +22,8 @@ pub struct Agenda {
     unplaced: BTreeSet<TaskId>,
     /// Room may have appeared for them.
     retry: bool,
+    /// Services with tasks that wait for an address.
+    hungry: BTreeSet<ServiceId>,
     failures: Failures,
 }
 
@@ -31,6 +33,7 @@ impl Agenda {
         let services = state.services().iter().map(|service| service.id);
         let of_tasks = state.tasks().iter().map(|task| task.service);
         let of_specs = state.specs().map(|spec| spec.service);
+        let hungry = state.tasks().iter().filter(|task| lacks_address(task));
         let mut failures = Failures::default();
         let mut ended: Vec<_> = state.tasks().iter().collect();
         ended.sort_by_key(|task| (task.ended, task.id));
@@ -41,6 +44,7 @@ impl Agenda {
             nodes: state.nodes().iter().map(|node| node.id).collect(),
             timers: BTreeMap::new(),
             retry: true,
+            hungry: hungry.map(|task| task.service).collect(),
             failures,
         }
     }
@@ -54,7 +58,28 @@ impl Agenda {
             Event::Cluster(_) => {
                 self.services.extend(state.services().iter().map(|s| s.id));
             }
-            Event::Network(_) | Event::Secret(_) | Event::Config(_) => {}
+            Event::Network(delta) => self.note_network(state, delta),
+            Event::Attachment(_) | Event::Secret(_) | Event::Config(_) => {}
+        }
+        if may_free_addresses(event) {
+            self.feed(state);
+        }
+    }
+
+    /// Those that wait for an address ask again.
+    fn feed(&mut self, state: &State) {
+        let waits = |service: &ServiceId| {
+            let mut tasks = state.tasks_of_service(*service);
+            tasks.any(|task| lacks_address(task))
+        };
+        self.hungry.retain(waits);
+        self.services.extend(&self.hungry);
+    }
+
+    /// Every node has an address on the network that carries published ports.
+    fn note_network(&mut self, state: &State, delta: &Delta<Network>) {
+        if delta.last().is_some_and(|network| network.spec.ingress) {
+            self.nodes.extend(state.nodes().iter().map(|node| node.id));
         }
     }
 
@@ -72,6 +97,9 @@ impl Agenda {
         let ended = |task: &Task| task.status.state.is_terminal();
         if delta.new.is_some() && !delta.old.as_deref().is_some_and(ended) {
             self.failures.note(task);
+        }
+        if delta.new.as_deref().is_some_and(lacks_address) {
+            self.hungry.insert(task.service);
         }
         match &delta.new {
             Some(task) if is_unplaced(task) => {
@@ -174,10 +202,29 @@ impl Agenda {
         self.services.extend(before.services);
         self.nodes.extend(before.nodes);
         self.unplaced.extend(before.unplaced);
+        self.hungry.extend(before.hungry);
         self.retry |= before.retry;
         for (service, time) in before.timers {
             self.wake(service, time);
         }
+    }
+}
+
+fn lacks_address(task: &Task) -> bool {
+    task.status.state == TaskState::New && task.desired.is_runnable()
+}
+
+/// Whether somebody may have given an address back, or a network become larger.
+fn may_free_addresses(event: &Event) -> bool {
+    match event {
+        Event::Task(delta) => {
+            let holds = |task: &Task| !task.networks.is_empty() && !task.status.state.is_terminal();
+            delta.old.as_deref().is_some_and(holds) && !delta.new.as_deref().is_some_and(holds)
+        }
+        Event::Service(_) | Event::Network(_) => true,
+        Event::Attachment(delta) => delta.old.is_some(),
+        Event::Node(delta) => delta.new.is_none(),
+        Event::Cluster(_) | Event::Secret(_) | Event::Config(_) => false,
     }
 }
 

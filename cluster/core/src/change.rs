@@ -7,10 +7,11 @@
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task, TaskStatus,
+    Attachment, Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task,
+    TaskStatus,
 };
 use swarmrs_types::{
-    ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId, Timestamp,
+    AttachmentId, ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId, Timestamp,
 };
 
 /// One entry of the log.
@@ -42,6 +43,7 @@ pub enum Key {
     Spec(ServiceId, SpecNumber),
     Task(TaskId),
     Network(NetworkId),
+    Attachment(AttachmentId),
     Secret(SecretId),
     Config(ConfigId),
 }
@@ -56,6 +58,7 @@ pub enum Object {
     Spec(Arc<SpecVersion>),
     Task(Arc<Task>),
     Network(Arc<Network>),
+    Attachment(Arc<Attachment>),
     Secret(Arc<Secret>),
     Config(Arc<Config>),
 }
@@ -70,6 +73,7 @@ impl Object {
             Object::Spec(spec) => Key::Spec(spec.service, spec.number),
             Object::Task(task) => Key::Task(task.id),
             Object::Network(network) => Key::Network(network.id),
+            Object::Attachment(attachment) => Key::Attachment(attachment.id),
             Object::Secret(secret) => Key::Secret(secret.id),
             Object::Config(config) => Key::Config(config.id),
         }
@@ -107,6 +111,9 @@ pub enum Rejected {
     /// The name belongs to another object.
     #[error("name conflicts with an existing object: {kind} {name} already exists")]
     NameTaken { kind: String, name: String },
+    /// An address, subnet, VXLAN id or port belongs to another object.
+    #[error("{what} is taken")]
+    Taken { what: String },
 }
 
 /// What an applied command did to one object.
@@ -117,6 +124,7 @@ pub enum Event {
     Service(Delta<Service>),
     Task(Delta<Task>),
     Network(Delta<Network>),
+    Attachment(Delta<Attachment>),
     Secret(Delta<Secret>),
     Config(Delta<Config>),
 }

@@ -18,10 +18,10 @@
 pub mod config;
 mod convert;
 pub mod list;
+pub mod network;
 pub mod networks;
 pub mod node;
 mod payload;
-mod ports;
 mod random_name;
 mod scope;
 pub mod secret;
@@ -43,10 +43,16 @@ const MOST_TASKS: usize = 400;
 pub fn fault_of(rejected: &Rejected) -> Fault {
     match rejected {
         Rejected::OutOfSequence(_) => out_of_sequence(),
+        Rejected::NameTaken { kind, name } if kind == "network" => Fault::daemon(
+            Code::AlreadyExists,
+            format!("network with name {name} already exists"),
+        ),
         Rejected::NameTaken { kind, name } if matches!(kind.as_str(), "secret" | "config") => {
             Fault::manager(Code::AlreadyExists, format!("{kind} {name} already exists"))
         }
-        Rejected::NameTaken { .. } => Fault::manager(Code::AlreadyExists, rejected.to_string()),
+        Rejected::NameTaken { .. } | Rejected::Taken { .. } => {
+            Fault::manager(Code::AlreadyExists, rejected.to_string())
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::change::Key;
 use crate::orchestrator::{global, job, orphan, replicated, restart, update};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
-use crate::{enforcer, reaper, scheduler};
+use crate::{allocator, enforcer, reaper, scheduler};
 use swarmrs_types::{ClusterTime, ServiceId};
 
 /// A plan larger than this is sent before more is planned. A command may hold 500: what is under
@@ -24,6 +24,9 @@ const MOST_SERVICES: usize = 100;
 pub fn step(state: &State, agenda: &mut Agenda, now: ClusterTime, ids: &mut dyn Ids) -> Plan {
     let mut draft = Draft::new(state, now);
     for node in agenda.take_nodes() {
+        if !draft.is_full() {
+            allocator::node::admit(&mut draft, node);
+        }
         if draft.is_full() || !enforcer::enforce(&mut draft, node) {
             agenda.node_again(node);
         }
@@ -56,6 +59,7 @@ fn decide(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Ids) {
     replicated::reconcile(draft, service, ids);
     global::reconcile(draft, service, ids);
     update::roll(draft, service, ids);
+    allocator::task::admit(draft, service);
     restart::open_gates(draft, service);
     reaper::reap(draft, service);
     if draft.changes() > before {

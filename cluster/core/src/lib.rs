@@ -14,6 +14,7 @@
 //! time and ids give the same plan, byte for byte.
 
 pub mod agenda;
+pub mod allocator;
 pub mod change;
 pub mod control;
 pub mod dispatcher;

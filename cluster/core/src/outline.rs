@@ -59,7 +59,10 @@ pub fn happened(event: &Event) -> Option<(Done, Subject)> {
             told(delta, |now| task(now, from))
         }
         Event::Network(delta) => told(delta, |network| {
-            named("network", network.id.to_string(), &network.name)
+            named("network", network.id.to_string(), network.name())
+        }),
+        Event::Attachment(delta) => told(delta, |attachment| {
+            named("attachment", attachment.id.to_string(), &attachment.name)
         }),
         Event::Secret(delta) => told(delta, |secret| {
             named("secret", secret.id.to_string(), &secret.spec.name)

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Cluster, Config, Network, Node, Secret, Service, SpecVersion, Task, TaskStatus,
+    Attachment, Cluster, Config, Network, Node, Secret, Service, SpecVersion, Task, TaskStatus,
 };
 use swarmrs_types::{ClusterTime, RawId, TaskId, Timestamp};
 
@@ -115,6 +115,10 @@ impl<'a> Draft<'a> {
 
     pub fn put_network(&mut self, network: Network) {
         self.put(Object::Network(Arc::new(network)));
+    }
+
+    pub fn put_attachment(&mut self, attachment: Attachment) {
+        self.put(Object::Attachment(Arc::new(attachment)));
     }
 
     pub fn put_secret(&mut self, secret: Secret) {

@@ -4,14 +4,18 @@
 //! never changes under it. Objects are shared; writing one replaces it.
 
 mod apply;
+mod claims;
 mod lookup;
+mod network;
 mod payload;
 mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
 
+pub use claims::{Holder, Port, QUARANTINE, name_of};
 pub use lookup::{Found, find};
+pub use network::is_meshed;
 pub use snapshot::{Snapshot, SnapshotError};
 pub use table::Table;
 
@@ -20,9 +24,11 @@ use imbl::OrdMap;
 use std::sync::Arc;
 use swarmrs_types::assignment::PayloadId;
 use swarmrs_types::object::{
-    Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task,
+    Attachment, Cluster, Config, Network, Node, Secret, Service, SpecNumber, SpecVersion, Task,
 };
-use swarmrs_types::{ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId};
+use swarmrs_types::{
+    AttachmentId, ClusterTime, ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId,
+};
 
 /// All that the managers agree on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,12 +39,15 @@ pub struct State {
     specs: OrdMap<(ServiceId, SpecNumber), Arc<SpecVersion>>,
     tasks: Table<TaskId, Task>,
     networks: Table<NetworkId, Network>,
+    attachments: Table<AttachmentId, Attachment>,
     secrets: Table<SecretId, Secret>,
     configs: Table<ConfigId, Config>,
     /// Lower-cased names: unique without case, as Docker has it.
     service_names: OrdMap<String, ServiceId>,
     secret_names: OrdMap<String, SecretId>,
     config_names: OrdMap<String, ConfigId>,
+    network_names: OrdMap<String, NetworkId>,
+    claims: claims::Claims,
     /// The tasks once more, in the order they are walked: a service's or a node's side by side.
     tasks_of_service: OrdMap<(ServiceId, TaskId), Arc<Task>>,
     tasks_of_node: OrdMap<(NodeId, TaskId), Arc<Task>>,
@@ -67,6 +76,10 @@ impl State {
 
     pub fn networks(&self) -> &Table<NetworkId, Network> {
         &self.networks
+    }
+
+    pub fn attachments(&self) -> &Table<AttachmentId, Attachment> {
+        &self.attachments
     }
 
     pub fn secrets(&self) -> &Table<SecretId, Secret> {
@@ -132,6 +145,12 @@ impl State {
         self.configs.get(id)
     }
 
+    /// The network of that name, without regard to case.
+    pub fn network_named(&self, name: &str) -> Option<&Arc<Network>> {
+        let id = self.network_names.get(&name.to_lowercase())?;
+        self.networks.get(id)
+    }
+
     /// The services whose current spec refers to a secret or config, by id.
     pub fn users_of(&self, payload: PayloadId) -> impl Iterator<Item = &Arc<Service>> {
         let refers = move |service: &&Arc<Service>| {
@@ -167,6 +186,7 @@ impl State {
             Key::Spec(service, number) => u64::from(self.spec(service, number).is_some()),
             Key::Task(id) => self.tasks.get(&id).map_or(0, |t| t.meta.version),
             Key::Network(id) => self.networks.get(&id).map_or(0, |n| n.meta.version),
+            Key::Attachment(id) => self.attachments.get(&id).map_or(0, |a| a.meta.version),
             Key::Secret(id) => self.secrets.get(&id).map_or(0, |s| s.meta.version),
             Key::Config(id) => self.configs.get(&id).map_or(0, |c| c.meta.version),
         }

@@ -3,6 +3,7 @@
 //! Only this file knows where a request is decided. On a conflict that is not the user's own (an
 //! object moved between the look and the write) the request is decided anew on the newer state.
 
+mod network;
 mod payload;
 
 use crate::ids::RandomIds;
@@ -18,6 +19,8 @@ use swarmrs_types::default::REQUEST_TIMEOUT;
 use swarmrs_types::object::RegistryAuth;
 use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, SecretText, ServiceId, Timestamp};
+
+pub use network::Wanted;
 
 /// Decisions made anew before a request is given up.
 const MOST_TRIES: usize = 64;
@@ -205,7 +208,9 @@ async fn propose<T>(
                 let command = plan.into_command(now, Timestamp::now());
                 match manager.store.propose(command).await {
                     Ok(version) => return Ok((answer, Changed { version })),
-                    Err(ProposeError::Rejected(rejected @ Rejected::OutOfSequence(_))) => {
+                    Err(ProposeError::Rejected(
+                        rejected @ (Rejected::OutOfSequence(_) | Rejected::Taken { .. }),
+                    )) => {
                         last = Some(rejected);
                     }
                     Err(error) => return Err(error.into()),

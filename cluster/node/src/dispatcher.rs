@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_core::dispatcher::payloads::Told;
-use swarmrs_core::dispatcher::{assignment, status};
+use swarmrs_core::dispatcher::{assignment, endpoints, status};
 use swarmrs_core::{Draft, State};
-use swarmrs_rpc::{AssignmentSet, AssignmentsMessage, FromNode, ManagerEnd, Position, ToNode};
+use swarmrs_rpc::{
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Position, ToNode,
+};
 use swarmrs_store::{Batch, ProposeError, Store, Watch};
 use swarmrs_types::assignment::{PayloadDiff, StatusReport};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::NodeDescription;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
@@ -43,10 +45,11 @@ pub async fn serve(
         session,
         watch,
         told: Told::default(),
+        state: state.clone(),
         reports: BTreeMap::new(),
         writing: None,
     };
-    dispatcher.serve(state).await;
+    dispatcher.serve().await;
 }
 
 struct Dispatcher {
@@ -58,20 +61,22 @@ struct Dispatcher {
     watch: Watch,
     /// Secrets and configs that the node has from this session.
     told: Told,
+    /// What the node was told of networks follows from this state.
+    state: Arc<State>,
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
 }
 
 impl Dispatcher {
-    async fn serve(mut self, state: Arc<State>) {
+    async fn serve(mut self) {
+        let state = self.state.clone();
         let all = assignment::complete(&state, self.node).into_values();
         let (told, payloads) = Told::complete(&state, self.node);
         self.told = told;
-        if !self
-            .assign(&state, AssignmentSet::Complete(all.collect()), payloads)
-            .await
-        {
+        let facts = endpoints::complete(&state, self.node);
+        let all = AssignmentSet::Complete(all.collect());
+        if !self.assign(&state, all, payloads, facts).await {
             return;
         }
         while self.turn().await {}
@@ -96,13 +101,22 @@ impl Dispatcher {
         self.live.follow(&batch.events);
         let diff = assignment::difference(&batch.state, self.node, &batch.events);
         let payloads = self.told.difference(&batch.state, self.node, &batch.events);
-        (diff.is_empty() && payloads.is_empty())
-            || self
-                .assign(&batch.state, AssignmentSet::Incremental(diff), payloads)
-                .await
+        let facts = endpoints::difference(&self.state, &batch.state, self.node, &batch.events);
+        self.state = batch.state.clone();
+        if diff.is_empty() && payloads.is_empty() && facts.is_empty() {
+            return true;
+        }
+        let set = AssignmentSet::Incremental(diff);
+        self.assign(&batch.state, set, payloads, facts).await
     }
 
-    async fn assign(&mut self, state: &State, set: AssignmentSet, payloads: PayloadDiff) -> bool {
+    async fn assign(
+        &mut self,
+        state: &State,
+        set: AssignmentSet,
+        payloads: PayloadDiff,
+        facts: FactDiff,
+    ) -> bool {
         let position = Position {
             term: self.store.leadership().borrow().term,
             index: state.applied(),
@@ -111,14 +125,15 @@ impl Dispatcher {
             position,
             set,
             payloads,
+            facts,
         });
         self.session.send(message).await.is_ok()
     }
 
     async fn hear(&mut self, message: FromNode) -> bool {
         match message {
-            FromNode::Hello(description) => {
-                register(&self.store, self.clock, self.node, *description).await;
+            FromNode::Hello(hello) => {
+                register(&self.store, self.clock, self.node, *hello).await;
                 true
             }
             FromNode::Statuses(reports) => {
@@ -205,7 +220,7 @@ async fn record(
 }
 
 /// Notes that the node is here, and what it says of itself.
-async fn register(store: &Store, clock: ClusterClock, id: NodeId, description: NodeDescription) {
+async fn register(store: &Store, clock: ClusterClock, id: NodeId, hello: Hello) {
     loop {
         let state = store.view();
         let Some(old) = state.nodes().get(&id) else {
@@ -213,7 +228,8 @@ async fn register(store: &Store, clock: ClusterClock, id: NodeId, description: N
             return;
         };
         let mut node = (**old).clone();
-        node.description = description.clone();
+        node.description = hello.description.clone();
+        node.routes.clone_from(&hello.routes);
         node.status.state = NodeState::Ready;
         node.status.message.clear();
         if node == **old {

@@ -143,6 +143,13 @@ impl Node {
                 ..NodeStatus::default()
             },
             manager_addr: Some(record.advertise_addr.clone()),
+            index: 0,
+            ingress: None,
+            data_path: record
+                .data_path_addr
+                .as_ref()
+                .and_then(|addr| addr.parse().ok()),
+            routes: swarmrs_agent::routes::read(),
             unknown: Default::default(),
         }
     }

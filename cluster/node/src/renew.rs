@@ -91,6 +91,10 @@ mod tests {
                 description: Default::default(),
                 status: Default::default(),
                 manager_addr: None,
+                index: 0,
+                ingress: None,
+                data_path: None,
+                routes: Vec::new(),
                 unknown: Default::default(),
             },
         };

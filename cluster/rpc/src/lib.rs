@@ -12,5 +12,5 @@
 pub mod message;
 pub mod session;
 
-pub use message::session::{AssignmentSet, AssignmentsMessage, FromNode, Position, ToNode};
+pub use message::session::{AssignmentSet, AssignmentsMessage, FromNode, Hello, Position, ToNode};
 pub use session::{ManagerEnd, NodeEnd, SessionClosed};

@@ -4,7 +4,7 @@
 //! cluster's objects: an [`Order`] is all it needs to make one container.
 
 use crate::id::{ConfigId, NodeId, SecretId, ServiceId, TaskId};
-use crate::object::{RegistryAuth, TaskStatus};
+use crate::object::{Attached, RegistryAuth, TaskStatus};
 use crate::spec::{ContainerSpec, Data, Driver, GenericResource, Labels, PortConfig, TaskSpec};
 use crate::task_state::TaskState;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,10 @@ pub struct Order {
     /// What it was given of this node's generic resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<GenericResource>,
+    /// The networks of the swarm that the task is on, the ingress network first; those of the engine
+    /// alone stand in `spec`, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Attached>,
     pub registry_auth: Option<RegistryAuth>,
 }
 

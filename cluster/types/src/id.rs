@@ -156,6 +156,8 @@ kinds! {
     TaskId = "task",
     /// A swarm-scoped network.
     NetworkId = "network",
+    /// What a container of a user was given on a network.
+    AttachmentId = "attachment",
     /// A secret.
     SecretId = "secret",
     /// A config.

@@ -28,7 +28,9 @@ pub mod task_state;
 pub mod time;
 
 pub use fault::{Code, Fault, Origin};
-pub use id::{ClusterId, ConfigId, Kind, NetworkId, NodeId, RawId, SecretId, ServiceId, TaskId};
+pub use id::{
+    AttachmentId, ClusterId, ConfigId, Kind, NetworkId, NodeId, RawId, SecretId, ServiceId, TaskId,
+};
 pub use secret::SecretText;
 pub use task_state::TaskState;
 pub use time::{ClusterTime, Nanos, Timestamp};

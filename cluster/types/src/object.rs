@@ -4,6 +4,7 @@
 //! snapshots and between nodes they are JSON; fields a release does not know are kept in
 //! [`Unknown`] and written back, so that a mixed cluster loses nothing.
 
+mod attachment;
 mod cluster;
 mod network;
 mod node;
@@ -11,6 +12,7 @@ mod payload;
 mod service;
 mod task;
 
+pub use attachment::*;
 pub use cluster::*;
 pub use network::*;
 pub use node::*;

@@ -54,6 +54,7 @@ fn task(number: u64, state: TaskState, err: &str) -> Task {
         history: Default::default(),
         iteration: None,
         resources: Vec::new(),
+        networks: Vec::new(),
         unknown: Default::default(),
     }
 }

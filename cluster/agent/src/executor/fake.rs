@@ -40,6 +40,7 @@ pub fn order(n: u8) -> Order {
         },
         ports: Vec::new(),
         resources: Vec::new(),
+        networks: Vec::new(),
         registry_auth: None,
     }
 }

@@ -66,6 +66,7 @@ fn complete(index: u64) -> ToNode {
         position: Position { term: 1, index },
         set: AssignmentSet::Complete(vec![assignment(1, TaskState::Running)]),
         payloads: Default::default(),
+        facts: Default::default(),
     })
 }
 

@@ -118,6 +118,7 @@ impl Manager {
             position,
             set,
             payloads: Default::default(),
+            facts: Default::default(),
         })
     }
 

@@ -4,10 +4,12 @@
 //! [`PREDEFINED`] names; the swarm has one of the same name for each, which stands for whichever
 //! node's a task gets. Other networks of an engine are known nowhere else and refused.
 
+use super::network::not_ingress;
 use super::swarm::PREDEFINED;
-use crate::state::{State, find};
-use swarmrs_types::object::VirtualIp;
-use swarmrs_types::spec::{NetworkAttachmentConfig, ResolutionMode, ServiceSpec};
+use crate::change::Key;
+use crate::plan::Draft;
+use crate::state::{State, find, is_meshed};
+use swarmrs_types::spec::{NetworkAttachmentConfig, ServiceSpec};
 use swarmrs_types::{Code, Fault, NetworkId};
 
 /// Of the networks that a spec names, those that the swarm does not know: an engine may.
@@ -46,24 +48,32 @@ pub(super) fn resolve(state: &State, spec: &mut ServiceSpec) -> Result<(), Fault
     Ok(())
 }
 
-/// A virtual address in each network, unless names resolve to the tasks themselves. The networks of
-/// an engine have none of the swarm's to give: there it stays empty.
-pub(super) fn virtual_ips(spec: &ServiceSpec) -> Vec<VirtualIp> {
-    let mode = spec
-        .endpoint_spec
-        .as_ref()
-        .and_then(|own| own.mode.as_ref());
-    if mode == Some(&ResolutionMode::DnsRr) {
-        return Vec::new();
-    }
+/// None of them is the ingress network: a service is on that by publishing a port.
+pub(super) fn may_be_named(state: &State, spec: &ServiceSpec) -> Result<(), Fault> {
     let ids = attachments(spec)
         .iter()
         .filter_map(|network| network.target.parse().ok());
-    let unset = |network| VirtualIp {
-        network,
-        addr: String::new(),
-    };
-    ids.map(unset).collect()
+    let mut networks = ids.filter_map(|id| state.networks().get(&id));
+    networks.try_for_each(|network| not_ingress(network))
+}
+
+/// Published ports have a network to be carried on.
+pub(super) fn mesh_exists(state: &State, spec: &ServiceSpec) -> Result<(), Fault> {
+    if !is_meshed(spec) || state.ingress_network().is_some() {
+        return Ok(());
+    }
+    Err(Fault::manager(
+        Code::FailedPrecondition,
+        "service needs ingress network, but no ingress network is present",
+    ))
+}
+
+/// A plan for a service holds only while its networks stay.
+pub(super) fn guard(draft: &mut Draft<'_>, spec: &ServiceSpec) {
+    let ids: Vec<NetworkId> = draft.networks_of(spec).map(|network| network.id).collect();
+    for id in ids {
+        draft.guard(Key::Network(id));
+    }
 }
 
 fn missing(term: &str, fault: Fault) -> Fault {

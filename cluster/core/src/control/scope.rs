@@ -3,30 +3,12 @@
 //! Asked last, so that what is wrong in itself is told as Docker tells it.
 
 use swarmrs_types::Fault;
-use swarmrs_types::spec::{
-    ContainerSpec, InitRequest, MountType, PublishMode, Role, ServiceSpec, SwarmSpec,
-};
+use swarmrs_types::spec::{ContainerSpec, InitRequest, MountType, Role, ServiceSpec, SwarmSpec};
 
 /// A service spec that was converted and validated.
 pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
     let template = &spec.task_template;
-    mesh(spec)?;
     template.container_spec.as_ref().map_or(Ok(()), container)
-}
-
-fn mesh(spec: &ServiceSpec) -> Result<(), Fault> {
-    let ports = spec
-        .endpoint_spec
-        .iter()
-        .flat_map(|endpoint| &endpoint.ports);
-    let mut meshed = ports.filter(|port| port.publish_mode == Some(PublishMode::Ingress));
-    match meshed.next() {
-        Some(port) => Err(Fault::not_built(format!(
-            "publishing port {} on all nodes (publish it with mode=host instead: the ingress network)",
-            port.target_port
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn container(spec: &ContainerSpec) -> Result<(), Fault> {

@@ -4,15 +4,14 @@
 //! spec, and the service that points at it and remembers the one before. A manual rollback only
 //! swaps the two numbers; a second one swaps them back.
 
-use super::{
-    MOST_TASKS, convert, expect_version, networks, payload, ports, random_name, scope, validate,
-};
+use super::{MOST_TASKS, convert, expect_version, networks, payload, random_name, scope, validate};
+use crate::allocator::{self, port};
 use crate::change::{Key, Rejected};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::{State, find};
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Endpoint, JobStatus, RegistryAuth, Service, SpecNumber, SpecVersion, UpdateState, UpdateStatus,
+    JobStatus, RegistryAuth, Service, SpecNumber, SpecVersion, UpdateState, UpdateStatus,
 };
 use swarmrs_types::spec::{Mode, ServiceSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, ServiceId, TaskState, Timestamp};
@@ -48,7 +47,9 @@ pub fn create(
         spec.name = random_name::draw(state, ids);
     }
     validate::service(&spec)?;
-    ports::check(state, &spec, None)?;
+    networks::may_be_named(state, &spec)?;
+    port::check(state, spec.endpoint_spec.as_ref(), None)?;
+    networks::mesh_exists(state, &spec)?;
     payloads_exist(state, &spec)?;
     scope::service(&spec)?;
     if state.service_named(&spec.name).is_some() {
@@ -64,7 +65,7 @@ pub fn create(
         spec: 1,
         previous_spec: None,
         last_spec: 1,
-        endpoint: endpoint(&spec),
+        endpoint: allocator::endpoint(state, &spec, None, now)?,
         update_status: None,
         update: None,
         job: spec.mode.is_job().then(|| JobStatus::first(now.shown())),
@@ -72,7 +73,7 @@ pub fn create(
     };
     let id = service.id;
     let mut draft = Draft::new(state, now);
-    guard_payloads(&mut draft, &spec);
+    guard_references(&mut draft, &spec);
     draft.put_spec(version(id, 1, spec, auth));
     draft.put_service(service);
     Ok((id, draft.finish()))
@@ -99,7 +100,9 @@ pub fn update(
         spec.name.clone_from(&service.name);
     }
     validate::service(&spec)?;
-    ports_if_changed(state, &service, &spec)?;
+    networks::may_be_named(state, &spec)?;
+    port::check(state, spec.endpoint_spec.as_ref(), Some(service.id))?;
+    networks::mesh_exists(state, &spec)?;
     payloads_exist(state, &spec)?;
     keeps_mode(state, &service, &spec.mode)?;
     if unnamed || spec.name != service.name {
@@ -112,8 +115,8 @@ pub fn update(
     expect_version(version, service.meta.version)?;
     let mut draft = Draft::new(state, now);
     match rollback {
-        Some(to) => roll_back(&mut draft, &service, to, wall),
-        None => move_on(&mut draft, &service, spec, auth, wall),
+        Some(to) => roll_back(&mut draft, &service, to, wall)?,
+        None => move_on(&mut draft, &service, spec, auth, wall)?,
     }
     Ok(draft.finish())
 }
@@ -164,22 +167,14 @@ fn auth(
     Ok(spec.and_then(|spec| spec.registry_auth.clone()))
 }
 
-/// A service whose endpoint stays as it is keeps its ports, whatever others have taken since.
-fn ports_if_changed(state: &State, service: &Service, spec: &ServiceSpec) -> Result<(), Fault> {
-    let current = state.current_spec(service);
-    let unchanged = current.is_some_and(|old| old.spec.endpoint_spec == spec.endpoint_spec);
-    if unchanged {
-        return Ok(());
-    }
-    ports::check(state, spec, Some(service.id))
-}
-
 fn payloads_exist(state: &State, spec: &ServiceSpec) -> Result<(), Fault> {
     let container = spec.task_template.container_spec.as_ref();
     container.map_or(Ok(()), |container| payload::exist(state, container))
 }
 
-fn guard_payloads(draft: &mut Draft<'_>, spec: &ServiceSpec) {
+/// A plan holds only while all that the spec refers to stays.
+fn guard_references(draft: &mut Draft<'_>, spec: &ServiceSpec) {
+    networks::guard(draft, spec);
     if let Some(container) = &spec.task_template.container_spec {
         payload::guard(draft, container);
     }
@@ -223,28 +218,35 @@ fn move_on(
     spec: ServiceSpec,
     auth: Option<RegistryAuth>,
     wall: Timestamp,
-) {
+) -> Result<(), Fault> {
     let number = service.last_spec + 1;
-    guard_payloads(draft, &spec);
+    guard_references(draft, &spec);
+    let endpoint = allocator::endpoint(draft, &spec, Some(service), draft.now)?;
     draft.put_service(Service {
         spec: number,
         previous_spec: Some(service.spec),
         last_spec: number,
-        endpoint: endpoint(&spec),
+        endpoint,
         update_status: None,
         update: None,
         job: service.job.map(|job| job.next(wall)),
         ..service.clone()
     });
     draft.put_spec(version(service.id, number, spec, auth));
+    Ok(())
 }
 
-fn roll_back(draft: &mut Draft<'_>, service: &Service, to: SpecNumber, wall: Timestamp) {
-    let spec = draft.spec(service.id, to);
-    let endpoint = match spec {
-        Some(spec) => endpoint(&spec.spec),
-        None => service.endpoint.clone(),
-    };
+fn roll_back(
+    draft: &mut Draft<'_>,
+    service: &Service,
+    to: SpecNumber,
+    wall: Timestamp,
+) -> Result<(), Fault> {
+    let mut endpoint = service.endpoint.clone();
+    if let Some(spec) = draft.spec(service.id, to).cloned() {
+        networks::guard(draft, &spec.spec);
+        endpoint = allocator::endpoint(draft, &spec.spec, Some(service), draft.now)?;
+    }
     draft.put_service(Service {
         spec: to,
         previous_spec: Some(service.spec),
@@ -254,6 +256,7 @@ fn roll_back(draft: &mut Draft<'_>, service: &Service, to: SpecNumber, wall: Tim
         job: service.job.map(|job| job.next(wall)),
         ..service.clone()
     });
+    Ok(())
 }
 
 /// A job has no rolling update to show: it runs again.
@@ -278,17 +281,5 @@ fn version(
         spec,
         registry_auth,
         unknown: Default::default(),
-    }
-}
-
-/// Ports on the task's own node are given as they were asked for; an unset one stays unset here,
-/// since every task may get another.
-fn endpoint(spec: &ServiceSpec) -> Endpoint {
-    Endpoint {
-        ports: spec
-            .endpoint_spec
-            .as_ref()
-            .map_or_else(Vec::new, |endpoint| endpoint.ports.clone()),
-        virtual_ips: networks::virtual_ips(spec),
     }
 }

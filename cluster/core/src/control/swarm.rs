@@ -8,11 +8,15 @@ mod settings;
 
 pub use address::{Addresses, Interface, choose_addresses, host};
 
-use super::{expect_version, node, refused, scope};
+use super::{expect_version, network, node, refused, scope};
+use crate::allocator;
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
-use swarmrs_types::object::{Cluster, JoinTokens, Network, Node, NodeState, RootCa};
-use swarmrs_types::spec::{Availability, InitRequest, Role, SwarmSpec};
+use std::collections::BTreeMap;
+use swarmrs_types::object::{
+    Cluster, JoinTokens, Network, Node, NodeState, PREDEFINED_LABEL, RootCa,
+};
+use swarmrs_types::spec::{Availability, InitRequest, NetworkSpec, Role, SwarmSpec};
 use swarmrs_types::{ClusterId, ClusterTime, Code, Fault, NetworkId, NodeId, SecretText};
 
 /// Name of every swarm: the API allows no other.
@@ -94,7 +98,8 @@ pub fn bootstrap(
     node.spec.role = Role::Manager;
     node.spec.availability = availability(&init.availability)?;
     node.status.state = NodeState::Ready;
-    draft.put_node(node);
+    // Its routes are to be seen by whoever draws a subnet.
+    draft.put_node(node.clone());
     let locks = locks(&init.spec);
     draft.put_cluster(Cluster {
         id: input.cluster_id.unwrap_or_else(|| ClusterId(ids.next())),
@@ -112,11 +117,15 @@ pub fn bootstrap(
         draft.put_network(Network {
             id: NetworkId(ids.next()),
             meta: Default::default(),
-            name: name.to_owned(),
-            driver: driver(name).to_owned(),
+            spec: predefined(name),
+            segments: Vec::new(),
             unknown: Default::default(),
         });
     }
+    let ingress = network::ingress(&draft, NetworkId(ids.next()))?;
+    draft.put_network(ingress);
+    allocator::node::give(&draft, &mut node);
+    draft.put_node(node);
     Ok(draft.finish())
 }
 
@@ -202,6 +211,16 @@ fn unlock_key(cluster: &Cluster, drawn: SecretText, rotate: bool) -> Option<Secr
         _ if !locks(&cluster.spec) => None,
         Some(key) if !rotate => Some(key.clone()),
         _ => Some(drawn),
+    }
+}
+
+/// The network of the swarm that stands for one of every engine.
+fn predefined(name: &'static str) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        driver: driver(name).to_owned(),
+        labels: BTreeMap::from([(PREDEFINED_LABEL.to_owned(), "true".to_owned())]),
+        ..NetworkSpec::default()
     }
 }
 

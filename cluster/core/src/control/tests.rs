@@ -124,6 +124,10 @@ fn a_node(number: u64, role: Role) -> Node {
             addr: "192.0.2.1".to_owned(),
         },
         manager_addr: is_manager.then(|| "192.0.2.1:2377".to_owned()),
+        index: 0,
+        ingress: None,
+        data_path: None,
+        routes: Vec::new(),
         unknown: Default::default(),
     }
 }
@@ -149,6 +153,7 @@ fn a_task(number: u64, service: ServiceId, slot: u64, state: TaskState) -> Task 
         ended: None,
         history: Default::default(),
         resources: Vec::new(),
+        networks: Vec::new(),
         unknown: Default::default(),
     }
 }

@@ -6,7 +6,7 @@
 
 mod container;
 mod health;
-mod name;
+pub(super) mod name;
 mod references;
 mod templates;
 

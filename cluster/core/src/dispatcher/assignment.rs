@@ -4,7 +4,7 @@ use crate::change::{Delta, Event};
 use crate::state::State;
 use std::sync::Arc;
 use swarmrs_types::assignment::{Assignment, AssignmentDiff, Assignments, Order};
-use swarmrs_types::object::Task;
+use swarmrs_types::object::{Attached, Task};
 use swarmrs_types::spec::{PublishMode, TaskSpec};
 use swarmrs_types::{NodeId, TaskState};
 
@@ -67,12 +67,13 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
         service: task.service,
         service_name: spec.spec.name.clone(),
         service_labels: spec.spec.labels.clone(),
-        spec: with_named_networks(state, spec.spec.task_template.clone()),
+        spec: with_local_networks(state, spec.spec.task_template.clone()),
         ports: ports
             .filter(|port| port.publish_mode == Some(PublishMode::Host))
             .cloned()
             .collect(),
         resources: task.resources.clone(),
+        networks: overlays(state, task),
         registry_auth: spec.registry_auth.clone(),
     };
     Some(Assignment {
@@ -82,13 +83,25 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
     })
 }
 
-/// A node knows the networks of its engine by their names, not by the swarm's ids.
-fn with_named_networks(state: &State, mut spec: TaskSpec) -> TaskSpec {
-    for attachment in &mut spec.networks {
+/// A node knows the networks of its engine by their names, not by the swarm's ids; those of the swarm stand
+/// beside the spec.
+fn with_local_networks(state: &State, mut spec: TaskSpec) -> TaskSpec {
+    spec.networks.retain_mut(|attachment| {
         let id = attachment.target.parse().ok();
-        if let Some(network) = id.and_then(|id| state.networks().get(&id)) {
-            attachment.target.clone_from(&network.name);
-        }
-    }
+        let Some(network) = id.and_then(|id| state.network(id)) else {
+            return true;
+        };
+        network.name().clone_into(&mut attachment.target);
+        !network.is_overlay()
+    });
     spec
+}
+
+/// The networks of the swarm that a task is on.
+fn overlays(state: &State, task: &Task) -> Vec<Attached> {
+    let is_ours = |attached: &&Attached| {
+        let network = state.network(attached.network);
+        network.is_some_and(|network| network.is_overlay())
+    };
+    task.networks.iter().filter(is_ours).cloned().collect()
 }

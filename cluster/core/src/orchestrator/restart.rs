@@ -14,6 +14,7 @@
 use super::dirty;
 use super::slot::{Slot, SlotKey, slots};
 use super::task::{self, Place};
+use crate::allocator::task::PENDING;
 use crate::plan::{Draft, Ids};
 use crate::state::State;
 use std::time::Duration;
@@ -129,7 +130,9 @@ fn replace(draft: &mut Draft<'_>, service: &Service, old: &Task, ids: &mut dyn I
     let id = task::create(draft, service, place, origin, gate, ids);
     draft.update_task(id, |task| {
         task.history = successor.history;
-        task.status.message = explained("pending task scheduling", task);
+        if task.status.state == TaskState::Pending {
+            task.status.message = explained(PENDING, task);
+        }
     });
 }
 

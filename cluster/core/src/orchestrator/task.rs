@@ -1,5 +1,8 @@
 //! Making a task.
 
+use crate::allocator;
+use crate::allocator::address::Exhausted;
+use crate::allocator::task::PENDING;
 use crate::plan::{Draft, Ids};
 use swarmrs_types::object::{Gate, RestartHistory, Service, Task, TaskOrigin, TaskStatus};
 use swarmrs_types::{NodeId, TaskId, TaskState};
@@ -12,7 +15,7 @@ pub struct Place {
 }
 
 /// Makes a task of the service's current spec. With a gate it is prepared and held; without one it
-/// starts as soon as it can. Nothing has to be allocated for it yet, so it is born PENDING.
+/// starts as soon as it can. It is born PENDING with its addresses, or NEW while there are none for it.
 pub fn create(
     draft: &mut Draft<'_>,
     service: &Service,
@@ -22,6 +25,13 @@ pub fn create(
     ids: &mut dyn Ids,
 ) -> TaskId {
     let id = TaskId(ids.next());
+    let spec = draft.current_spec(service).cloned();
+    let found = spec.map(|spec| allocator::task::networks(draft, &spec.spec));
+    let (networks, lacks) = match found {
+        Some(Ok(networks)) => (networks, None),
+        Some(Err(lacks)) => (Vec::new(), Some(lacks)),
+        None => (Vec::new(), None),
+    };
     let mut task = Task {
         id,
         meta: Default::default(),
@@ -31,12 +41,7 @@ pub fn create(
         iteration: service.job.map(|job| job.iteration),
         node: place.node,
         desired: TaskState::Ready,
-        status: TaskStatus {
-            at: draft.now.shown(),
-            state: TaskState::Pending,
-            message: "pending task scheduling".to_owned(),
-            ..TaskStatus::default()
-        },
+        status: first_status(draft, lacks),
         created: draft.now,
         origin,
         gate,
@@ -44,6 +49,7 @@ pub fn create(
         ended: None,
         history: RestartHistory::default(),
         resources: Vec::new(),
+        networks,
         unknown: Default::default(),
     };
     if gate.is_none() {
@@ -51,6 +57,23 @@ pub fn create(
     }
     draft.put_task(task);
     id
+}
+
+fn first_status(draft: &mut Draft<'_>, lacks: Option<Exhausted>) -> TaskStatus {
+    if let Some(next) = lacks.as_ref().and_then(|lacks| lacks.next) {
+        draft.wake_at(next);
+    }
+    let (state, message) = match lacks {
+        Some(_) => (TaskState::New, "created"),
+        None => (TaskState::Pending, PENDING),
+    };
+    TaskStatus {
+        at: draft.now.shown(),
+        state,
+        message: message.to_owned(),
+        err: lacks.map_or_else(String::new, |lacks| lacks.to_string()),
+        ..TaskStatus::default()
+    }
 }
 
 /// Wants a task at a later state of life; never an earlier one. A task that no node has heard of

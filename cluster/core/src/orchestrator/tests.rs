@@ -94,6 +94,7 @@ pub(crate) fn task(name: &str, slot: u64) -> Task {
         ended: None,
         history: Default::default(),
         resources: Vec::new(),
+        networks: Vec::new(),
         unknown: Default::default(),
     }
 }
@@ -135,6 +136,10 @@ pub(crate) fn node(name: &str) -> Node {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        index: 1,
+        ingress: None,
+        data_path: None,
+        routes: Vec::new(),
         unknown: Default::default(),
     }
 }

@@ -7,6 +7,7 @@
 use super::slot::{Slot, SlotKey, Standing, slots};
 use super::task::{self, Place};
 use super::{dirty, global};
+use crate::allocator;
 use crate::plan::{Draft, Ids};
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ use swarmrs_types::object::{
     UpdateStatus,
 };
 use swarmrs_types::spec::{FailureAction, UpdateConfig, UpdateOrder};
-use swarmrs_types::{ClusterTime, ServiceId, TaskState};
+use swarmrs_types::{ClusterTime, Fault, ServiceId, TaskState};
 
 /// Moves the service's update on by what can be done now.
 pub fn roll(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Ids) {
@@ -216,9 +217,19 @@ impl Round {
         let may_go_back = self.settings.action == FailureAction::Rollback;
         match (status.state.is_rollback(), service.previous_spec) {
             (false, Some(previous)) if may_go_back => {
-                status.state = UpdateState::RollbackStarted;
-                status.message = format!("update rolled back {because}");
-                return_to(draft, &mut service, previous);
+                let (to, what) = match return_to(draft, &mut service, previous) {
+                    Ok(()) => (
+                        UpdateState::RollbackStarted,
+                        format!("update rolled back {because}"),
+                    ),
+                    Err(why) => (
+                        UpdateState::Paused,
+                        format!("update paused {because}; it cannot be rolled back: {why}"),
+                    ),
+                };
+                if let Some(status) = service.update_status.as_mut() {
+                    (status.state, status.message) = (to, what);
+                }
             }
             (true, _) => {
                 // Docker's word for a rollback that its own config pauses.
@@ -376,13 +387,15 @@ fn takes_updates(state: &State, spec: &SpecVersion, key: SlotKey) -> bool {
 }
 
 /// Gives the service its previous spec back, and with it the ports. There is no way further back.
-fn return_to(state: &State, service: &mut Service, previous: SpecNumber) {
-    let spec = state.spec(service.id, previous);
-    let endpoint = spec.and_then(|spec| spec.spec.endpoint_spec.as_ref());
-    service.endpoint.ports = endpoint.map_or_else(Vec::new, |endpoint| endpoint.ports.clone());
+fn return_to(draft: &Draft<'_>, service: &mut Service, previous: SpecNumber) -> Result<(), Fault> {
+    service.endpoint = match draft.spec(service.id, previous) {
+        Some(spec) => allocator::endpoint(draft, &spec.spec, Some(service), draft.now)?,
+        None => Default::default(),
+    };
     service.spec = previous;
     service.previous_spec = None;
     service.update = None;
+    Ok(())
 }
 
 /// The runnable task of the slot that needs no update, the newest if there are several.

@@ -201,6 +201,10 @@ mod tests {
                 addr: "10.0.3.7".to_owned(),
             },
             manager_addr: None,
+            index: 0,
+            ingress: None,
+            data_path: None,
+            routes: Vec::new(),
             unknown: Default::default(),
         }
     }

@@ -110,11 +110,11 @@ fn satisfies(demand: &Demand, node: &Node) -> bool {
 fn network_drivers(state: &State, spec: &SpecVersion) -> Vec<String> {
     let named = |target: &str| {
         let mut networks = state.networks().iter();
-        networks.find(|network| network.id.as_str() == target || network.name == target)
+        networks.find(|network| network.id.as_str() == target || network.name() == target)
     };
     let networks = &spec.spec.task_template.networks;
     let found = networks.iter().filter_map(|network| named(&network.target));
-    found.map(|network| network.driver.clone()).collect()
+    found.map(|network| network.driver().to_owned()).collect()
 }
 
 /// Volume, network and log drivers the task needs must be on the node, if the node names any.

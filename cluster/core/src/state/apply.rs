@@ -1,10 +1,11 @@
 //! Applying a command: guards are compared, objects are written. Nothing is decided here.
 
 use super::State;
+use super::claims::{Holder, addresses_of_task, addresses_on};
 use crate::change::{Change, Command, Delta, Event, Expect, Key, Object, Rejected};
 use std::sync::Arc;
-use swarmrs_types::object::{Meta, Network, Node, Service, Task, TaskStatus};
-use swarmrs_types::{NodeId, ServiceId, TaskId, TaskState};
+use swarmrs_types::object::{Attachment, Meta, Network, Node, Service, Task, TaskStatus};
+use swarmrs_types::{AttachmentId, NetworkId, NodeId, ServiceId, TaskId, TaskState};
 
 impl State {
     /// Applies the entry at `index`. If a guard does not hold nothing changes but the index and the
@@ -12,6 +13,7 @@ impl State {
     pub fn apply(&mut self, index: u64, command: &Command) -> Result<Vec<Event>, Rejected> {
         self.applied = index;
         self.time = self.time.max(command.time);
+        self.end_quarantines();
         let mut next = self.clone();
         for guard in &command.guards {
             next.expect(guard.key, guard.version)?;
@@ -87,12 +89,15 @@ impl State {
             Object::Node(new) => {
                 let mut new = (**new).clone();
                 new.meta = stamp(self.nodes.get(&new.id).map(|o| o.meta));
+                let own = new.ingress.map(|own| (own.network, own.address.addr()));
+                self.check_addresses(own.as_slice(), Holder::Node(new.id))?;
                 Some(self.write_node(new.id, Some(new)))
             }
             Object::Service(new) => {
                 let mut new = (**new).clone();
                 new.meta = stamp(self.services.get(&new.id).map(|o| o.meta));
                 self.claim_service_name(&new)?;
+                self.check_service(&new)?;
                 Some(self.write_service(new.id, Some(new)))
             }
             Object::Spec(new) => {
@@ -102,12 +107,21 @@ impl State {
             Object::Task(new) => {
                 let mut new = (**new).clone();
                 new.meta = stamp(self.tasks.get(&new.id).map(|o| o.meta));
+                self.check_addresses(&addresses_of_task(&new), Holder::Task(new.id))?;
                 Some(self.write_task(new.id, Some(new)))
             }
             Object::Network(new) => {
                 let mut new = (**new).clone();
                 new.meta = stamp(self.networks.get(&new.id).map(|o| o.meta));
-                Some(self.write_network(new))
+                self.check_network(&new)?;
+                Some(self.write_network(new.id, Some(new)))
+            }
+            Object::Attachment(new) => {
+                let mut new = (**new).clone();
+                new.meta = stamp(self.attachments.get(&new.id).map(|o| o.meta));
+                let addresses = addresses_on(new.network, &new.addresses);
+                self.check_addresses(&addresses, Holder::Attachment(new.id))?;
+                Some(self.write_attachment(new.id, Some(new)))
             }
             Object::Secret(new) => {
                 let mut new = (**new).clone();
@@ -137,10 +151,8 @@ impl State {
                 return None;
             }
             Key::Task(id) => self.write_task(id, None),
-            Key::Network(id) => Event::Network(Delta {
-                old: self.networks.remove(&id),
-                new: None,
-            }),
+            Key::Network(id) => self.write_network(id, None),
+            Key::Attachment(id) => self.write_attachment(id, None),
             Key::Secret(id) => self.write_secret(id, None),
             Key::Config(id) => self.write_config(id, None),
         })
@@ -176,6 +188,7 @@ impl State {
             Some(node) => self.nodes.insert(id, node.clone()),
             None => self.nodes.remove(&id),
         };
+        self.follow_node(old.as_deref(), new.as_deref());
         Event::Node(Delta { old, new })
     }
 
@@ -201,6 +214,7 @@ impl State {
         if let Some(new) = &new {
             self.service_names.insert(new.name.to_lowercase(), id);
         }
+        self.follow_service(old.as_ref(), new.as_deref());
         Event::Service(Delta { old, new })
     }
 
@@ -216,6 +230,7 @@ impl State {
         if let Some(new) = &new {
             self.index_task(new);
         }
+        self.follow_task(old.as_deref(), new.as_deref());
         Event::Task(Delta { old, new })
     }
 
@@ -235,13 +250,24 @@ impl State {
         }
     }
 
-    fn write_network(&mut self, new: Network) -> Event {
-        let new = Arc::new(new);
-        let old = self.networks.insert(new.id, new.clone());
-        Event::Network(Delta {
-            old,
-            new: Some(new),
-        })
+    fn write_network(&mut self, id: NetworkId, new: Option<Network>) -> Event {
+        let new = new.map(Arc::new);
+        let old = match &new {
+            Some(network) => self.networks.insert(id, network.clone()),
+            None => self.networks.remove(&id),
+        };
+        self.follow_network(old.as_ref(), new.as_deref());
+        Event::Network(Delta { old, new })
+    }
+
+    fn write_attachment(&mut self, id: AttachmentId, new: Option<Attachment>) -> Event {
+        let new = new.map(Arc::new);
+        let old = match &new {
+            Some(attachment) => self.attachments.insert(id, attachment.clone()),
+            None => self.attachments.remove(&id),
+        };
+        self.follow_attachment(old.as_deref(), new.as_deref());
+        Event::Attachment(Delta { old, new })
     }
 
     /// Writes an object into a draft's own copy, unstamped: readers of the draft see it, the log
@@ -262,7 +288,10 @@ impl State {
                 self.write_task(new.id, Some((**new).clone()));
             }
             Object::Network(new) => {
-                self.write_network((**new).clone());
+                self.write_network(new.id, Some((**new).clone()));
+            }
+            Object::Attachment(new) => {
+                self.write_attachment(new.id, Some((**new).clone()));
             }
             Object::Secret(new) => {
                 self.write_secret(new.id, Some((**new).clone()));

@@ -95,7 +95,7 @@ impl Found for NetworkId {
 
     fn all(state: &State) -> Vec<(Self, String)> {
         let networks = state.networks().iter();
-        networks.map(|n| (n.id, n.name.clone())).collect()
+        networks.map(|n| (n.id, n.name().to_owned())).collect()
     }
 
     fn text(&self) -> &str {

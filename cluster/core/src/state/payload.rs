@@ -8,10 +8,13 @@ use swarmrs_types::object::{Config, Secret};
 use swarmrs_types::{ConfigId, Kind, SecretId};
 
 impl State {
-    /// A secret or config that a service began to use since its removal was decided stays: whoever
+    /// A network, secret or config that a service began to use since its removal was decided stays: whoever
     /// decided looks again.
     pub(super) fn expect_unused(&self, key: Key) -> Result<(), Rejected> {
         let payload = match key {
+            Key::Network(id) if self.users_of_network(id).next().is_some() => {
+                return Err(Rejected::OutOfSequence(key));
+            }
             Key::Secret(id) => PayloadId::Secret(id),
             Key::Config(id) => PayloadId::Config(id),
             _ => return Ok(()),

@@ -1,6 +1,7 @@
 //! The whole state as bytes, and back.
 
 use super::State;
+use super::claims::Remembered;
 use crate::change::Object;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::ClusterTime;
@@ -15,6 +16,9 @@ pub struct Snapshot {
     pub applied: u64,
     pub time: ClusterTime,
     pub objects: Vec<Object>,
+    /// What does not follow from the objects; none: there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remembered: Option<Remembered>,
 }
 
 /// A snapshot that cannot be used.
@@ -35,6 +39,7 @@ impl State {
         let specs = self.specs.values().cloned().map(Object::Spec);
         let tasks = self.tasks.iter().cloned().map(Object::Task);
         let networks = self.networks.iter().cloned().map(Object::Network);
+        let attachments = self.attachments.iter().cloned().map(Object::Attachment);
         let secrets = self.secrets.iter().cloned().map(Object::Secret);
         let configs = self.configs.iter().cloned().map(Object::Config);
         Snapshot {
@@ -47,9 +52,11 @@ impl State {
                 .chain(specs)
                 .chain(tasks)
                 .chain(networks)
+                .chain(attachments)
                 .chain(secrets)
                 .chain(configs)
                 .collect(),
+            remembered: self.remembered(),
         }
     }
 
@@ -63,8 +70,14 @@ impl State {
             time: snapshot.time,
             ..State::default()
         };
+        if let Some(remembered) = &snapshot.remembered {
+            state.remember_departed(remembered);
+        }
         for object in &snapshot.objects {
             state.lay(object);
+        }
+        if let Some(remembered) = &snapshot.remembered {
+            state.remember_given(remembered);
         }
         Ok(state)
     }

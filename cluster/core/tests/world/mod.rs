@@ -14,7 +14,7 @@ use swarmrs_core::control::service::{self, UpdateOptions};
 use swarmrs_core::dispatcher::{assignment, status};
 use swarmrs_core::leader::MOST_CHANGES;
 use swarmrs_core::{
-    Agenda, Change, Command, Draft, Event, Ids, Plan, State, control, invariant, leader,
+    Agenda, Change, Command, Draft, Event, Ids, Plan, State, allocator, control, invariant, leader,
 };
 use swarmrs_types::object::{Cluster, JoinTokens, Node, NodeState, NodeStatus, RootCa, Service};
 use swarmrs_types::spec::{
@@ -214,9 +214,10 @@ impl World {
     }
 
     pub fn add_node(&mut self, name: &str, cpus: i64, memory: i64) {
-        let node = node(name, cpus, memory);
+        let mut node = node(name, cpus, memory);
         self.agents.insert(node.id, Agent::connected());
         let mut draft = Draft::new(&self.state, self.now);
+        allocator::node::give(&draft, &mut node);
         draft.put_node(node);
         let plan = draft.finish();
         assert!(self.write(plan));
@@ -372,6 +373,10 @@ fn node(name: &str, cpus: i64, memory: i64) -> Node {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        index: 0,
+        ingress: None,
+        data_path: None,
+        routes: Vec::new(),
         unknown: Default::default(),
     }
 }

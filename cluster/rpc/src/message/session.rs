@@ -1,8 +1,10 @@
 //! What a node and its manager say in a session.
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::TaskId;
 use swarmrs_types::assignment::{Assignment, AssignmentDiff, PayloadDiff, StatusReport};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::spec::NodeDescription;
 
 /// How far a set of assignments has come: the term and index of the entry it reflects. Never goes
@@ -30,6 +32,10 @@ pub struct AssignmentsMessage {
     /// that the node is to have.
     #[serde(default)]
     pub payloads: PayloadDiff,
+    /// What is new of the networks, to be in force before the assignments are acted on. With a
+    /// complete set it is all that the node is to have.
+    #[serde(default)]
+    pub facts: FactDiff,
 }
 
 /// All of it, or what changed.
@@ -40,11 +46,20 @@ pub enum AssignmentSet {
     Incremental(AssignmentDiff),
 }
 
+/// What a node says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    pub description: NodeDescription,
+    /// Ranges that its host routes by itself, the default route left out.
+    #[serde(default)]
+    pub routes: Vec<IpNet>,
+}
+
 /// From a node to its manager.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum FromNode {
     /// First in each session, and again when it changes.
-    Hello(Box<NodeDescription>),
+    Hello(Box<Hello>),
     /// The latest status of each of these tasks.
     Statuses(Vec<StatusReport>),
 }

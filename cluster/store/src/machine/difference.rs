@@ -21,6 +21,8 @@ pub(super) fn difference(old: &State, new: &State) -> Vec<Event> {
     events.extend(tasks.map(Event::Task));
     let networks = deltas(old.networks().iter(), new.networks().iter(), |n| n.id);
     events.extend(networks.map(Event::Network));
+    let attachments = deltas(old.attachments().iter(), new.attachments().iter(), |a| a.id);
+    events.extend(attachments.map(Event::Attachment));
     let secrets = deltas(old.secrets().iter(), new.secrets().iter(), |s| s.id);
     events.extend(secrets.map(Event::Secret));
     let configs = deltas(old.configs().iter(), new.configs().iter(), |c| c.id);

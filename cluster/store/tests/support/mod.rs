@@ -12,6 +12,7 @@ use swarmrs_core::{Change, Command, Expect, Object, State};
 use swarmrs_security::{DataKey, Sealer};
 use swarmrs_store::{Config, Store};
 use swarmrs_types::object::{Meta, Network, Unknown};
+use swarmrs_types::spec::NetworkSpec;
 use swarmrs_types::{ClusterTime, NetworkId, Timestamp};
 
 pub fn config(folder: &Path) -> Config {
@@ -39,8 +40,12 @@ pub fn create_named(number: u64, name: String) -> Command {
     let network = Network {
         id: id(number),
         meta: Meta::default(),
-        name,
-        driver: "overlay".to_owned(),
+        spec: NetworkSpec {
+            name,
+            driver: "overlay".to_owned(),
+            ..NetworkSpec::default()
+        },
+        segments: Vec::new(),
         unknown: Unknown::new(),
     };
     Command {

@@ -1,9 +1,11 @@
 //! Nodes.
 
 use super::{Meta, Unknown};
-use crate::id::NodeId;
+use crate::id::{NetworkId, NodeId};
 use crate::spec::{NodeDescription, NodeSpec, Role};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// One node of the swarm.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,8 +20,38 @@ pub struct Node {
     pub status: NodeStatus,
     /// Where its manager listens for other nodes, `host:port`; none on a worker.
     pub manager_addr: Option<String>,
+    /// Unique among the nodes that are, from 1; 0: not given yet.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub index: u16,
+    /// Its own address on the ingress network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressAddress>,
+    /// Where its data traffic comes from and goes to; none: the address the managers see it at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path: Option<IpAddr>,
+    /// Ranges that its host routes by itself, the default route left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<IpNet>,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+fn is_zero(index: &u16) -> bool {
+    *index == 0
+}
+
+/// A node's own address on a network, with the subnet's prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressAddress {
+    pub network: NetworkId,
+    pub address: IpNet,
+}
+
+impl Node {
+    /// Where VXLAN frames of the node come from and go to, if its address is known as one.
+    pub fn data_path(&self) -> Option<IpAddr> {
+        self.data_path.or_else(|| self.status.addr.parse().ok())
+    }
 }
 
 /// How the managers see a node.

@@ -1,6 +1,6 @@
 //! Tasks: one run of a service's container, never re-run and never moved.
 
-use super::{Meta, SpecNumber, Unknown};
+use super::{Attached, Meta, SpecNumber, Unknown};
 use crate::id::{NodeId, ServiceId, TaskId};
 use crate::spec::{GenericResource, PortConfig};
 use crate::task_state::TaskState;
@@ -36,6 +36,9 @@ pub struct Task {
     /// What it was given of its node's generic resources.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<GenericResource>,
+    /// The networks it is on, the ingress network first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Attached>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

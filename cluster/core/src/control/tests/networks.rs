@@ -4,7 +4,8 @@ use super::*;
 use crate::control::networks::{name_local, unknown};
 use crate::control::service::{UpdateOptions, update};
 use swarmrs_types::NetworkId;
-use swarmrs_types::object::{Network, VirtualIp};
+use swarmrs_types::object::{Network, PREDEFINED_LABEL, VirtualIp};
+use swarmrs_types::spec::NetworkSpec;
 
 /// A swarm that knows these networks, with ids that count from 1.
 fn swarm(names: &[&str]) -> State {
@@ -13,8 +14,13 @@ fn swarm(names: &[&str]) -> State {
         let network = Network {
             id: id(number),
             meta: Meta::default(),
-            name: (*name).to_owned(),
-            driver: (*name).to_owned(),
+            spec: NetworkSpec {
+                name: (*name).to_owned(),
+                driver: (*name).to_owned(),
+                labels: [(PREDEFINED_LABEL.to_owned(), "true".to_owned())].into(),
+                ..NetworkSpec::default()
+            },
+            segments: Vec::new(),
             unknown: Default::default(),
         };
         put(&mut state, Object::Network(network.into()));

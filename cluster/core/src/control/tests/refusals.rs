@@ -339,10 +339,6 @@ fn what_is_not_built_is_refused_by_name() {
             "the plugin runtime",
         ),
         (
-            json!({"EndpointSpec": {"Ports": [{"TargetPort": 80}]}}),
-            "publishing port 80 on all nodes (publish it with mode=host instead: the ingress network)",
-        ),
-        (
             container(json!({"Mounts": [{"Type": "cluster", "Source": "v", "Target": "/a"}]})),
             "mounting cluster volumes",
         ),
@@ -351,6 +347,13 @@ fn what_is_not_built_is_refused_by_name() {
         assert_eq!(refusal(patch), built(what), "{patch}");
     }
     println!("{} refusals", rows.len());
+}
+
+#[test]
+fn the_mesh_needs_its_network() {
+    let patch = json!({"EndpointSpec": {"Ports": [{"TargetPort": 80}]}});
+    let why = "manager FailedPrecondition: service needs ingress network, but no ingress network is present";
+    assert_eq!(refusal(&patch), why);
 }
 
 #[test]

@@ -4,8 +4,11 @@ use super::*;
 use crate::change::Expect;
 use crate::control::swarm::{BootstrapInput, Rotations, bootstrap, force, moved, update};
 use crate::invariant::violations;
-use swarmrs_types::object::{Cluster, JoinTokens, Network, RootCa};
-use swarmrs_types::spec::SwarmSpec;
+use swarmrs_types::endpoint::Segment;
+use swarmrs_types::object::{
+    Allocated, Cluster, IngressAddress, JoinTokens, Network, PREDEFINED_LABEL, RootCa,
+};
+use swarmrs_types::spec::{NetworkSpec, SwarmSpec};
 use swarmrs_types::{ClusterId, SecretText};
 
 const FIRST_KEY: &str = "SWMKEY-1-first";
@@ -84,18 +87,48 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
         let network = Network {
             id: swarmrs_types::NetworkId(raw(number)),
             meta: Meta::default(),
-            name: name.to_owned(),
-            driver: driver.to_owned(),
+            spec: NetworkSpec {
+                name: name.to_owned(),
+                driver: driver.to_owned(),
+                labels: [(PREDEFINED_LABEL.to_owned(), "true".to_owned())].into(),
+                ..NetworkSpec::default()
+            },
+            segments: Vec::new(),
             unknown: Default::default(),
         };
         Object::Network(network.into())
     };
+    let ingress = Network {
+        id: swarmrs_types::NetworkId(raw(5)),
+        meta: Meta::default(),
+        spec: NetworkSpec {
+            name: "ingress".to_owned(),
+            driver: "overlay".to_owned(),
+            ingress: true,
+            ..NetworkSpec::default()
+        },
+        segments: vec![Allocated {
+            segment: Segment {
+                subnet: "10.9.0.0/25".parse().unwrap(),
+                gateway: "10.9.0.1".parse().unwrap(),
+                vni: 4096,
+            },
+            range: None,
+        }],
+        unknown: Default::default(),
+    };
+    node.index = 1;
+    node.ingress = Some(IngressAddress {
+        network: ingress.id,
+        address: "10.9.0.2/25".parse().unwrap(),
+    });
     let objects = [
         Object::Cluster(cluster.into()),
         Object::Node(node.into()),
         network(2, "bridge", "bridge"),
         network(3, "host", "host"),
         network(4, "none", "null"),
+        Object::Network(ingress.into()),
     ];
     let put = |object: Object| Change::Put {
         object,

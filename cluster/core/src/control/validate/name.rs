@@ -4,7 +4,7 @@ use crate::control::refused;
 use swarmrs_types::Fault;
 
 /// Letters and digits, with `-` and `_` between them.
-pub(super) fn check(name: &str) -> Result<(), Fault> {
+pub(in crate::control) fn check(name: &str) -> Result<(), Fault> {
     if name.is_empty() {
         return Err(refused("meta: name must be provided"));
     }

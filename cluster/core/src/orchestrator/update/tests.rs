@@ -121,7 +121,8 @@ fn going_back_brings_the_old_ports_back() {
     (service.spec, service.previous_spec) = (2, Some(1));
     let specs = [version(1, old), version(2, ServiceSpec::default())].map(put_spec);
     let objects = std::iter::once(put_service(service.clone())).chain(specs);
-    return_to(&state(objects.collect()), &mut service, 1);
+    let state = state(objects.collect());
+    return_to(&Draft::new(&state, at(1)), &mut service, 1).unwrap();
     assert_eq!((service.spec, service.previous_spec), (1, None));
     assert_eq!(service.endpoint.ports, [port]);
 }

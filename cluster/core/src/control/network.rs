@@ -1,0 +1,287 @@
+//! Networks: create, remove, and which may be pruned.
+//!
+//! A network has its subnets and VXLAN ids from the request that makes it: it is whole at once, and what
+//! cannot be had is the request's own error.
+
+pub mod attachment;
+mod ipam;
+
+use super::swarm::PREDEFINED;
+use super::text::quoted;
+use super::validate::name;
+use super::{fault_of, refused};
+use crate::allocator::subnet;
+use crate::change::{Key, Rejected};
+use crate::plan::{Draft, Ids, Plan};
+use crate::state::{Holder, State, find};
+use std::sync::Arc;
+use swarmrs_types::object::{Network, OVERLAY, PREDEFINED_LABEL};
+use swarmrs_types::spec::NetworkSpec;
+use swarmrs_types::{ClusterTime, Code, Fault, NetworkId, TaskState};
+
+/// The network that every swarm is made with.
+pub const INGRESS: &str = "ingress";
+
+/// Drivers whose networks are each engine's own, made on it when a task needs one. Source: moby
+/// `libnetwork/cnmallocator/drivers_network_linux.go`.
+const NODE_LOCAL: [&str; 4] = ["bridge", "host", "ipvlan", "macvlan"];
+
+/// Makes a network of the swarm. Errors: 400, 403, 409 in Docker's words; a subnet that overlaps with
+/// another's, or none left, as the daemon's own.
+pub fn create(
+    state: &State,
+    spec: NetworkSpec,
+    now: ClusterTime,
+    ids: &mut dyn Ids,
+) -> Result<(NetworkId, Plan), Fault> {
+    daemon_accepts(state, &spec)?;
+    let spec = converted(spec);
+    manager_accepts(state, &spec)?;
+    let network = made(state, spec, NetworkId(ids.next()))?;
+    let id = network.id;
+    let mut draft = Draft::new(state, now);
+    draft.put_network(network);
+    Ok((id, draft.finish()))
+}
+
+/// The network with what it is given.
+fn made(state: &State, spec: NetworkSpec, id: NetworkId) -> Result<Network, Fault> {
+    let is_ours = spec.driver == OVERLAY;
+    let segments = if is_ours {
+        subnet::segments(state, &spec)?
+    } else {
+        Vec::new()
+    };
+    Ok(Network {
+        id,
+        meta: Default::default(),
+        spec,
+        segments,
+        unknown: Default::default(),
+    })
+}
+
+/// The ingress network that a new swarm has.
+pub(super) fn ingress(state: &State, id: NetworkId) -> Result<Network, Fault> {
+    let spec = NetworkSpec {
+        name: INGRESS.to_owned(),
+        ingress: true,
+        ..NetworkSpec::default()
+    };
+    made(state, converted(spec), id)
+}
+
+/// What Docker's daemon checks before its manager is asked. Source: moby `daemon/network.go`,
+/// `daemon/libnetwork/network.go`.
+fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
+    let name = &spec.name;
+    if state
+        .networks()
+        .iter()
+        .any(|other| other.name() == name && !other.is_predefined())
+    {
+        return Err(fault_of(&name_taken(name)));
+    }
+    if PREDEFINED.contains(&name.as_str()) || name == "default" {
+        return Err(forbidden(format!(
+            "operation is not permitted on predefined {name} network "
+        )));
+    }
+    ipam::check(spec)?;
+    if name.trim().is_empty() {
+        return Err(Fault::invalid("invalid name: name is empty"));
+    }
+    if spec.config_only {
+        return Err(forbidden(
+            "configuration network can only contain network specific fields. Network operator fields like \
+             [ ingress | internal | attachable | scope ] are not supported.",
+        ));
+    }
+    let configs = spec.ipam.as_ref().map_or(0, |ipam| ipam.config.len());
+    if from(spec).is_some() && (configs > 0 || !spec.options.is_empty()) {
+        return Err(forbidden(
+            "user-specified configurations are not supported if the network depends on a configuration network",
+        ));
+    }
+    if spec.scope == "local" {
+        return Err(forbidden(
+            "cannot downgrade network scope for overlay networks",
+        ));
+    }
+    if spec.enable_ipv4 == Some(false) {
+        return Err(Fault::invalid(
+            "IPv4 cannot be disabled in a Swarm scoped network",
+        ));
+    }
+    Ok(())
+}
+
+fn from(spec: &NetworkSpec) -> Option<&str> {
+    let name = spec.config_from.as_ref().map(|from| from.network.as_str());
+    name.filter(|name| !name.is_empty())
+}
+
+/// The spec as it is stored: the driver filled in, what Docker's manager has no field for dropped.
+fn converted(mut spec: NetworkSpec) -> NetworkSpec {
+    if spec.driver.is_empty() {
+        spec.driver = OVERLAY.to_owned();
+    }
+    spec.check_duplicate = false;
+    for config in spec.ipam.iter_mut().flat_map(|ipam| &mut ipam.config) {
+        config.auxiliary_addresses.clear();
+    }
+    spec
+}
+
+/// What the manager checks. Source: swarmkit `manager/controlapi/network.go`.
+fn manager_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
+    if spec.ingress && spec.attachable {
+        return Err(refused("ingress network cannot be attachable"));
+    }
+    name::check(&spec.name)?;
+    if spec.labels.contains_key(PREDEFINED_LABEL) {
+        return Err(Fault::manager(
+            Code::PermissionDenied,
+            format!(
+                "label {PREDEFINED_LABEL} is for internally created predefined networks and cannot be applied by users"
+            ),
+        ));
+    }
+    driver(&spec.driver)?;
+    let ipam = spec.ipam.as_ref().map_or("", |ipam| &ipam.driver);
+    if !matches!(ipam, "" | "default" | "null") {
+        return Err(refused(format!("error during lookup of plugin {ipam}")));
+    }
+    if spec.ingress && spec.driver != OVERLAY {
+        return Err(Fault::manager(
+            Code::Unimplemented,
+            "only overlay driver is currently supported for ingress network",
+        ));
+    }
+    match state.ingress_network() {
+        Some(present) if spec.ingress => Err(Fault::manager(
+            Code::AlreadyExists,
+            format!("ingress network ({}) is already present", present.id),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn driver(name: &str) -> Result<(), Fault> {
+    if name == OVERLAY || NODE_LOCAL.contains(&name) {
+        return Ok(());
+    }
+    Err(refused(format!("error during lookup of plugin {name}")))
+}
+
+fn name_taken(name: &str) -> Rejected {
+    Rejected::NameTaken {
+        kind: "network".to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn forbidden(text: impl Into<String>) -> Fault {
+    Fault::daemon(Code::PermissionDenied, text)
+}
+
+/// Whether what the spec asks for is kept only by a network that was removed and will be free once the
+/// last of it is gone: worth a little patience.
+pub fn waits_for_departed(state: &State, spec: &NetworkSpec) -> bool {
+    let configs = spec.ipam.iter().flat_map(|ipam| &ipam.config);
+    let subnets = configs.filter_map(|config| config.subnet.parse::<ipnet::IpNet>().ok());
+    let mut holders = subnets.filter_map(|subnet| state.overlapping(subnet.trunc()));
+    holders.any(|(_, id)| !state.networks().contains(&id))
+}
+
+/// Removes the network `term` names. The leases of containers that do not run end with it.
+pub fn remove(state: &State, term: &str) -> Result<(NetworkId, Plan), Fault> {
+    let network = look_up(state, term)?;
+    may_remove(state, &network)?;
+    let id = network.id;
+    let mut draft = Draft::new(state, state.time());
+    let leases = state.holders(id).filter_map(|(_, holder)| match holder {
+        Holder::Attachment(lease) => Some(lease),
+        _ => None,
+    });
+    for lease in leases.collect::<Vec<_>>() {
+        draft.remove(Key::Attachment(lease));
+    }
+    draft.remove(Key::Network(id));
+    Ok((id, draft.finish()))
+}
+
+/// The networks that a prune may try to remove: all but those that nobody made.
+pub fn prunable(state: &State) -> impl Iterator<Item = &Arc<Network>> {
+    let networks = state.networks().iter();
+    networks.filter(|network| {
+        !network.spec.ingress && !network.is_predefined() && may_remove(state, network).is_ok()
+    })
+}
+
+/// The network `term` names.
+pub fn look_up(state: &State, term: &str) -> Result<Arc<Network>, Fault> {
+    let id: NetworkId = find(state, term)?;
+    let network = state.networks().get(&id);
+    network
+        .cloned()
+        .ok_or_else(|| Fault::not_found(format!("network {term} not found")))
+}
+
+fn may_remove(state: &State, network: &Network) -> Result<(), Fault> {
+    let id = network.id;
+    if let Some(service) = state.users_of_network(id).next() {
+        return Err(precondition(match network.spec.ingress {
+            true => format!(
+                "ingress network cannot be removed because service {} depends on it",
+                service.id
+            ),
+            false => format!("network {id} is in use by service {}", service.id),
+        }));
+    }
+    if let Some(user) = state
+        .holders(id)
+        .find_map(|(_, holder)| running(state, holder))
+    {
+        return Err(precondition(format!(
+            "network {id} is in use by task {user}"
+        )));
+    }
+    if network.is_predefined() {
+        let name = network.name();
+        return Err(precondition(format!(
+            "network {id} ({name}) is a swarm predefined network and cannot be removed"
+        )));
+    }
+    Ok(())
+}
+
+/// What keeps a network: a task that is to run on, a container that runs. Docker knows both as tasks.
+fn running(state: &State, holder: Holder) -> Option<String> {
+    match holder {
+        Holder::Task(id) => {
+            let task = state.tasks().get(&id)?;
+            (task.desired <= TaskState::Running).then(|| id.to_string())
+        }
+        Holder::Attachment(id) => {
+            let attachment = state.attachments().get(&id)?;
+            attachment.active.then(|| id.to_string())
+        }
+        Holder::Service(_) | Holder::Node(_) => None,
+    }
+}
+
+fn precondition(text: impl Into<String>) -> Fault {
+    Fault::manager(Code::FailedPrecondition, text)
+}
+
+/// A service may not name the ingress network: it is on it by publishing a port.
+pub(super) fn not_ingress(network: &Network) -> Result<(), Fault> {
+    if !network.spec.ingress {
+        return Ok(());
+    }
+    let name = quoted(network.name());
+    Err(refused(format!(
+        "Service cannot be explicitly attached to the ingress network {name}"
+    )))
+}

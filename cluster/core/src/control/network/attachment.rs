@@ -1,0 +1,173 @@
+//! Attachments: containers of users on networks of the swarm.
+//!
+//! A lease lives as long as the container is connected, running or not: an engine starts such a container
+//! again by itself, and its addresses must be its own still. One that does not run is found by no name and
+//! keeps no network from being removed.
+
+use super::look_up;
+use crate::allocator::address;
+use crate::change::Key;
+use crate::plan::{Draft, Ids, Plan};
+use crate::state::{Holder, State};
+use ipnet::IpNet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use swarmrs_types::object::{Attachment, Network};
+use swarmrs_types::{AttachmentId, ClusterTime, Code, Fault, NodeId};
+
+/// What a node asks for one of its containers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttachRequest {
+    pub node: NodeId,
+    /// The container as its node names it: the same for all its attachments.
+    pub container: String,
+    /// What others find it by.
+    pub name: String,
+    /// Id or name of the network.
+    pub network: String,
+    /// Addresses that the user wants; of a family without one any will do.
+    pub addresses: Vec<IpAddr>,
+    pub aliases: Vec<String>,
+    /// Whether this network may be the container's way out.
+    pub gateway: bool,
+    /// Whether it runs, or is about to.
+    pub active: bool,
+}
+
+/// Gives the container addresses on the network, or those it has there already. Errors are the manager's,
+/// as Docker's has them: 404 `network X not found`, 403 `network X not manually attachable`; an address that
+/// cannot be had.
+pub fn attach(
+    state: &State,
+    request: &AttachRequest,
+    now: ClusterTime,
+    ids: &mut dyn Ids,
+) -> Result<(Attachment, Plan), Fault> {
+    let term = &request.network;
+    let network = look_up(state, term)
+        .map_err(|_| Fault::manager(Code::NotFound, format!("network {term} not found")))?;
+    if !network.spec.attachable {
+        let text = format!("network {term} not manually attachable");
+        return Err(Fault::manager(Code::PermissionDenied, text));
+    }
+    let known = of_container(state, request.node, &request.container);
+    let old = known
+        .iter()
+        .find(|lease| lease.network == network.id)
+        .cloned();
+    let addresses = match &old {
+        Some(old) if fits(old, &request.addresses) => old.addresses.clone(),
+        _ => addresses(state, &network, &request.addresses, now)?,
+    };
+    let others_gateway = known
+        .iter()
+        .any(|lease| lease.network != network.id && lease.gateway);
+    let lease = Attachment {
+        id: old
+            .as_ref()
+            .map_or_else(|| AttachmentId(ids.next()), |old| old.id),
+        meta: old.as_ref().map_or_else(Default::default, |old| old.meta),
+        node: request.node,
+        container: request.container.clone(),
+        name: request.name.clone(),
+        network: network.id,
+        addresses,
+        aliases: request.aliases.clone(),
+        gateway: request.gateway && !network.spec.internal && !others_gateway,
+        active: request.active,
+        unknown: old
+            .as_ref()
+            .map_or_else(Default::default, |old| old.unknown.clone()),
+    };
+    let mut draft = Draft::new(state, now);
+    draft.guard(Key::Network(network.id));
+    draft.guard(Key::Node(request.node));
+    if old.as_deref() != Some(&lease) {
+        draft.put_attachment(lease.clone());
+    }
+    Ok((lease, draft.finish()))
+}
+
+fn fits(lease: &Attachment, wanted: &[IpAddr]) -> bool {
+    let has = |wanted: &IpAddr| lease.addresses.iter().any(|own| own.addr() == *wanted);
+    wanted.iter().all(has)
+}
+
+/// The addresses asked for, and one of each other family.
+fn addresses(
+    state: &State,
+    network: &Network,
+    wanted: &[IpAddr],
+    now: ClusterTime,
+) -> Result<Vec<IpNet>, Fault> {
+    let certain = wanted
+        .iter()
+        .map(|wanted| address::this(state, network, *wanted));
+    let certain: Result<Vec<IpNet>, _> = certain.collect();
+    let mut found = certain.map_err(|why| unavailable(&why))?;
+    let is_v4 = |address: &IpNet| address.addr().is_ipv4();
+    let lacks = |family: bool| {
+        let mut segments = network.segments.iter();
+        let has = segments.any(|own| is_v4(&own.segment.subnet) == family);
+        has && !found.iter().any(|address| is_v4(address) == family)
+    };
+    if lacks(true) || lacks(false) {
+        let any = address::member(state, network, now).map_err(|why| unavailable(&why))?;
+        let missing = any.into_iter().filter(|any| lacks(is_v4(any)));
+        let missing: Vec<IpNet> = missing.collect();
+        found.extend(missing);
+    }
+    found.sort_by_key(|address| !is_v4(address));
+    Ok(found)
+}
+
+fn unavailable(why: &impl ToString) -> Fault {
+    Fault::manager(Code::FailedPrecondition, why.to_string())
+}
+
+/// The attachments of one container of a node.
+pub fn of_container(state: &State, node: NodeId, container: &str) -> Vec<Arc<Attachment>> {
+    let all = state.attachments().iter();
+    let own = all.filter(|lease| lease.node == node && lease.container == container);
+    own.cloned().collect()
+}
+
+/// The attachments that hold addresses on a network.
+pub fn on_network(state: &State, network: &Network) -> Vec<Arc<Attachment>> {
+    let mut found: Vec<Arc<Attachment>> = Vec::new();
+    for (_, holder) in state.holders(network.id) {
+        let Holder::Attachment(id) = holder else {
+            continue;
+        };
+        let Some(lease) = state.attachments().get(&id) else {
+            continue;
+        };
+        if found.iter().all(|known| known.id != id) {
+            found.push(lease.clone());
+        }
+    }
+    found
+}
+
+/// Ends a lease; one that has ended is no error.
+pub fn detach(state: &State, id: AttachmentId) -> Plan {
+    let mut draft = Draft::new(state, state.time());
+    if state.attachments().contains(&id) {
+        draft.remove(Key::Attachment(id));
+    }
+    draft.finish()
+}
+
+/// Notes that the container of a lease runs, or does not any more, and the name it has now.
+pub fn follow(state: &State, id: AttachmentId, name: &str, active: bool) -> Plan {
+    let mut draft = Draft::new(state, state.time());
+    if let Some(old) = state.attachments().get(&id) {
+        let mut lease = (**old).clone();
+        lease.active = active;
+        name.clone_into(&mut lease.name);
+        if lease != **old {
+            draft.put_attachment(lease);
+        }
+    }
+    draft.finish()
+}

@@ -1,0 +1,1 @@
+//! Subnets, addresses and ports: see the rules in the modules.

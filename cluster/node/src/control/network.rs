@@ -1,0 +1,108 @@
+//! Requests about networks, and what nodes ask for their containers on them.
+
+use crate::ids::RandomIds;
+use crate::role::{Node, Role};
+use std::net::IpAddr;
+use std::time::Duration;
+use swarmrs_core::State;
+use swarmrs_core::control::network::{self, attachment};
+use swarmrs_types::object::Attachment;
+use swarmrs_types::spec::NetworkSpec;
+use swarmrs_types::{AttachmentId, Fault, NetworkId};
+use tokio::time::{Instant, sleep};
+
+pub use swarmrs_core::control::network::attachment::AttachRequest;
+
+/// How long a new network waits for a removed one whose subnet it wants: the tasks on that are stopping.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What one of this node's containers asks for.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The container as this node names it: the same for all its attachments.
+    pub container: String,
+    /// What others find it by.
+    pub name: String,
+    /// Id or name of the network.
+    pub network: String,
+    /// Addresses that the user wants; of a family without one any will do.
+    pub addresses: Vec<IpAddr>,
+    pub aliases: Vec<String>,
+    /// Whether this network may be the container's way out.
+    pub gateway: bool,
+    /// Whether it runs, or is about to.
+    pub active: bool,
+}
+
+impl Node {
+    /// Makes a network of the swarm. Returns its id and what is worth a warning.
+    pub async fn create_network(
+        &self,
+        spec: NetworkSpec,
+    ) -> Result<(NetworkId, Vec<String>), Fault> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let decide =
+                |state: &State, now| network::create(state, spec.clone(), now, &mut RandomIds);
+            match self.decide(decide).await {
+                Ok((id, _)) => return Ok((id, Vec::new())),
+                Err(fault) if Instant::now() > deadline || !self.is_departing(&spec) => {
+                    return Err(fault);
+                }
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// Whether what the network asks for is about to become free.
+    fn is_departing(&self, spec: &NetworkSpec) -> bool {
+        match &**self.0.role.load() {
+            Role::Manager(manager) => network::waits_for_departed(&manager.store.view(), spec),
+            _ => false,
+        }
+    }
+
+    /// Removes a network that nothing uses.
+    pub async fn remove_network(&self, term: &str) -> Result<NetworkId, Fault> {
+        let decide = |state: &State, _now| network::remove(state, term);
+        Ok(self.decide(decide).await?.0)
+    }
+
+    /// Gives one of this node's containers addresses on a network, or those it has there already.
+    pub async fn attach(&self, wanted: Wanted) -> Result<Attachment, Fault> {
+        self.require_manager()?;
+        let node = self.standing().node;
+        let node = node.ok_or_else(|| Fault::unavailable(super::NOT_A_MANAGER))?;
+        let request = AttachRequest {
+            node,
+            container: wanted.container,
+            name: wanted.name,
+            network: wanted.network,
+            addresses: wanted.addresses,
+            aliases: wanted.aliases,
+            gateway: wanted.gateway,
+            active: wanted.active,
+        };
+        let decide = |state: &State, now| attachment::attach(state, &request, now, &mut RandomIds);
+        Ok(self.decide(decide).await?.0)
+    }
+
+    /// Ends a lease; one that has ended is no error.
+    pub async fn detach(&self, id: AttachmentId) -> Result<(), Fault> {
+        let decide = |state: &State, _now| Ok(((), attachment::detach(state, id)));
+        self.decide(decide).await.map(|_| ())
+    }
+
+    /// Notes that the container of a lease runs or does not, and the name it goes by now.
+    pub async fn follow_attachment(
+        &self,
+        id: AttachmentId,
+        name: &str,
+        active: bool,
+    ) -> Result<(), Fault> {
+        let decide = |state: &State, _now| Ok(((), attachment::follow(state, id, name, active)));
+        self.decide(decide).await.map(|_| ())
+    }
+}

@@ -1,0 +1,43 @@
+//! Attachments: what a container that is no task's was given on a network of the swarm.
+
+use super::{Meta, Unknown};
+use crate::id::{AttachmentId, NetworkId, NodeId};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// The lease of one container on one network. It ends when the container is removed or disconnected,
+/// or its node leaves; not when the container stops.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub id: AttachmentId,
+    #[serde(default)]
+    pub meta: Meta,
+    pub node: NodeId,
+    /// The container as its node names it: one container keeps one name for all its attachments.
+    pub container: String,
+    /// The container's name, which others on the network find it by.
+    pub name: String,
+    pub network: NetworkId,
+    /// With the subnet's prefix; IPv4 first.
+    pub addresses: Vec<IpNet>,
+    pub aliases: Vec<String>,
+    /// Whether the container's way out is through this network.
+    pub gateway: bool,
+    /// Whether the container runs. One that does not keeps its addresses, and does not keep its
+    /// network from being removed.
+    pub active: bool,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+/// One network that a task is on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attached {
+    pub network: NetworkId,
+    /// With the subnet's prefix, IPv4 first; none on a network that is each engine's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<IpNet>,
+    /// What the task's service answers to on this network besides its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
+}

@@ -258,7 +258,7 @@ async fn a_snapshot_takes_the_place_of_the_log_and_survives_a_restart() {
 fn swarm(snapshot_interval: u64, keep_old_snapshots: u64) -> Command {
     let text = |text: &str| text.to_owned();
     let mut cluster = Cluster {
-        id: format!("{:025}", 1).parse().unwrap(),
+        id: format!("{:025}", 1).parse().expect("is an id"),
         meta: Meta::default(),
         spec: SwarmSpec::default(),
         root_ca: RootCa {

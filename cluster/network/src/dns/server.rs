@@ -1,0 +1,299 @@
+//! One name server per network: its sockets, and the way of a query through them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use nix::sched::{CloneFlags, setns};
+use swarmrs_types::id::NetworkId;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use super::ADDRESS;
+use super::packet::{self, Carriage, Code, LARGEST_MESSAGE, Query, Unfit};
+use super::upstream::Upstream;
+use super::zone::{Answer, Asker, Zone};
+
+const PORT: u16 = 53;
+/// Most that a query may have over UDP: larger ones are no questions.
+const LARGEST_QUERY: usize = 4096;
+/// How long a connection may be silent.
+const IDLE: Duration = Duration::from_secs(10);
+/// Connections at once, per network.
+const MOST_CONNECTIONS: usize = 256;
+/// Questions of one network that wait for somebody else at once: no network takes all there is.
+const MOST_FORWARDED: usize = 256;
+/// After an error of a socket that is not a client's fault.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What every query needs.
+#[derive(Debug)]
+pub struct Names {
+    pub zone: ArcSwap<Zone>,
+    pub upstream: Arc<Upstream>,
+    /// Answers in turns: no client gets the same order for ever.
+    turn: AtomicU64,
+}
+
+impl Names {
+    pub fn new(upstream: Arc<Upstream>) -> Arc<Self> {
+        Arc::new(Names {
+            zone: ArcSwap::default(),
+            upstream,
+            turn: AtomicU64::new(0),
+        })
+    }
+
+    /// Answers at once what needs nobody else. False: somebody else must be asked.
+    fn answer(&self, asker: &Asker, query: &Query<'_>, room: usize, out: &mut Vec<u8>) -> bool {
+        let zone = self.zone.load();
+        let answer = query.name().map_or(Answer::Elsewhere, |name| {
+            zone.answer(asker, name, query.kind)
+        });
+        match answer {
+            Answer::Addresses(mut addresses) => {
+                shuffle(&mut addresses, self.turn.fetch_add(1, Ordering::Relaxed));
+                query.addresses(&addresses, room, out);
+            }
+            Answer::Pointer(name) => query.pointer(&name, out),
+            Answer::Nothing => query.bare(Code::Success, out),
+            Answer::NoSuchName => query.bare(Code::NoSuchName, out),
+            Answer::Elsewhere => return false,
+        }
+        true
+    }
+
+    /// The whole answer, wherever it comes from.
+    async fn answer_in_time(&self, asker: Asker, packet: &[u8], carriage: Carriage) -> Vec<u8> {
+        let mut out = Vec::new();
+        let query = match Query::read(packet) {
+            Ok(query) => query,
+            Err(Unfit::Drop) => return out,
+            Err(Unfit::Refuse(code)) => {
+                packet::refuse(packet, code, &mut out);
+                return out;
+            }
+        };
+        let room = query.room(carriage);
+        if !self.answer(&asker, &query, room, &mut out) {
+            match self.upstream.ask(packet, carriage).await {
+                Some(reply) => return reply,
+                None => query.bare(Code::ServerFailure, &mut out),
+            }
+        }
+        out
+    }
+}
+
+/// The servers of all networks.
+#[derive(Debug)]
+pub struct Servers {
+    names: Arc<Names>,
+    open: BTreeMap<NetworkId, JoinSet<()>>,
+}
+
+impl Servers {
+    pub fn new(names: Arc<Names>) -> Self {
+        Servers {
+            names,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the network has one.
+    pub fn has(&self, network: NetworkId) -> bool {
+        self.open.contains_key(&network)
+    }
+
+    /// Serves a network from within its namespace.
+    ///
+    /// # Errors
+    /// If the namespace cannot be entered, or its address or port is not to be had.
+    pub async fn open(&mut self, network: NetworkId, namespace: &Path) -> io::Result<()> {
+        let namespace = File::open(namespace)?;
+        let (udp, tcp) = tokio::task::spawn_blocking(move || bind_inside(namespace))
+            .await
+            .map_err(io::Error::other)??;
+        self.serve(network, udp, tcp)
+    }
+
+    /// Serves a network on sockets that are open already.
+    pub fn serve(
+        &mut self,
+        network: NetworkId,
+        udp: StdSocket,
+        tcp: StdListener,
+    ) -> io::Result<()> {
+        udp.set_nonblocking(true)?;
+        tcp.set_nonblocking(true)?;
+        let udp = UdpSocket::from_std(udp)?;
+        let tcp = TcpListener::from_std(tcp)?;
+        let mut parts = JoinSet::new();
+        parts.spawn(datagrams(self.names.clone(), network, Arc::new(udp)));
+        parts.spawn(connections(self.names.clone(), network, tcp));
+        self.open.insert(network, parts);
+        Ok(())
+    }
+
+    /// Ends a network's server. On return its sockets are closed, so that nothing keeps its namespace.
+    pub async fn close(&mut self, network: NetworkId) {
+        if let Some(mut parts) = self.open.remove(&network) {
+            parts.shutdown().await;
+        }
+    }
+
+    /// Ends them all.
+    pub async fn close_all(&mut self) {
+        for (_, mut parts) in std::mem::take(&mut self.open) {
+            parts.shutdown().await;
+        }
+    }
+}
+
+/// Opens the sockets in a thread of their own: a thread that has entered a namespace is of no use for anything else.
+fn bind_inside(namespace: File) -> io::Result<(StdSocket, StdListener)> {
+    let inside = std::thread::Builder::new()
+        .name("dns-bind".to_owned())
+        .spawn(move || {
+            setns(&namespace, CloneFlags::CLONE_NEWNET)?;
+            let address = SocketAddr::from((ADDRESS, PORT));
+            Ok((StdSocket::bind(address)?, StdListener::bind(address)?))
+        })?;
+    let panicked = |_| io::Error::other("the thread that opens name server sockets panicked");
+    inside.join().map_err(panicked)?
+}
+
+async fn datagrams(names: Arc<Names>, network: NetworkId, socket: Arc<UdpSocket>) {
+    let mut packet = vec![0; LARGEST_QUERY];
+    let mut out = Vec::with_capacity(LARGEST_QUERY);
+    let mut forwarding = JoinSet::new();
+    loop {
+        let (length, client) = match socket.recv_from(&mut packet).await {
+            Ok(received) => received,
+            Err(error) => {
+                // An answer that could not be delivered is reported on the next call.
+                debug!(%network, %error, "name server socket");
+                tokio::task::yield_now().await;
+                continue;
+            }
+        };
+        while forwarding.try_join_next().is_some() {}
+        let asker = Asker {
+            network,
+            address: client.ip(),
+        };
+        match here(&names, &asker, &packet[..length], &mut out) {
+            Reply::Now => {
+                // A client that does not take its answer asks again.
+                let _ = socket.try_send_to(&out, client);
+            }
+            Reply::None => {}
+            // The client asks again, and finds room or does not.
+            Reply::Later if forwarding.len() >= MOST_FORWARDED => {}
+            Reply::Later => {
+                let (names, socket) = (names.clone(), socket.clone());
+                let packet = packet[..length].to_vec();
+                forwarding.spawn(async move {
+                    let reply = names.answer_in_time(asker, &packet, Carriage::Udp).await;
+                    let _ = socket.send_to(&reply, client).await;
+                });
+            }
+        }
+    }
+}
+
+enum Reply {
+    Now,
+    Later,
+    None,
+}
+
+/// The short way: most questions are answered before the next is read.
+fn here(names: &Names, asker: &Asker, packet: &[u8], out: &mut Vec<u8>) -> Reply {
+    match Query::read(packet) {
+        Ok(query) => match names.answer(asker, &query, query.room(Carriage::Udp), out) {
+            true => Reply::Now,
+            false => Reply::Later,
+        },
+        Err(Unfit::Refuse(code)) => {
+            packet::refuse(packet, code, out);
+            Reply::Now
+        }
+        Err(Unfit::Drop) => Reply::None,
+    }
+}
+
+async fn connections(names: Arc<Names>, network: NetworkId, listener: TcpListener) {
+    let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let mut open = JoinSet::new();
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = room.clone().acquire_owned().await else {
+            return;
+        };
+        while open.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                let names = names.clone();
+                let asker = Asker {
+                    network,
+                    address: client.ip(),
+                };
+                open.spawn(async move {
+                    // A client that misbehaves or goes away is no news.
+                    let _ = converse(&names, asker, stream).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                warn!(%network, %error, "name server takes no connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Query after query, each behind its length, until the client is silent or gone.
+async fn converse(names: &Names, asker: Asker, mut stream: TcpStream) -> io::Result<()> {
+    let mut packet = vec![0; LARGEST_MESSAGE];
+    loop {
+        let length = usize::from(timeout(IDLE, stream.read_u16()).await??);
+        timeout(IDLE, stream.read_exact(&mut packet[..length])).await??;
+        let query = &packet[..length];
+        let reply = names.answer_in_time(asker, query, Carriage::Tcp).await;
+        if reply.is_empty() {
+            return Ok(());
+        }
+        let framed = [&(reply.len() as u16).to_be_bytes(), &reply[..]].concat();
+        timeout(IDLE, stream.write_all(&framed)).await??;
+    }
+}
+
+/// Puts addresses in an order that differs from turn to turn and favours none.
+fn shuffle(addresses: &mut [std::net::IpAddr], turn: u64) {
+    for last in (1..addresses.len()).rev() {
+        let draw = mix(turn.wrapping_mul(0x1_0001).wrapping_add(last as u64));
+        addresses.swap(last, (draw % (last as u64 + 1)) as usize);
+    }
+}
+
+/// One number from another, with no pattern left. Source: Vigna's SplitMix64.
+fn mix(seed: u64) -> u64 {
+    let mut z = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests;

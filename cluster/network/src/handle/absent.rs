@@ -1,0 +1,75 @@
+//! A node that carries no packets, and the stand-in of tests: it keeps what it is told and does nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
+use swarmrs_types::id::{NetworkId, RawId};
+
+use super::{Error, Plane};
+use crate::port::BoundPort;
+
+/// Carries nothing.
+#[derive(Debug, Default)]
+pub struct Absent {
+    told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    facts: BTreeMap<FactKey, Fact>,
+    drained: Vec<(NetworkId, RawId)>,
+}
+
+impl Absent {
+    /// All facts that hold.
+    pub fn facts(&self) -> Vec<Fact> {
+        self.lock().facts.values().cloned().collect()
+    }
+
+    /// What was drained, in order.
+    pub fn drained(&self) -> Vec<(NetworkId, RawId)> {
+        self.lock().drained.clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Plane for Absent {
+    async fn tell(&self, diff: FactDiff, complete: bool) -> Result<(), Error> {
+        let mut told = self.lock();
+        if complete {
+            told.facts.clear();
+        }
+        for key in diff.remove {
+            told.facts.remove(&key);
+        }
+        for fact in diff.put {
+            told.facts.insert(fact.key(), fact);
+        }
+        Ok(())
+    }
+
+    async fn drain(&self, network: NetworkId, owner: RawId, _: Duration) -> Result<(), Error> {
+        self.lock().drained.push((network, owner));
+        Ok(())
+    }
+
+    async fn ports(&self) -> Result<Vec<BoundPort>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        *self.lock() = Told::default();
+        Ok(())
+    }
+}

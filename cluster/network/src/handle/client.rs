@@ -1,0 +1,306 @@
+//! The holder as swarmrsd sees it: found or started, spoken to, and told everything again when it is a new one.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
+use swarmrs_types::id::{NetworkId, RawId};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+use tokio::process::Child;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{error, info, warn};
+
+use super::{Error, Launch, Plane};
+use crate::holder::carrier::Settings;
+use crate::holder::control::{Call, Reply, Request, VERSION};
+use crate::holder::{frame, life};
+use crate::port::BoundPort;
+
+/// How long a call waits for a holder that is being started.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Between two looks for its socket.
+const LOOK: Duration = Duration::from_millis(20);
+/// After a holder that could not be had.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// Speaks to this node's holder, and keeps one running. Dropped, it leaves the holder alone.
+pub struct Handle {
+    inner: Arc<Inner>,
+    attending: JoinHandle<()>,
+}
+
+struct Inner {
+    launch: Launch,
+    settings: Settings,
+    told: Mutex<Told>,
+    attendance: watch::Sender<Attendance>,
+}
+
+/// Whether a holder of our build is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Attendance {
+    /// It is being looked for, or started.
+    #[default]
+    Awaited,
+    Attends,
+    /// It cannot be had for now.
+    Failed(String),
+}
+
+/// What the holder was told, for the next one.
+#[derive(Default)]
+struct Told {
+    /// Anything at all: before that, what the holder remembers is better than nothing.
+    any: bool,
+    facts: BTreeMap<FactKey, Fact>,
+}
+
+impl Handle {
+    /// Finds the holder or starts one; returns at once.
+    pub fn start(launch: Launch, settings: Settings) -> Self {
+        let inner = Arc::new(Inner {
+            launch,
+            settings,
+            told: Mutex::default(),
+            attendance: watch::Sender::default(),
+        });
+        let attending = tokio::spawn(inner.clone().attend());
+        Handle { inner, attending }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.attending.abort();
+    }
+}
+
+impl Inner {
+    /// Keeps a holder there, for as long as it is polled.
+    async fn attend(self: Arc<Self>) {
+        let mut child = None;
+        loop {
+            match self.session(&mut child).await {
+                Ok(mut session) => {
+                    self.attendance.send_replace(Attendance::Attends);
+                    self.tell_again().await;
+                    // It says nothing more; the end of the stream is its own.
+                    let _ = session.read_u8().await;
+                    self.attendance.send_replace(Attendance::Awaited);
+                    warn!("the holder of this node's networks is gone");
+                }
+                Err(error) => {
+                    self.fail(&error);
+                    sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+
+    /// Says it once, and not every second.
+    fn fail(&self, error: &Error) {
+        let failed = Attendance::Failed(error.to_string());
+        if self.attendance.send_replace(failed.clone()) != failed {
+            error!(%error, "this node carries no networks");
+        }
+    }
+
+    /// A holder of our build that stands on our settings.
+    async fn session(&self, child: &mut Option<Child>) -> Result<UnixStream, Error> {
+        loop {
+            let mut stream = self.connect(child).await?;
+            let call = Call::Attend(self.settings.clone());
+            let (build, pid) = match converse(&mut stream, call).await {
+                Ok(Reply::Attended { build, pid }) => (build, pid),
+                Ok(Reply::Version(theirs)) => {
+                    info!(theirs, "replacing a holder that speaks another version");
+                    self.retire(theirs).await;
+                    continue;
+                }
+                Ok(reply) => return Err(unexpected(reply)),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+                Err(error) => return Err(Error::Away(error)),
+            };
+            if build == life::build() {
+                info!(pid, "holder attends");
+                return Ok(stream);
+            }
+            info!(pid, build, "replacing the holder of another release");
+            self.retire(VERSION).await;
+        }
+    }
+
+    /// Tells a holder to end, in its own version of the language. Every version knows this call.
+    async fn retire(&self, version: u32) {
+        let request = Request {
+            version,
+            call: Call::Retire,
+        };
+        let told = async {
+            let mut stream = UnixStream::connect(self.launch.socket()).await?;
+            frame::send(&mut stream, &request).await?;
+            // Whatever it says, it then closes the stream.
+            stream.read_u8().await
+        };
+        // One that does not listen has ended, which is what we want of it.
+        let _ = told.await;
+        sleep(LOOK).await;
+    }
+
+    /// Connects, starting a holder if there is none.
+    async fn connect(&self, child: &mut Option<Child>) -> Result<UnixStream, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(stream) = UnixStream::connect(self.launch.socket()).await {
+                return Ok(stream);
+            }
+            let ended = match child.as_mut() {
+                Some(child) => child.try_wait().map_err(Error::Away)?.is_some(),
+                None => true,
+            };
+            if ended {
+                let started = self.launch.start();
+                *child = Some(started.map_err(|error| Error::Launch(error.to_string()))?);
+            }
+            if Instant::now() > deadline {
+                return Err(Error::Launch("its socket does not appear".to_owned()));
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// A new holder knows what was on disk, which may be a moment old.
+    async fn tell_again(&self) {
+        let told = self.told.lock().await;
+        if !told.any {
+            return;
+        }
+        let call = Call::Tell {
+            diff: told.whole(),
+            complete: true,
+        };
+        if let Err(error) = self.exchange(call).await {
+            warn!(%error, "facts not told again");
+        }
+    }
+
+    /// One call, made again if the holder goes away under it: each may be done twice.
+    async fn call(&self, call: impl Fn() -> Call) -> Result<Reply, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut attendance = self.attendance.subscribe();
+        loop {
+            let settled = attendance.wait_for(|now| *now != Attendance::Awaited);
+            match timeout_at(deadline, settled).await {
+                Ok(Ok(now)) => {
+                    if let Attendance::Failed(why) = &*now {
+                        return Err(Error::Launch(why.clone()));
+                    }
+                }
+                // Its sender is ours.
+                Ok(Err(_)) => {}
+                Err(_) => return Err(Error::Away(io::ErrorKind::TimedOut.into())),
+            }
+            match self.exchange(call()).await {
+                Err(Error::Away(error)) if Instant::now() < deadline => {
+                    info!(%error, "asking the holder once more");
+                    sleep(LOOK).await;
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn exchange(&self, call: Call) -> Result<Reply, Error> {
+        let stream = UnixStream::connect(self.launch.socket()).await;
+        let mut stream = stream.map_err(Error::Away)?;
+        match converse(&mut stream, call).await.map_err(Error::Away)? {
+            reply @ (Reply::Failed(_) | Reply::Version(_)) => Err(unexpected(reply)),
+            reply => Ok(reply),
+        }
+    }
+}
+
+impl Told {
+    fn apply(&mut self, diff: &FactDiff, complete: bool) {
+        self.any = true;
+        if complete {
+            self.facts.clear();
+        }
+        for key in &diff.remove {
+            self.facts.remove(key);
+        }
+        for fact in &diff.put {
+            self.facts.insert(fact.key(), fact.clone());
+        }
+    }
+
+    fn whole(&self) -> FactDiff {
+        FactDiff {
+            put: self.facts.values().cloned().collect(),
+            remove: Vec::new(),
+        }
+    }
+}
+
+async fn converse(stream: &mut UnixStream, call: Call) -> io::Result<Reply> {
+    frame::send(stream, &Request::of(call)).await?;
+    frame::receive(stream).await
+}
+
+fn unexpected(reply: Reply) -> Error {
+    match reply {
+        Reply::Failed(said) => Error::Refused(said),
+        Reply::Version(theirs) => Error::Version(theirs),
+        other => Error::Refused(format!("an answer to another question: {other:?}")),
+    }
+}
+
+#[async_trait]
+impl Plane for Handle {
+    async fn tell(&self, diff: FactDiff, complete: bool) -> Result<(), Error> {
+        // Held to the end: what is told first is in force first.
+        let mut told = self.inner.told.lock().await;
+        told.apply(&diff, complete);
+        let call = || Call::Tell {
+            diff: diff.clone(),
+            complete,
+        };
+        self.inner.call(call).await.map(drop)
+    }
+
+    async fn drain(&self, network: NetworkId, owner: RawId, limit: Duration) -> Result<(), Error> {
+        let call = || Call::Drain {
+            network,
+            owner,
+            limit,
+        };
+        self.inner.call(call).await.map(drop)
+    }
+
+    async fn ports(&self) -> Result<Vec<BoundPort>, Error> {
+        match self.inner.call(|| Call::Ports).await? {
+            Reply::Ports(ports) => Ok(ports),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn warnings(&self) -> Result<Vec<String>, Error> {
+        match self.inner.call(|| Call::Warnings).await? {
+            Reply::Warnings(warnings) => Ok(warnings),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    async fn clear(&self) -> Result<(), Error> {
+        let cleared = self.inner.call(|| Call::Clear).await.map(drop);
+        // It ends by itself now, and no other is to take its place.
+        self.attending.abort();
+        cleared
+    }
+}

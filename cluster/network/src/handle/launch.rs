@@ -1,0 +1,44 @@
+//! How a holder comes to be.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use crate::holder::life;
+
+/// What to start, and where it is then found.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// swarmrsd itself: one binary, two fates.
+    pub program: PathBuf,
+    pub exec_root: PathBuf,
+    pub data_root: PathBuf,
+    /// Further arguments, such as how to log.
+    pub arguments: Vec<OsString>,
+}
+
+impl Launch {
+    /// Where the holder listens.
+    pub fn socket(&self) -> PathBuf {
+        life::socket(&self.exec_root)
+    }
+
+    /// Starts one. It makes itself a session of its own, so that no signal meant for us reaches it; its log lines go where
+    /// ours go.
+    pub fn start(&self) -> io::Result<Child> {
+        let option = |name: &str, value: &Path| [OsString::from(name), value.into()];
+        Command::new(&self.program)
+            .arg("holder")
+            .args(option("--exec-root", &self.exec_root))
+            .args(option("--data-root", &self.data_root))
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .current_dir("/")
+            .kill_on_drop(false)
+            .spawn()
+    }
+}

@@ -1,0 +1,203 @@
+//! A holder's life: lock, state, sockets, adoption, service, end.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use nix::fcntl::{Flock, FlockArg};
+use tokio::net::UnixListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tracing::{error, info};
+
+use super::carrier::Opener;
+use super::control::{self, End};
+use super::ground::Ground;
+use crate::dns::resolvers::{HOST_FILE, Resolvers};
+use crate::dns::server::Names;
+use crate::dns::upstream::Upstream;
+use crate::driver::{self, Driver, driver_name};
+use crate::state_file::{StateError, StateFolder};
+
+/// Where a holder keeps its things and is found.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub exec_root: PathBuf,
+    pub data_root: PathBuf,
+    /// The engine's socket to the driver.
+    pub driver_socket: PathBuf,
+    /// Whom the host asks for names.
+    pub resolvers: PathBuf,
+}
+
+impl Config {
+    pub fn new(exec_root: impl Into<PathBuf>, data_root: impl Into<PathBuf>) -> Self {
+        let exec_root = exec_root.into();
+        Config {
+            driver_socket: driver::name::socket(&driver_name(&exec_root)),
+            exec_root,
+            data_root: data_root.into(),
+            resolvers: HOST_FILE.into(),
+        }
+    }
+
+    /// Where swarmrsd finds it.
+    pub fn socket(&self) -> PathBuf {
+        socket(&self.exec_root)
+    }
+
+    /// What it knows.
+    pub fn state(&self) -> PathBuf {
+        self.data_root.join("swarm").join("network")
+    }
+}
+
+/// Where swarmrsd finds the holder of its exec-root.
+pub fn socket(exec_root: &Path) -> PathBuf {
+    exec_root.join("holder.sock")
+}
+
+/// Why the holder does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot use {path}: {source}")]
+    Path { path: String, source: io::Error },
+    #[error("a holder runs already ({path} is locked)")]
+    Running { path: String },
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("cannot heed signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Which build this process is of: a holder of another one is replaced. Of one release there may be several builds, told
+/// apart by their file.
+pub fn build() -> String {
+    let release = env!("CARGO_PKG_VERSION");
+    // The link leads to the very file that runs, even when another has taken its place.
+    match fs::metadata("/proc/self/exe") {
+        Ok(file) => format!(
+            "{release}/{}/{}",
+            file.len(),
+            file.mtime_nsec() + file.mtime() * 1_000_000_000
+        ),
+        Err(_) => release.to_owned(),
+    }
+}
+
+/// Runs a holder until it is told to end. What it made in the kernel stays, unless it was told to clear it.
+///
+/// # Errors
+/// If it cannot begin; the text says what to look at.
+pub async fn run(config: Config) -> Result<(), Error> {
+    run_with(config, Box::new(crate::carrying::Planes)).await
+}
+
+/// As [`run`], with a carrier of the caller's.
+pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Error> {
+    let began = Instant::now();
+    let mut signals = Signals::new().map_err(Error::Signals)?;
+    let _lock = lock(&config.exec_root.join("holder.lock"))?;
+    let folder = StateFolder::at(config.state())?;
+    let saved = folder.load()?;
+    let upstream = Upstream::new(Resolvers::of(&config.resolvers));
+    let names = Names::new(upstream);
+    let ground = Arc::new(Ground::new(folder, saved, opener, names));
+    // Whoever comes from here on waits until the kernel's part is taken over.
+    let control = listen(&config.socket())?;
+    let driver = listen(&config.driver_socket)?;
+    if let Err(error) = ground.adopt().await {
+        error!(error, "networks not taken up whole");
+    }
+    info!(
+        took = began.elapsed().as_millis(),
+        build = build(),
+        "holder is ready"
+    );
+    let mut parts = JoinSet::new();
+    let answering = Arc::new(Driver::new(ground.clone()));
+    parts.spawn(driver::server::serve(driver, answering));
+    let (keeping, sweeping) = (ground.clone(), ground.clone());
+    parts.spawn(async move { keeping.keep().await });
+    parts.spawn(async move { sweeping.sweep().await });
+    let end = tokio::select! {
+        end = control::serve(control, ground.clone()) => end,
+        () = signals.end() => End::Retired,
+    };
+    parts.shutdown().await;
+    match end {
+        End::Retired => ground.save().await,
+        End::Cleared => {
+            for socket in [config.socket(), config.driver_socket] {
+                // The next one replaces what is left.
+                let _ = fs::remove_file(socket);
+            }
+        }
+    }
+    info!(?end, "holder has ended");
+    Ok(())
+}
+
+/// One holder per exec-root.
+fn lock(path: &Path) -> Result<Flock<File>, Error> {
+    let unusable = |source| Error::Path {
+        path: path.display().to_string(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(unusable)?;
+    }
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .map_err(unusable)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Running {
+        path: path.display().to_string(),
+    })
+}
+
+/// A socket for root alone. Whoever held it before is gone: we have the lock.
+fn listen(path: &Path) -> Result<UnixListener, Error> {
+    let bind = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
+    };
+    bind().map_err(|source| Error::Path {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Signals {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => info!("SIGTERM"),
+            _ = self.interrupt.recv() => info!("SIGINT"),
+        }
+    }
+}

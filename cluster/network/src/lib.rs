@@ -13,15 +13,28 @@
 //! - [`holder`]: the process
 //! - [`driver`]: the engine's network driver
 //! - [`dns`]: name servers of networks
+//! - [`plane`]: networks in the kernel: links, addresses, rules
 //! - [`port`]: ports of containers on the host
 //! - [`state_file`]: what the holder remembers
 
+mod balance;
 mod carrying;
+mod desired;
+mod diff;
+mod error;
+mod firewall;
+mod guard;
+mod netlink;
+mod netns;
+mod reserve;
+mod vxlan;
 
 pub mod dns;
 pub mod driver;
 pub mod handle;
 pub mod holder;
+pub mod mesh;
+pub mod plane;
 pub mod port;
 pub mod state_file;
 

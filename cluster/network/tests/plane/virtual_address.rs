@@ -1,0 +1,169 @@
+//! Virtual addresses: who answers, what the backend sees, and what an update does to connections.
+
+use crate::rig::*;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::time::Duration;
+use swarmrs_network::plane::Plane;
+use swarmrs_types::endpoint::Fact;
+
+const VIP: &str = "10.0.1.2:80";
+
+/// Network 1 with service 1 at 10.0.1.2 and tasks at .11, .12, …; and a client at .50 that is of no service.
+async fn serving(plane: &Plane, tasks: usize) -> (Vec<Container>, Container) {
+    let mut facts = vec![
+        peer(),
+        Fact::Network(overlay(1)),
+        Fact::Service(balanced(1, 1, "10.0.1.2", &[])),
+        Fact::Endpoint(endpoint(1, 50, 0, 50)),
+    ];
+    facts.extend((1..=tasks).map(|task| Fact::Endpoint(endpoint(1, task, 1, 10 + task as u8))));
+    plane.tell(&put(facts), true).await.unwrap();
+    let mut containers = Vec::new();
+    for task in 1..=tasks {
+        let container = container(plane, network(1), &format!("10.0.1.{}/24", 10 + task)).await;
+        container.serve(80);
+        containers.push(container);
+    }
+    (
+        containers,
+        container(plane, network(1), "10.0.1.50/24").await,
+    )
+}
+
+fn count(answers: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    answers.fold(BTreeMap::new(), |mut counts, answer| {
+        *counts.entry(answer).or_default() += 1;
+        counts
+    })
+}
+
+fn even(counts: &[(&str, usize)]) -> BTreeMap<String, usize> {
+    counts
+        .iter()
+        .map(|(address, count)| ((*address).to_owned(), *count))
+        .collect()
+}
+
+#[test]
+fn backends_take_turns_and_see_their_client() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client_) = serving(&plane, 3).await;
+        let each = even(&[("10.0.1.11", 10), ("10.0.1.12", 10), ("10.0.1.13", 10)]);
+        assert_eq!(count((0..30).map(|_| server(client_.tcp(VIP)))), each);
+        assert_eq!(count((0..30).map(|_| server(client_.udp(VIP)))), each);
+        assert_eq!(client(client_.tcp(VIP)), "10.0.1.50");
+        assert_eq!(client(client_.udp(VIP)), "10.0.1.50");
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_task_reaches_itself_by_its_own_service() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (tasks, _client) = serving(&plane, 1).await;
+        assert_eq!(tasks[0].tcp(VIP).unwrap(), "10.0.1.11 10.0.1.1");
+        assert_eq!(tasks[0].udp(VIP).unwrap(), "10.0.1.11 10.0.1.1");
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_service_without_backends_refuses_at_once() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 0).await;
+        let before = std::time::Instant::now();
+        assert_eq!(
+            client.tcp(VIP).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+        assert_eq!(
+            client.udp(VIP).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+        assert!(before.elapsed() < Duration::from_secs(1));
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn one_that_is_not_ready_gets_no_new_connections_and_keeps_the_old_until_it_is_drained() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 2).await;
+        let mut old: Vec<_> = (0..2)
+            .map(|_| client.space.within(|| connect(VIP)).unwrap())
+            .collect();
+        old.sort_by_key(|connection| connection.answer.clone());
+        let mut leaving = endpoint(1, 1, 1, 11);
+        leaving.ready = false;
+        plane
+            .tell(&put([Fact::Endpoint(leaving)]), false)
+            .await
+            .unwrap();
+        let only = even(&[("10.0.1.12", 10)]);
+        assert_eq!(count((0..10).map(|_| server(client.tcp(VIP)))), only);
+        for connection in &mut old {
+            connection.echo().unwrap();
+        }
+        let limit = Duration::from_millis(300);
+        let before = std::time::Instant::now();
+        plane.drain(network(1), owner(1), limit).await.unwrap();
+        assert!(before.elapsed() >= limit);
+        let cut = old[0].echo().unwrap_err().kind();
+        assert!(
+            [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&cut),
+            "{cut}"
+        );
+        old[1].echo().unwrap();
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_drain_ends_with_the_last_connection() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 1).await;
+        let connection = client.space.within(|| connect(VIP)).unwrap();
+        assert_eq!(plane.flows(network(1), owner(1)).await.unwrap(), 1);
+        let closer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(connection);
+        });
+        let before = std::time::Instant::now();
+        plane
+            .drain(network(1), owner(1), Duration::from_secs(20))
+            .await
+            .unwrap();
+        let waited = before.elapsed();
+        assert!(
+            waited > Duration::from_millis(100) && waited < Duration::from_secs(10),
+            "{waited:?}"
+        );
+        closer.join().unwrap();
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn containers_reach_each_other_and_the_outside_as_the_host() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client_) = serving(&plane, 1).await;
+        assert_eq!(client_.tcp("10.0.1.11:80").unwrap(), "10.0.1.11 10.0.1.50");
+        host.client.serve(CLIENT.parse().unwrap(), 99);
+        assert_eq!(
+            client_.tcp(&format!("{CLIENT}:99")).unwrap(),
+            format!("{CLIENT} {HOST}")
+        );
+        assert_eq!(
+            client_.udp(&format!("{CLIENT}:99")).unwrap(),
+            format!("{CLIENT} {HOST}")
+        );
+        plane.clear().await.unwrap();
+    });
+}

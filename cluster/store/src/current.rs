@@ -6,7 +6,7 @@
 use crate::error::ProposeError;
 use crate::figures::Measures;
 use crate::leadership::Leadership;
-use crate::log::Growth;
+use crate::log::{Growth, Pace};
 use crate::raft::Raft;
 use crate::watch::Feed;
 use arc_swap::ArcSwapOption;
@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) measures: Arc<Measures>,
     /// How far the log of the newest core has grown.
     pub(crate) growth: ArcSwapOption<Growth>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) leadership: watch::Sender<Leadership>,
     /// Whether the member ever belonged to a cluster.
     pub(crate) initialized: AtomicBool,
@@ -42,6 +43,7 @@ impl Shared {
             feed: Arc::new(Feed::new(State::default())),
             measures: Arc::default(),
             growth: ArcSwapOption::empty(),
+            pace: Arc::default(),
             leadership: watch::Sender::default(),
             initialized: AtomicBool::new(false),
             alone: AtomicBool::new(false),

@@ -28,7 +28,8 @@ pub struct Leadership {
 ///
 /// - `shared.leadership` tells who leads;
 /// - the core's clock ticks only while there is anybody to hear it. Ticks drive heartbeats and
-///   elections; a lone voter needs neither, and is to cost nothing when nothing happens.
+///   elections; a lone voter needs neither, and is to cost nothing when nothing happens;
+/// - `shared.pace` knows whether the core could do anything else while the disk is busy.
 pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>) {
     let mut metrics = raft.server_metrics();
     loop {
@@ -37,6 +38,7 @@ pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>) {
             (read(&metrics), is_alone(&metrics))
         };
         raft.runtime_config().tick(!alone);
+        shared.pace.set_alone(alone);
         shared.leadership.send_if_modified(|known| {
             let changed = *known != now;
             if changed {

@@ -11,7 +11,7 @@ mod writer;
 
 pub(crate) use acknowledged::Acknowledged;
 pub(crate) use load::{Loaded, load};
-pub(crate) use writer::{Growth, Writer};
+pub(crate) use writer::{Growth, Pace, Writer};
 
 use crate::codec::Mark;
 use crate::raft::{Entry, LogId, Types, Vote};
@@ -23,7 +23,7 @@ use std::io;
 use std::ops::RangeBounds;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::sync::oneshot;
-use writer::Job;
+use writer::{Desk, Job};
 
 /// What of the log is in memory: all of it since the last purge.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ pub(crate) struct LogReader(Arc<RwLock<Cache>>);
 /// Changes the log. There is one, in the consensus core.
 pub(crate) struct LogStorage {
     reader: LogReader,
-    writer: std::sync::mpsc::Sender<Job>,
+    desk: Arc<Desk>,
     /// How far the log is committed, if the writer was not told yet. It goes with the next append: on its
     /// own it would wake the writer in the middle of every answer.
     untold: Option<LogId>,
@@ -62,14 +62,9 @@ impl LogStorage {
     pub(crate) fn new(loaded: Cache, writer: &Writer) -> Self {
         LogStorage {
             reader: LogReader(Arc::new(RwLock::new(loaded))),
-            writer: writer.jobs(),
+            desk: writer.desk(),
             untold: None,
         }
-    }
-
-    fn order(&self, job: Job) -> io::Result<()> {
-        let gone = |_| io::Error::other("disk writer has ended");
-        self.writer.send(job).map_err(gone)
     }
 }
 
@@ -106,7 +101,7 @@ impl RaftLogStorage<Types> for LogStorage {
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
         let (done, durable) = oneshot::channel();
-        self.order(Job::Vote(*vote, done))?;
+        self.desk.order(Job::Vote(*vote, done))?;
         durable
             .await
             .map_err(|_| io::Error::other("disk writer has ended"))??;
@@ -136,7 +131,7 @@ impl RaftLogStorage<Types> for LogStorage {
         let readable = entries.iter().map(|e| (e.log_id.index, e.clone()));
         self.reader.cache_mut().entries.extend(readable);
         let committed = self.untold.take();
-        self.order(Job::Append {
+        self.desk.order(Job::Append {
             entries,
             committed,
             answer: callback,
@@ -146,7 +141,7 @@ impl RaftLogStorage<Types> for LogStorage {
     async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
         let from = last.map_or(0, |id| id.index + 1);
         self.reader.cache_mut().entries.split_off(&from);
-        self.order(Job::Truncate { from })
+        self.desk.order(Job::Truncate { from })
     }
 
     async fn purge(&mut self, upto: LogId) -> io::Result<()> {
@@ -154,7 +149,7 @@ impl RaftLogStorage<Types> for LogStorage {
         cache.entries = cache.entries.split_off(&(upto.index + 1));
         cache.purged = Some(upto);
         drop(cache);
-        self.order(Job::Purge { upto })
+        self.desk.order(Job::Purge { upto })
     }
 }
 
@@ -162,7 +157,7 @@ impl Drop for LogStorage {
     fn drop(&mut self) {
         if let Some(committed) = self.untold.take() {
             // A writer that has ended has nothing to write it to.
-            let _ended = self.order(Job::Mark(Mark::Committed(committed)));
+            let _ended = self.desk.order(Job::Mark(Mark::Committed(committed)));
         }
     }
 }

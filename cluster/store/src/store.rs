@@ -118,6 +118,7 @@ impl Store {
     async fn put_through(&self, command: Command) -> Result<u64, ProposeError> {
         propose::check_size(&command)?;
         propose::check_space(&self.folder, self.reserve)?;
+        let _waiting = self.shared.pace.enter();
         propose::write(&self.shared.raft()?, command).await
     }
 

@@ -49,7 +49,10 @@ async fn below_the_reserve_writes_are_refused_until_there_is_space() {
 async fn write_until_refused(store: &Store, acknowledged: &mut BTreeSet<u64>) -> u64 {
     for number in 10..10_000 {
         match store
-            .propose(create_named(number, "x".repeat(60_000)))
+            .propose(create_named(
+                number,
+                format!("{number}{}", "x".repeat(60_000)),
+            ))
             .await
         {
             Ok(_) => acknowledged.insert(number),

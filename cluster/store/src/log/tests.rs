@@ -4,7 +4,7 @@ use crate::config::LogEngine;
 use crate::config::SnapshotPolicy;
 use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
-use crate::raw_log::{self, Contents, RawLog};
+use crate::raw_log::{self, Contents, RawLog, Redb};
 use crate::snapshot::Snapshots;
 use crate::watch::Feed;
 use futures_util::FutureExt;
@@ -28,7 +28,8 @@ fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path) -> Writer {
     Acknowledged::create(&path).unwrap();
     let (acknowledged, _) = Acknowledged::open(&path).unwrap();
     let end = End::default();
-    Writer::start(log, codec(), growth, end, acknowledged, Arc::default()).unwrap()
+    let (measures, pace) = (Arc::default(), Arc::default());
+    Writer::start(log, codec(), growth, end, acknowledged, measures, pace).unwrap()
 }
 
 fn entry(index: u64) -> Entry {
@@ -184,4 +185,56 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
         "disk on fire"
     );
     assert_eq!(bench.syncs.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn where_nobody_else_waits_an_append_is_durable_when_it_returns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("acknowledged");
+    Acknowledged::create(&path).unwrap();
+    let (acknowledged, _) = Acknowledged::open(&path).unwrap();
+    let log = raw_log::create(LogEngine::Redb, &folder.path().join("log")).unwrap();
+    let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
+    let pace = Arc::new(Pace::default());
+    let measures = Arc::default();
+    let end = End::default();
+    let writer = Writer::start(
+        log,
+        codec(),
+        growth,
+        end,
+        acknowledged,
+        measures,
+        pace.clone(),
+    );
+    let writer = writer.unwrap();
+    let mut storage = LogStorage::new(Cache::default(), &writer);
+    pace.set_alone(true);
+    let first = pace.enter();
+    for index in 1..=3 {
+        let durable = append(&mut storage, index).await;
+        durable.now_or_never().unwrap().unwrap().unwrap();
+    }
+    // With a second one the writer's thread takes over, and nothing is lost in between.
+    let _second = pace.enter();
+    for index in 4..=6 {
+        append(&mut storage, index).await.await.unwrap().unwrap();
+    }
+    drop(first);
+    append(&mut storage, 7)
+        .await
+        .now_or_never()
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    writer.finish();
+    let late = storage
+        .append([entry(8)], IOFlushed::signal(Types::oneshot().0))
+        .await;
+    assert_eq!(late.unwrap_err().to_string(), "disk writer has ended");
+    let (records, _) = Redb::open(&folder.path().join("log"))
+        .unwrap()
+        .load()
+        .unwrap();
+    assert_eq!(records.len(), 7);
 }

@@ -1,8 +1,9 @@
-//! The disk writer: the one thread that touches the log engine.
+//! The disk writer: whoever has it takes all that waits, writes it, syncs once and then answers
+//! everyone.
 //!
-//! It takes all that waits, writes it, syncs once and then answers everyone. While it syncs, the
-//! next batch gathers by itself: the busier the log, the more entries share a sync. One caller
-//! alone pays exactly one.
+//! That is a thread of its own: while it syncs, the core goes on and the next batch gathers by itself,
+//! so the busier the log, the more entries share a sync. Where nothing else can happen meanwhile, the
+//! core does the same work in place and saves two changes of thread ([`Pace`]).
 
 use super::Acknowledged;
 use crate::codec::{BadRecord, Codec, End, Mark};
@@ -13,9 +14,8 @@ use crate::raft::{Entry, LogId, Types, Vote};
 use crate::raw_log::RawLog;
 use openraft::storage::IOFlushed;
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
@@ -100,10 +100,60 @@ impl Growth {
     }
 }
 
-/// The thread.
+/// Whether anything could be done while the disk is busy.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// There is no other member, to be heard or told anything.
+    alone: AtomicBool,
+    /// Proposals that wait for their answer.
+    waiting: AtomicUsize,
+}
+
+/// A proposal that waits.
+pub(crate) struct Waiting<'a>(&'a Pace);
+
+impl Pace {
+    /// Notes whether this member is the only one.
+    pub(crate) fn set_alone(&self, alone: bool) {
+        self.alone.store(alone, Ordering::Release);
+    }
+
+    /// One more waits, until what is returned is dropped.
+    pub(crate) fn enter(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Waiting(self)
+    }
+
+    fn is_idle(&self) -> bool {
+        self.alone.load(Ordering::Acquire) && self.waiting.load(Ordering::Acquire) <= 1
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The writer's owner.
 pub(crate) struct Writer {
-    jobs: Sender<Job>,
+    desk: Arc<Desk>,
     thread: JoinHandle<()>,
+}
+
+/// Where jobs are put in, and done in their order.
+pub(crate) struct Desk {
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    /// None once the writer has ended.
+    disk: Mutex<Option<Disk>>,
+    pace: Arc<Pace>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    ended: bool,
 }
 
 impl Writer {
@@ -115,44 +165,98 @@ impl Writer {
         end: End,
         acknowledged: Acknowledged,
         measures: Arc<Measures>,
+        pace: Arc<Pace>,
     ) -> Result<Self, Error> {
-        let (jobs, queue) = channel();
+        let disk = Disk {
+            log: Box::new(log),
+            codec,
+            growth,
+            end,
+            acknowledged,
+            measures,
+            failed: None,
+        };
+        let desk = Arc::new(Desk {
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            disk: Mutex::new(Some(disk)),
+            pace,
+        });
         let name = "raft-disk";
+        let at = desk.clone();
         let thread = std::thread::Builder::new()
             .name(name.to_owned())
             .spawn(move || {
-                let mut disk = Disk {
-                    log,
-                    codec,
-                    growth,
-                    end,
-                    acknowledged,
-                    measures,
-                    failed: None,
-                };
-                disk.run(&queue);
+                while at.wait() {
+                    at.work()
+                }
             })
             .map_err(|source| Error::Thread { name, source })?;
-        Ok(Writer { jobs, thread })
+        Ok(Writer { desk, thread })
     }
 
     /// Where jobs are put in.
-    pub(crate) fn jobs(&self) -> Sender<Job> {
-        self.jobs.clone()
+    pub(crate) fn desk(&self) -> Arc<Desk> {
+        self.desk.clone()
     }
 
-    /// Waits until everything ordered is on disk and the engine is closed. All other senders must be
-    /// gone.
+    /// Waits until everything ordered is on disk and the engine is closed.
     pub(crate) fn finish(self) {
-        drop(self.jobs);
+        self.desk.queue().ended = true;
+        self.desk.arrived.notify_one();
         if self.thread.join().is_err() {
             tracing::error!("disk writer panicked");
+        }
+        self.desk.work();
+        if let Some(mut disk) = self.desk.disk().take() {
+            disk.attempt(Disk::sync);
         }
     }
 }
 
-struct Disk<L> {
-    log: L,
+impl Desk {
+    /// Puts a job in. It is done when this returns, or soon.
+    pub(crate) fn order(&self, job: Job) -> io::Result<()> {
+        let mut queue = self.queue();
+        if queue.ended {
+            return Err(io::Error::other("disk writer has ended"));
+        }
+        queue.jobs.push(job);
+        drop(queue);
+        match self.pace.is_idle() {
+            true => self.work(),
+            false => self.arrived.notify_one(),
+        }
+        Ok(())
+    }
+
+    /// Waits for jobs; false when there will be no more.
+    fn wait(&self) -> bool {
+        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.ended;
+        let queue = self.arrived.wait_while(self.queue(), idle);
+        !queue.expect("no holder panics").ended
+    }
+
+    /// Does all jobs there are. The disk is taken first: whoever has it has the oldest jobs.
+    fn work(&self) {
+        let mut disk = self.disk();
+        let jobs = std::mem::take(&mut self.queue().jobs);
+        if let Some(disk) = disk.as_mut() {
+            disk.work(jobs);
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("no holder panics")
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Option<Disk>> {
+        self.disk.lock().expect("no holder panics")
+    }
+}
+
+struct Disk {
+    log: Box<dyn RawLog>,
     codec: Codec,
     growth: Arc<Growth>,
     end: End,
@@ -162,22 +266,18 @@ struct Disk<L> {
     failed: Option<(io::ErrorKind, String)>,
 }
 
-impl<L: RawLog> Disk<L> {
-    fn run(&mut self, queue: &Receiver<Job>) {
-        while let Ok(first) = queue.recv() {
-            let mut answers = Vec::new();
-            self.take(first, &mut answers);
-            for job in queue.try_iter() {
-                self.take(job, &mut answers);
-            }
-            if !answers.is_empty() {
-                self.attempt(Self::sync);
-            }
-            for answer in answers {
-                answer.give(self.result());
-            }
+impl Disk {
+    fn work(&mut self, jobs: Vec<Job>) {
+        let mut answers = Vec::new();
+        for job in jobs {
+            self.take(job, &mut answers);
         }
-        self.attempt(Self::sync);
+        if !answers.is_empty() {
+            self.attempt(Self::sync);
+        }
+        for answer in answers {
+            answer.give(self.result());
+        }
     }
 
     /// Makes all that was written durable, and notes that it may be answered.

@@ -105,6 +105,7 @@ fn start(found: Found, codec: Codec, folder: Folder, shared: &Shared) -> Result<
         end,
         found.acknowledged,
         measures,
+        shared.pace.clone(),
     )?;
     shared.growth.store(Some(growth.clone()));
     shared

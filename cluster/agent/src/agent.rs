@@ -8,6 +8,7 @@ use crate::executor::Failure;
 use crate::journal::Journal;
 use crate::logs::{self, Directory};
 use crate::measure::Measures;
+use crate::network::Networks;
 use crate::reporter::Reporter;
 use crate::session::{Sessions, Transport};
 use crate::task::runner::Shared;
@@ -34,6 +35,8 @@ pub struct Config {
     /// The daemon's exec-root; secrets are in `secrets/` below it, in memory.
     pub exec_dir: PathBuf,
     pub engine: Engine,
+    /// The swarm's networks on this node.
+    pub networks: Arc<Networks>,
     /// Said in the node's description.
     pub tls_info: TlsInfo,
     /// Likewise; none: what the engine says.
@@ -48,13 +51,20 @@ pub struct Config {
 
 impl Config {
     /// With the defaults; the environment decides about offline images, as in Docker.
-    pub fn new(node_id: NodeId, data_dir: PathBuf, exec_dir: PathBuf, engine: Engine) -> Self {
+    pub fn new(
+        node_id: NodeId,
+        data_dir: PathBuf,
+        exec_dir: PathBuf,
+        engine: Engine,
+        networks: Arc<Networks>,
+    ) -> Self {
         let offline = std::env::var_os("DOCKER_SERVICE_PREFER_OFFLINE_IMAGE");
         Config {
             node_id,
             data_dir,
             exec_dir,
             engine,
+            networks,
             tls_info: TlsInfo::default(),
             generic_resources: Vec::new(),
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
@@ -80,7 +90,11 @@ impl Agent {
             sockets: config.sockets.clone(),
             policy: config.policy.clone(),
         };
-        let controller = Arc::new(Controller::new(config.engine.clone(), settings));
+        let controller = Arc::new(Controller::new(
+            config.engine.clone(),
+            config.networks.clone(),
+            settings,
+        ));
         let shared = Arc::new(Shared {
             executor: controller.clone(),
             reporter: Arc::default(),
@@ -99,6 +113,11 @@ impl Agent {
         parts.spawn(async {
             sessions.run().await;
             Ok("sessions")
+        });
+        let networks = config.networks.clone();
+        parts.spawn(async {
+            networks.serve().await;
+            Ok("networks")
         });
         let watching = controller.clone();
         parts.spawn(async move {

@@ -10,6 +10,7 @@ pub mod fake;
 use async_trait::async_trait;
 use swarmrs_types::TaskId;
 use swarmrs_types::assignment::{Order, PayloadDiff};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::ContainerStatus;
 use swarmrs_types::spec::{NodeDescription, PortConfig};
 
@@ -87,7 +88,8 @@ pub trait Executor: Send + Sync + 'static {
     /// Waits for it to end by itself with success; any other end is a failure.
     async fn wait(&self, order: &Order, id: &str) -> Result<ContainerStatus, Failure>;
 
-    /// Stops it within its grace period; without an id, the one that was made for this task if there is one.
+    /// Waits for the connections that others hold to it, a short while, and then stops it within its grace period;
+    /// without an id, the one that was made for this task if there is one.
     async fn shutdown(
         &self,
         order: &Order,
@@ -96,6 +98,10 @@ pub trait Executor: Send + Sync + 'static {
 
     /// Takes in secrets and configs that orders to come may ask for; a complete set replaces all before it.
     fn keep(&self, payloads: PayloadDiff, complete: bool);
+
+    /// Takes over what the node is to know of networks; a complete set replaces all before it. Comes back when it is in
+    /// force, or after a short while.
+    async fn tell(&self, facts: FactDiff, complete: bool);
 
     /// Tasks that the node keeps something for beside a container.
     fn kept(&self) -> Vec<TaskId>;

@@ -1,7 +1,7 @@
 //! What the agent remembers over its own death: which container belongs to which task, and how far each has come.
 //!
-//! `<data>/agent/journal` begins with a header that names its version; one JSON record per line follows, behind its sum, and
-//! the last one of a task counts. It is appended to without fsync: it has to survive the death of the process, for which the page cache
+//! `<data>/agent/journal` begins with a header that names its version; one JSON record per line follows, the last one of
+//! a task counts. It is appended to without fsync: it has to survive the death of the process, for which the page cache
 //! is enough; after a reboot nothing runs, and containers are found by name and labels anyway. A torn last line is
 //! dropped. A file with another header, or with an unreadable line before its last, is refused and left as it is.
 
@@ -194,11 +194,11 @@ mod tests {
         journal.forget(task(1)).unwrap();
         let expected = concat!(
             "swarmrs-agent-journal 1\n",
-            r#"ee4e4e96 {"task":"0000000000000000000000001","container":"c1","desired":"running","state":"starting","spec":"00ff"}"#,
+            r#"{"task":"0000000000000000000000001","container":"c1","desired":"running","state":"starting","spec":"00ff"}"#,
             "\n",
-            r#"02718d8c {"task":"0000000000000000000000002","desired":"running","state":"failed","exit":7,"spec":"00ff"}"#,
+            r#"{"task":"0000000000000000000000002","desired":"running","state":"failed","exit":7,"spec":"00ff"}"#,
             "\n",
-            r#"4be82b4f {"forget":"0000000000000000000000001"}"#,
+            r#"{"forget":"0000000000000000000000001"}"#,
             "\n",
         );
         assert_eq!(bytes(folder.path()), expected);
@@ -259,34 +259,6 @@ mod tests {
             let error = Journal::open(folder.path()).unwrap_err().to_string();
             assert!(error.contains("agent/journal"), "{error}");
             assert_eq!(bytes(folder.path()), text);
-        }
-    }
-
-    #[test]
-    fn a_flipped_byte_is_refused_or_costs_no_more_than_a_torn_last_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
-        for n in 1..=3 {
-            journal.note(record(n, TaskState::Running)).unwrap();
-        }
-        let good = bytes(folder.path());
-        for at in 0..good.len() {
-            let mut bad = good.clone().into_bytes();
-            bad[at] ^= 0x04;
-            let flipped = tempfile::tempdir().unwrap();
-            fs::create_dir_all(flipped.path().join("agent")).unwrap();
-            fs::write(flipped.path().join("agent/journal"), &bad).unwrap();
-            match Journal::open(flipped.path()) {
-                Err(error) => {
-                    assert!(error.to_string().contains("agent/journal"), "{error}");
-                    let kept = fs::read(flipped.path().join("agent/journal")).unwrap();
-                    assert_eq!(kept, bad, "byte {at}: refused, yet changed");
-                }
-                Ok(journal) => {
-                    assert_eq!(at, good.len() - 1, "byte {at} went unnoticed");
-                    assert_eq!(journal.tasks(), [task(1), task(2)]);
-                }
-            }
         }
     }
 

@@ -18,7 +18,7 @@
 //! - The latest status of each task is repeated until a manager has it.
 //!
 //! Modules: [`agent`] the handle, [`session`], [`assignment`] (pure), [`worker`], [`task`], [`executor`], [`container`],
-//! [`reporter`], [`journal`], [`secret`], [`logs`], [`measure`], [`description`], [`error`].
+//! [`network`], [`reporter`], [`journal`], [`secret`], [`logs`], [`measure`], [`description`], [`error`].
 
 pub mod agent;
 pub mod assignment;
@@ -29,6 +29,7 @@ pub mod executor;
 pub mod journal;
 pub mod logs;
 pub mod measure;
+pub mod network;
 pub mod reporter;
 pub mod routes;
 pub mod secret;
@@ -42,4 +43,5 @@ pub use container::socket::SocketMap;
 pub use error::Error;
 pub use executor::{Executor, Failure};
 pub use measure::Measures;
+pub use network::Networks;
 pub use session::Transport;

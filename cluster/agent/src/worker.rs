@@ -70,6 +70,10 @@ impl Worker {
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
         self.shared.executor.keep(orders.payloads, orders.complete);
+        self.shared
+            .executor
+            .tell(orders.facts, orders.complete)
+            .await;
         for assignment in orders.start {
             self.start(assignment);
         }

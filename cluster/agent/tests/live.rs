@@ -16,8 +16,9 @@ use futures_util::StreamExt;
 use manager::Manager;
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use swarmrs_agent::{Agent, Config, Handle};
+use swarmrs_agent::{Agent, Config, Handle, Networks};
 use swarmrs_engine::{ContainerState, ContainerStatus, Engine, Filters, LogOptions};
 use swarmrs_types::assignment::Order;
 use swarmrs_types::object::TaskStatus;
@@ -66,7 +67,8 @@ impl Node {
     fn start(&mut self) {
         let data = self.data.path().to_owned();
         let exec = data.join("exec");
-        let config = Config::new(node_id(), data, exec, self.engine.clone());
+        let networks = Arc::new(Networks::without_plane(self.engine.clone()));
+        let config = Config::new(node_id(), data, exec, self.engine.clone(), networks);
         self.agent = Some(Agent::start(config, self.manager.clone()).unwrap());
     }
 

@@ -13,7 +13,7 @@ use crate::renew;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use swarmrs_agent::{Agent, Transport};
+use swarmrs_agent::{Agent, Networks, Transport};
 use swarmrs_core::State;
 use swarmrs_engine::Engine;
 use swarmrs_rpc::{NodeEnd, session};
@@ -63,6 +63,7 @@ impl Manager {
     pub fn start(
         config: &Config,
         engine: Engine,
+        networks: Arc<Networks>,
         ground: Ground,
         told: Told,
     ) -> Result<Manager, swarmrs_agent::Error> {
@@ -91,7 +92,7 @@ impl Manager {
             opened,
         ));
         let (data, exec) = (config.swarm_root(), config.exec_root.clone());
-        let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine);
+        let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine, networks);
         settings.tls_info = tls_info;
         settings.generic_resources = config.generic_resources.clone();
         settings.sockets = config.sockets.clone();
@@ -143,10 +144,11 @@ impl Manager {
 pub async fn remove_containers(
     config: &Config,
     engine: Engine,
+    networks: Arc<Networks>,
     node: NodeId,
 ) -> Result<(), swarmrs_agent::Error> {
     let (data, exec) = (config.swarm_root(), config.exec_root.clone());
-    let settings = swarmrs_agent::Config::new(node, data, exec, engine);
+    let settings = swarmrs_agent::Config::new(node, data, exec, engine, networks);
     // Nobody takes its session, so this agent is told nothing and starts nothing.
     let (sessions, _) = mpsc::channel(1);
     let agent = Agent::start(settings, LocalTransport(sessions))?;

@@ -194,6 +194,7 @@ impl Node {
             Some(manager) => manager.leave().await,
             None => self.remove_containers().await,
         }
+        self.0.networks.leave().await;
         discard(&self.0.config).map_err(internal)?;
         info!("left the swarm");
         Ok(())
@@ -202,9 +203,11 @@ impl Node {
     /// Removes the containers of a node whose manager does not run, as far as it is known which.
     async fn remove_containers(&self) {
         let (config, engine) = (&self.0.config, self.0.engine.clone());
+        let networks = self.0.networks.clone();
         match StartRecord::load(config) {
             Ok(Some(record)) => {
-                if let Err(error) = manager::remove_containers(config, engine, record.node).await {
+                let removed = manager::remove_containers(config, engine, networks, record.node);
+                if let Err(error) = removed.await {
                     error!(%error, "containers of this node's tasks may be left");
                 }
             }

@@ -4,9 +4,11 @@ use crate::clock::ClusterClock;
 use crate::config::Config;
 use crate::control::LOCKED;
 use crate::health::{self, Health};
+use crate::leases;
 use crate::local::{Standing, State};
 use crate::lock::{self, SharedKeys};
 use crate::manager::{self, Ground, Manager, Told};
+use crate::networks;
 use crate::record::{self, RecordError, StartRecord};
 use crate::renew;
 use crate::trust;
@@ -15,6 +17,7 @@ use std::fs;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
+use swarmrs_agent::Networks;
 use swarmrs_core::control::swarm::{host, moved};
 use swarmrs_engine::Engine;
 use swarmrs_security::{Keys, Keystore, UnlockKey};
@@ -57,6 +60,8 @@ pub struct Node(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub config: Config,
     pub engine: Engine,
+    /// The swarm's networks on this node, over changes of role.
+    pub networks: Arc<Networks>,
     /// What runs now; replaced as a whole.
     pub role: ArcSwap<Role>,
     /// One change of role at a time.
@@ -114,6 +119,7 @@ impl Node {
         restrict(&config.data_root).map_err(folder)?;
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let node = Node(Arc::new(Inner {
+            networks: networks::of(&config, &engine),
             config,
             engine,
             role: ArcSwap::from_pointee(Role::Alone),
@@ -126,6 +132,7 @@ impl Node {
         }));
         node.resume().await?;
         tokio::spawn(guard(Arc::downgrade(&node.0)));
+        tokio::spawn(leases::follow(Arc::downgrade(&node.0)));
         tokio::spawn(follow_engine(Arc::downgrade(&node.0)));
         Ok(node)
     }
@@ -248,8 +255,9 @@ impl Node {
 
     pub(crate) fn run_manager(&self, ground: Ground) -> Result<(), NodeError> {
         let inner = &self.0;
-        let (engine, told) = (inner.engine.clone(), inner.told.clone());
-        let manager = Manager::start(&inner.config, engine, ground, told)?;
+        let (engine, networks) = (inner.engine.clone(), inner.networks.clone());
+        let told = inner.told.clone();
+        let manager = Manager::start(&inner.config, engine, networks, ground, told)?;
         inner.take_up(Role::Manager(Box::new(manager)));
         Ok(())
     }
@@ -315,6 +323,11 @@ impl Node {
     /// What this node was told it has beside CPUs and memory.
     pub fn generic_resources(&self) -> &[GenericResource] {
         &self.0.config.generic_resources
+    }
+
+    /// The swarm's networks as this node has them.
+    pub fn networks(&self) -> &Arc<Networks> {
+        &self.0.networks
     }
 
     /// The engine behind this node.

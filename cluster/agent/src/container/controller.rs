@@ -5,6 +5,7 @@
 //! in one queue nor drowns the engine.
 
 mod files;
+mod links;
 
 use crate::container::config::{self, Node, Request};
 use crate::container::image::Images;
@@ -14,6 +15,7 @@ use crate::container::socket::SocketMap;
 use crate::container::watch::Watch;
 use crate::description::describe;
 use crate::executor::{Container, Executor, Failure, Found, Running};
+use crate::network::{Networks, link};
 use crate::secret::Secrets;
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -24,6 +26,7 @@ use swarmrs_engine::{
     ContainerState, ContainerStatus as Status, Engine, Error, Filters, Health, PortBinding,
 };
 use swarmrs_types::assignment::{Order, PayloadDiff};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::ContainerStatus;
 use swarmrs_types::spec::{
     GenericResource, NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo,
@@ -61,10 +64,11 @@ pub struct Controller {
     turns: Semaphore,
     node: OnceCell<Node>,
     secrets: Arc<Secrets>,
+    networks: Arc<Networks>,
 }
 
 impl Controller {
-    pub fn new(engine: Engine, settings: Settings) -> Self {
+    pub fn new(engine: Engine, networks: Arc<Networks>, settings: Settings) -> Self {
         Controller {
             images: Images::new(engine.clone(), settings.prefer_offline_image),
             engine,
@@ -73,6 +77,7 @@ impl Controller {
             watch: Watch::default(),
             turns: Semaphore::new(CONCURRENT),
             node: OnceCell::new(),
+            networks,
         }
     }
 
@@ -168,9 +173,36 @@ impl Controller {
         failure(error)
     }
 
+    /// A container that runs, with its ports as the engine bound them, or the plane.
+    async fn running(&self, order: &Order, state: &ContainerState) -> Running {
+        let mut bindings = state.ports.clone();
+        bindings.extend(self.published(order).await);
+        Running {
+            container: shown(state),
+            ports: bound(&order.ports, &bindings),
+        }
+    }
+
+    /// Stops a container within its grace period; none if it is gone.
+    async fn stop(&self, order: &Order, id: &str) -> Result<Option<ContainerStatus>, Failure> {
+        let grace = order
+            .spec
+            .container_spec
+            .as_ref()
+            .and_then(config::stop_timeout);
+        let grace = grace.map(Duration::from_secs);
+        match self.engine.stop_container(id, grace).await {
+            Ok(()) => {}
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(failure(&error)),
+        }
+        let state = self.inspect(id).await;
+        Ok(state.ok().map(|state| shown(&state)))
+    }
+
     /// Stops a container that is not healthy, and says how it ended.
     async fn end_unhealthy(&self, order: &Order, id: &str) -> Failure {
-        let stopped = match self.shutdown(order, Some(id)).await {
+        let stopped = match self.stop(order, id).await {
             Ok(stopped) => stopped.unwrap_or_default(),
             Err(failure) => return failure,
         };
@@ -220,8 +252,12 @@ impl Executor for Controller {
     }
 
     async fn create(&self, order: &Order) -> Result<Container, Failure> {
-        let request = self.request(order).await?;
+        let mut request = self.request(order).await?;
         self.reserve_files(order).await?;
+        let links = self.links(order).await?;
+        if let Some(first) = links.first() {
+            link::join(&mut request.container, first);
+        }
         let _turn = self.turn().await;
         for volume in &request.volumes {
             let made = self.engine.create_volume(volume).await;
@@ -231,14 +267,16 @@ impl Executor for Controller {
             .engine
             .create_container(&order.name, &request.container)
             .await;
-        match created {
-            Ok(created) => Ok(Container {
+        let container = match created {
+            Ok(created) => Container {
                 id: created.id,
                 untouched: true,
-            }),
-            Err(error) if error.is_conflict() => self.adopt(order, &error).await,
-            Err(error) => Err(self.not_created(order, &error)),
-        }
+            },
+            Err(error) if error.is_conflict() => self.adopt(order, &error).await?,
+            Err(error) => return Err(self.not_created(order, &error)),
+        };
+        self.connect(&container, &links).await?;
+        Ok(container)
     }
 
     /// The engine lists a container a moment before it can be looked at, while its create may still be rolled back.
@@ -256,6 +294,7 @@ impl Executor for Controller {
             return Ok(());
         }
         self.fill_files(order).await?;
+        self.relink(order, container).await?;
         self.watch.hint_from_now(&container.id);
         debug!(task = %order.task, container = %container.id, "starting");
         match self.engine.start_container(&container.id).await {
@@ -269,16 +308,16 @@ impl Executor for Controller {
         loop {
             let state = self.inspect(id).await?;
             match verdict(&state) {
-                Verdict::Running => return Ok(running(order, &state)),
+                Verdict::Running => return Ok(self.running(order, &state).await),
                 // Without a health check it has run, if only for a moment: how it ended is told from there.
                 Verdict::Ended if state.health.is_none() => {
                     hint.notify_one();
-                    return Ok(running(order, &state));
+                    return Ok(self.running(order, &state).await);
                 }
                 Verdict::Ended => {
                     hint.notify_one();
                     exit(&state)?;
-                    return Ok(running(order, &state));
+                    return Ok(self.running(order, &state).await);
                 }
                 Verdict::Unhealthy => return Err(self.end_unhealthy(order, id).await),
                 Verdict::Unsettled => hint.notified().await,
@@ -314,19 +353,12 @@ impl Executor for Controller {
                 Err(error) => return Err(failure(&error)),
             },
         };
-        let grace = order
-            .spec
-            .container_spec
-            .as_ref()
-            .and_then(config::stop_timeout);
-        let grace = grace.map(Duration::from_secs);
-        match self.engine.stop_container(&id, grace).await {
-            Ok(()) => {}
-            Err(error) if error.is_not_found() => return Ok(None),
-            Err(error) => return Err(failure(&error)),
-        }
-        let state = self.inspect(&id).await;
-        Ok(state.ok().map(|state| shown(&state)))
+        self.drain(order).await;
+        self.stop(order, &id).await
+    }
+
+    async fn tell(&self, facts: FactDiff, complete: bool) {
+        self.networks.tell(facts, complete).await;
     }
 
     fn keep(&self, payloads: PayloadDiff, complete: bool) {
@@ -416,13 +448,6 @@ fn shown(state: &ContainerState) -> ContainerStatus {
         id: state.id.clone(),
         pid: state.pid,
         exit_code: state.exit_code,
-    }
-}
-
-fn running(order: &Order, state: &ContainerState) -> Running {
-    Running {
-        container: shown(state),
-        ports: bound(&order.ports, &state.ports),
     }
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use swarmrs_types::assignment::{Assignment, Order, PayloadDiff};
+use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::{ContainerStatus, TaskStatus};
 use swarmrs_types::spec::{ContainerSpec, Labels, NodeDescription, PortConfig, TaskSpec};
 use swarmrs_types::{NodeId, TaskId, TaskState};
@@ -207,6 +208,13 @@ impl Executor for Fake {
     fn keep(&self, payloads: PayloadDiff, complete: bool) {
         let said = format!("keep {} {complete}", payloads.add.len());
         if !payloads.is_empty() {
+            self.calls.send_modify(|calls| calls.push(said));
+        }
+    }
+
+    async fn tell(&self, facts: FactDiff, complete: bool) {
+        let said = format!("tell {} {complete}", facts.put.len());
+        if !facts.is_empty() {
             self.calls.send_modify(|calls| calls.push(said));
         }
     }

@@ -143,6 +143,8 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("engine.sock");
     bridge(UnixListener::bind(&socket).unwrap(), *server.address());
+    let engine = Engine::connect(&socket);
+    let networks = Arc::new(Networks::without_plane(engine.clone()));
     let settings = Settings {
         secrets: "/exec/secrets".into(),
         node: node(),
@@ -153,7 +155,7 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
         policy: Policy::default(),
     };
     (
-        Controller::new(Engine::connect(&socket), settings),
+        Controller::new(engine, networks, settings),
         (server, folder),
     )
 }

@@ -1,0 +1,327 @@
+//! The engine's twin of a swarm network: what containers of this node are connected to.
+//!
+//! An engine chooses the ids of its networks itself, so each network of the swarm has a twin in the engine that bears its
+//! name (or `<name>.<id>` where that is taken), is driven by us, and says in a label whose twin it is. The table of twins
+//! is rebuilt from those labels. Users may prune them: they are looked for, and made again, before each use. A twin's own
+//! id never leaves our socket.
+
+use super::label;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
+use swarmrs_engine::{Engine, Error, Filters};
+use swarmrs_types::NetworkId;
+use swarmrs_types::endpoint::Overlay;
+use tokio::sync::Mutex;
+use tracing::{debug, info};
+
+/// Tells the driver whose twin a network is.
+pub const OPTION: &str = "swarmrs.network";
+
+/// The engine's words for a subnet that another of its networks has. Source: moby `libnetwork/ipamapi`.
+const OVERLAP: &str = "Pool overlaps with other one on this address space";
+
+/// A swarm network in the engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The engine's id.
+    pub id: String,
+    /// The engine's name.
+    pub name: String,
+    pub network: NetworkId,
+}
+
+impl Twin {
+    /// The network's name as users know it.
+    pub fn shown_name(&self) -> &str {
+        let suffix = format!(".{}", self.network);
+        self.name.strip_suffix(&suffix).unwrap_or(&self.name)
+    }
+}
+
+/// Twins that were removed and are still known: the engine may yet tell of their going.
+const FORMER: usize = 64;
+
+/// All twins by the swarm's id.
+pub type Table = BTreeMap<NetworkId, Twin>;
+
+/// The twins of this node.
+pub struct Twins {
+    engine: Engine,
+    /// The driver's name in the engine.
+    driver: String,
+    /// None until the engine was asked.
+    table: RwLock<Option<Arc<Table>>>,
+    former: RwLock<VecDeque<Twin>>,
+    /// One change at a time.
+    turn: Mutex<()>,
+}
+
+impl Twins {
+    pub fn new(engine: Engine, driver: String) -> Self {
+        Twins {
+            engine,
+            driver,
+            table: RwLock::new(None),
+            former: RwLock::default(),
+            turn: Mutex::new(()),
+        }
+    }
+
+    /// The twins as they are known; the engine is asked the first time.
+    pub async fn table(&self) -> Result<Arc<Table>, Error> {
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let _turn = self.turn.lock().await;
+        match self.known() {
+            Some(known) => Ok(known),
+            None => self.rebuild().await,
+        }
+    }
+
+    /// The twin of a network, made if it is not there. `stale` are networks that this node carries no more: their twins
+    /// make room for it.
+    pub async fn ensure(&self, network: &Overlay, stale: &[NetworkId]) -> Result<Twin, Error> {
+        self.table().await?;
+        let _turn = self.turn.lock().await;
+        if let Some(twin) = self
+            .known()
+            .and_then(|table| table.get(&network.id).cloned())
+        {
+            match self.engine.inspect_network(&twin.id).await {
+                Ok(_) => return Ok(twin),
+                Err(error) if error.is_not_found() => self.forget(network.id),
+                Err(error) => return Err(error),
+            }
+        }
+        let twin = match self.make(network).await {
+            Err(error) if error.message().contains(OVERLAP) => {
+                self.clear_away(stale).await;
+                self.make(network).await?
+            }
+            made => made?,
+        };
+        info!(network = %network.id, name = twin.name, "network made in the engine");
+        self.note(twin.clone());
+        Ok(twin)
+    }
+
+    /// Removes the twins of networks that this node carries no more. One that a container still uses stays; whether all
+    /// are gone is told.
+    pub async fn drop_twins(&self, of: &[NetworkId]) -> bool {
+        let _turn = self.turn.lock().await;
+        self.clear_away(of).await
+    }
+
+    /// Removes all twins; containers that are on one are taken off it.
+    pub async fn dissolve(&self) -> Result<(), Error> {
+        self.table().await?;
+        let _turn = self.turn.lock().await;
+        let all: Vec<NetworkId> = self.known().unwrap_or_default().keys().copied().collect();
+        if !self.clear_away(&all).await {
+            self.empty().await?;
+            self.clear_away(&all).await;
+        }
+        Ok(())
+    }
+
+    /// Takes all containers off the twins.
+    async fn empty(&self) -> Result<(), Error> {
+        for twin in self.known().unwrap_or_default().values() {
+            let network = self.engine.inspect_network(&twin.id).await?;
+            let containers = network["Containers"].as_object();
+            for container in containers.into_iter().flat_map(serde_json::Map::keys) {
+                let left = self.engine.disconnect_network(&twin.id, container, true);
+                if let Err(error) = left.await {
+                    debug!(network = %twin.network, container, %error, "not disconnected");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn clear_away(&self, of: &[NetworkId]) -> bool {
+        let table = self.known().unwrap_or_default();
+        let mut all = true;
+        for twin in of.iter().filter_map(|id| table.get(id)) {
+            match self.engine.remove_network(&twin.id).await {
+                Err(error) if !error.is_not_found() => {
+                    debug!(network = %twin.network, %error, "network stays in the engine");
+                    all = false;
+                }
+                _ => {
+                    info!(network = %twin.network, name = twin.name, "network removed from the engine");
+                    self.forget(twin.network);
+                }
+            }
+        }
+        all
+    }
+
+    /// By its name; by its longer name where another network has that.
+    async fn make(&self, network: &Overlay) -> Result<Twin, Error> {
+        match self.make_named(network, &network.name).await {
+            Err(error) if error.is_conflict() => {
+                let name = format!("{}.{}", network.name, network.id);
+                match self.make_named(network, &name).await {
+                    Err(error) if error.is_conflict() => self.adopt(network, &name).await,
+                    made => made,
+                }
+            }
+            made => made,
+        }
+    }
+
+    async fn make_named(&self, network: &Overlay, name: &str) -> Result<Twin, Error> {
+        let body = request(network, name, &self.driver);
+        let made = self.engine.create_network(&body).await?;
+        Ok(Twin {
+            id: made.id,
+            name: name.to_owned(),
+            network: network.id,
+        })
+    }
+
+    /// Made by a request whose answer was lost.
+    async fn adopt(&self, network: &Overlay, name: &str) -> Result<Twin, Error> {
+        let found = self.engine.inspect_network(name).await?;
+        read(&found)
+            .filter(|twin| twin.network == network.id)
+            .ok_or_else(|| Error::Api {
+                status: 409,
+                message: format!("network with name {name} already exists"),
+            })
+    }
+
+    async fn rebuild(&self) -> Result<Arc<Table>, Error> {
+        let filters = Filters::new().label(label::TWIN);
+        let found = self.engine.list_networks(&filters).await?;
+        let twins = found.iter().filter_map(read);
+        let table: Arc<Table> = Arc::new(twins.map(|twin| (twin.network, twin)).collect());
+        self.keep(table.clone());
+        Ok(table)
+    }
+
+    /// Whether the engine may have twins, as far as is known without asking.
+    pub fn may_be_there(&self) -> bool {
+        self.known().is_none_or(|table| !table.is_empty())
+    }
+
+    /// Our name in the engine.
+    pub fn driver(&self) -> &str {
+        &self.driver
+    }
+
+    /// The twin that has or had this id in the engine, as far as is known without asking.
+    pub fn of_id(&self, id: &str) -> Option<Twin> {
+        let table = self.known().unwrap_or_default();
+        let present = table.values().find(|twin| twin.id == id).cloned();
+        let former = self.former.read().unwrap_or_else(PoisonError::into_inner);
+        present.or_else(|| former.iter().find(|twin| twin.id == id).cloned())
+    }
+
+    fn known(&self) -> Option<Arc<Table>> {
+        self.table
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn keep(&self, table: Arc<Table>) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Some(table);
+    }
+
+    fn note(&self, twin: Twin) {
+        let mut table = self.known().unwrap_or_default();
+        Arc::make_mut(&mut table).insert(twin.network, twin);
+        self.keep(table);
+    }
+
+    fn forget(&self, network: NetworkId) {
+        let mut table = self.known().unwrap_or_default();
+        let twin = Arc::make_mut(&mut table).remove(&network);
+        self.keep(table);
+        let mut former = self.former.write().unwrap_or_else(PoisonError::into_inner);
+        former.extend(twin);
+        if former.len() > FORMER {
+            former.pop_front();
+        }
+    }
+}
+
+/// Whose twin a network of the engine is; none for others.
+pub fn read(network: &Value) -> Option<Twin> {
+    let text = |pointer: &str| network.pointer(pointer)?.as_str();
+    let labels = network.get("Labels")?;
+    Some(Twin {
+        id: text("/Id")?.to_owned(),
+        name: text("/Name")?.to_owned(),
+        network: labels.get(label::TWIN)?.as_str()?.parse().ok()?,
+    })
+}
+
+/// The body that makes a twin. Engines up to 24 allow two of one name unless told to check.
+fn request(network: &Overlay, name: &str, driver: &str) -> Value {
+    let subnet = |segment: &swarmrs_types::endpoint::Segment| json!({"Subnet": segment.subnet.to_string(), "Gateway": segment.gateway.to_string()});
+    let subnets: Vec<Value> = network.segments.iter().map(subnet).collect();
+    let has_ipv6 = network.segments.iter().any(|one| one.gateway.is_ipv6());
+    json!({
+        "Name": name,
+        "CheckDuplicate": true,
+        "Driver": driver,
+        "Internal": network.internal,
+        "EnableIPv6": has_ipv6,
+        "IPAM": {"Driver": "default", "Config": subnets},
+        "Options": {OPTION: network.id.as_str()},
+        "Labels": {label::TWIN: network.id.as_str()},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{network, network_id};
+    use super::*;
+
+    #[test]
+    fn a_twin_has_the_subnets_that_were_allocated_and_says_whose_it_is() {
+        let mut network = network(1, "web");
+        network.internal = true;
+        let id = network_id(1).to_string();
+        let expected = json!({
+            "Name": "web",
+            "CheckDuplicate": true,
+            "Driver": "swarmrs",
+            "Internal": true,
+            "EnableIPv6": false,
+            "IPAM": {"Driver": "default", "Config": [{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.1"}]},
+            "Options": {"swarmrs.network": id},
+            "Labels": {"swarmrs.network.id": id},
+        });
+        assert_eq!(request(&network, "web", "swarmrs"), expected);
+    }
+
+    #[test]
+    fn a_twin_is_known_by_its_label_and_no_other_network_is_one() {
+        let id = network_id(1);
+        let labelled = |label: Value| json!({"Id": "e1", "Name": "web", "Labels": label});
+        let twin = read(&labelled(json!({label::TWIN: id.as_str(), "x": "y"}))).unwrap();
+        assert_eq!((twin.id.as_str(), twin.network), ("e1", id));
+        for other in [json!({}), json!(null), json!({label::TWIN: "web"})] {
+            assert_eq!(read(&labelled(other)), None);
+        }
+    }
+
+    #[test]
+    fn a_longer_name_is_not_shown() {
+        let network = network_id(1);
+        let named = |name: &str| Twin {
+            id: "e1".into(),
+            name: name.to_owned(),
+            network,
+        };
+        assert_eq!(named("web").shown_name(), "web");
+        assert_eq!(named(&format!("web.{network}")).shown_name(), "web");
+        assert_eq!(named("web.x").shown_name(), "web.x");
+    }
+}

@@ -32,7 +32,7 @@ use crate::route::{Class, Endpoint, Route};
 use crate::server::{Api, Body, Reply, Traffic};
 use crate::version::{Offers, check_age};
 
-pub(crate) use answer::ok;
+pub(crate) use answer::{done, json, nothing, ok};
 pub(crate) use log::unix_nanos;
 pub(crate) use query::{Query, parse_bool};
 use request::Call;
@@ -131,7 +131,7 @@ impl Handlers {
 
 impl Api for Handlers {
     fn concerns(&self, route: &Route) -> bool {
-        merge::concerns(route)
+        merge::concerns(&self.node, route)
     }
 
     fn traffic(&self) -> Arc<Traffic> {

@@ -4,8 +4,10 @@
 //! back and forwarded byte for byte.
 
 mod container;
+mod disguise;
 mod event;
 mod info;
+mod lease;
 mod network;
 mod object;
 mod ping;
@@ -17,13 +19,17 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use swarmrs_node::{Node, SwarmState};
+use swarmrs_types::{Code, Fault};
 
+use crate::error;
 use crate::forward;
 use crate::handler::Handlers;
 use crate::refusal::refusal;
 use crate::route::{Endpoint, Route};
 use crate::server::{Body, Reply};
+use crate::version::API_VERSION;
 
 /// Headers that concern one connection only.
 const HOP_BY_HOP: [HeaderName; 7] = [
@@ -50,18 +56,32 @@ const BARE: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// What must not stand bare in a path: names of containers and networks may have anything in them.
+const SEGMENT: &AsciiSet = &BARE.add(b'%').add(b'?');
+
 /// Whether a merged or rewritten call can have another answer than the engine's own.
-pub(crate) fn concerns(route: &Route) -> bool {
+pub(crate) fn concerns(node: &Node, route: &Route) -> bool {
+    let in_swarm = || node.standing().state != SwarmState::Inactive;
+    let twins = || node.networks().twins.may_be_there();
     match &route.endpoint {
-        Some(Endpoint::ContainerList) => container::concerns(route.query()),
+        Some(Endpoint::Ping | Endpoint::Info | Endpoint::Version | Endpoint::Events) => true,
+        Some(Endpoint::NetworkCreate) => true,
         Some(
-            Endpoint::Ping
-            | Endpoint::Info
-            | Endpoint::Version
-            | Endpoint::Events
-            | Endpoint::NetworkCreate
-            | Endpoint::NetworkInspect { .. },
-        ) => true,
+            Endpoint::NetworkList
+            | Endpoint::NetworkInspect { .. }
+            | Endpoint::NetworkRemove { .. }
+            | Endpoint::NetworkPrune
+            | Endpoint::NetworkConnect { .. }
+            | Endpoint::NetworkDisconnect { .. }
+            | Endpoint::ContainerCreate,
+        ) => in_swarm() || twins(),
+        Some(Endpoint::ContainerList) => container::concerns(route.query()) || twins(),
+        Some(
+            Endpoint::ContainerInspect { .. }
+            | Endpoint::ContainerStart { .. }
+            | Endpoint::ContainerRestart { .. }
+            | Endpoint::ContainerRemove { .. },
+        ) => twins(),
         _ => false,
     }
 }
@@ -74,21 +94,77 @@ pub(crate) async fn call(handlers: &Handlers, route: Route, request: Request<Inc
         Some(Endpoint::Info) => info::answer(handlers, &route, &request).await,
         Some(Endpoint::Version) => version::answer(handlers, &route, &request).await,
         Some(Endpoint::Events) => event::answer(handlers, &route, &request).await,
-        Some(Endpoint::ContainerList) => {
-            return container::list(handlers, &route, &request).await;
-        }
-        Some(Endpoint::NetworkCreate) => return network::create(handlers, &route, body).await,
-        Some(Endpoint::NetworkInspect { id }) => {
-            return network::inspect(handlers, &route, id).await;
-        }
-        _ => return Reply::Forward,
+        _ => return changed(handlers, &route, &request, body).await,
     };
     Reply::Answer(answered.unwrap_or_else(|error| unreachable(&error)))
+}
+
+/// A call in which a network of the swarm may be named.
+async fn changed(handlers: &Handlers, route: &Route, request: &Parts, body: Incoming) -> Reply {
+    let answered = match &route.endpoint {
+        Some(Endpoint::ContainerList) => container::list(handlers, route, request).await,
+        Some(Endpoint::ContainerInspect { .. }) => {
+            container::inspect(handlers, route, request).await
+        }
+        Some(Endpoint::ContainerCreate) => container::create(handlers, route, request, body).await,
+        Some(Endpoint::ContainerStart { id } | Endpoint::ContainerRestart { id }) => {
+            container::start(handlers, id).await
+        }
+        Some(Endpoint::ContainerRemove { id }) => {
+            container::remove(handlers, route, request, id).await
+        }
+        _ => network::answer(handlers, route, request, body).await,
+    };
+    let mut response = match answered {
+        Ok(Some(response)) => response,
+        Ok(None) => return Reply::Forward,
+        Err(fault) => error::answer(&fault, route.version),
+    };
+    if !response.headers().contains_key(API_VERSION) {
+        handlers
+            .offers
+            .current()
+            .await
+            .stamp(response.headers_mut());
+    }
+    Reply::Answer(response)
 }
 
 /// The engine gave no answer.
 fn unreachable(error: &forward::Error) -> Response<Body> {
     refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
+}
+
+/// The same, where a handler answers with faults.
+fn unreachable_fault(error: &forward::Error) -> Fault {
+    Fault::unavailable(error.to_string())
+}
+
+/// What the engine refused, with its words and its status.
+fn fault_of(error: &swarmrs_engine::Error) -> Fault {
+    let code = match error.status() {
+        Some(400) => Code::InvalidArgument,
+        Some(403) => Code::PermissionDenied,
+        Some(404) => Code::NotFound,
+        Some(409) => Code::AlreadyExists,
+        Some(501) => Code::Unimplemented,
+        Some(_) => Code::Unknown,
+        None => Code::Unavailable,
+    };
+    Fault::daemon(code, error.message())
+}
+
+/// A query with other filters.
+fn with_filters(query: &str, filters: &serde_json::Value) -> String {
+    let others = query.split('&');
+    let others = others.filter(|pair| !pair.is_empty() && !pair.starts_with("filters="));
+    let mut pairs: Vec<String> = others.map(str::to_owned).collect();
+    let text = filters.to_string();
+    pairs.push(format!(
+        "filters={}",
+        utf8_percent_encode(&text, NON_ALPHANUMERIC)
+    ));
+    pairs.join("&")
 }
 
 /// Asks the engine what the client asked, with the given query in place of the client's.
@@ -98,30 +174,52 @@ async fn ask(
     query: &str,
     request: &Parts,
 ) -> Result<Response<Incoming>, forward::Error> {
-    let mut asked = Request::new(Full::default());
+    let path: Vec<&str> = route.segments.iter().map(String::as_str).collect();
+    ask_at(handlers, route, &path, query, request).await
+}
+
+/// The same of another path.
+async fn ask_at(
+    handlers: &Handlers,
+    route: &Route,
+    path: &[&str],
+    query: &str,
+    request: &Parts,
+) -> Result<Response<Incoming>, forward::Error> {
+    ask_with(handlers, target(route, path, query), request, Bytes::new()).await
+}
+
+/// The same with a body.
+async fn ask_with(
+    handlers: &Handlers,
+    target: http::Uri,
+    request: &Parts,
+    body: Bytes,
+) -> Result<Response<Incoming>, forward::Error> {
+    let mut asked = Request::new(Full::new(body));
     *asked.method_mut() = request.method.clone();
-    *asked.uri_mut() = target(route, query);
+    *asked.uri_mut() = target;
     *asked.headers_mut() = passing(&request.headers);
     let answer = handlers.engine.send(asked).await?;
     handlers.offers.learn(answer.headers());
     Ok(answer)
 }
 
-/// The call's path as the engine would write it, with the client's version.
-fn target(route: &Route, query: &str) -> http::Uri {
+/// A path as the engine would write it, with the client's version.
+fn target(route: &Route, path: &[&str], query: &str) -> http::Uri {
     let mut target = String::new();
     if let Some(version) = route.version {
         target.push_str(&format!("/v{version}"));
     }
-    for segment in &route.segments {
+    for segment in path {
         target.push('/');
-        target.push_str(segment);
+        target.extend(utf8_percent_encode(segment, SEGMENT));
     }
     if !query.is_empty() {
         target.push('?');
         target.extend(utf8_percent_encode(query, BARE));
     }
-    // The paths asked for here are plain, and so is the query by now.
+    // Nothing in it is bare by now.
     target.parse().unwrap_or_default()
 }
 

@@ -1,7 +1,7 @@
 //! What a change of an object is called, and which attributes tell of it.
 //!
-//! Any write of a service, a node, a secret or a config is an event; attributes name only what users follow. Tasks and the
-//! swarm itself tell nothing, and the networks that every node has are hidden. Source: moby `daemon/events.go`.
+//! Any write of a service, a node, a network, a secret or a config is an event; attributes name only what users follow.
+//! Tasks, leases and the swarm itself tell nothing, and the networks that every node has are hidden. Source: moby `daemon/events.go`.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,14 @@ pub(super) fn describe(change: &Event, state: &State, now: Timestamp) -> Option<
             let (id, meta) = (config.id.to_string(), config.meta);
             Some(message("config", delta, id, meta, attributes, now))
         }
-        Event::Cluster(_) | Event::Task(_) | Event::Network(_) | Event::Attachment(_) => None,
+        // Those that every node has are hidden.
+        Event::Network(delta) => {
+            let network = delta.last().filter(|network| !network.is_predefined())?;
+            let attributes = Attributes::from([("name", network.name().to_owned())]);
+            let (id, meta) = (network.id.to_string(), network.meta);
+            Some(message("network", delta, id, meta, attributes, now))
+        }
+        Event::Cluster(_) | Event::Task(_) | Event::Attachment(_) => None,
     }
 }
 

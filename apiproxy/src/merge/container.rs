@@ -1,8 +1,12 @@
-//! `GET /containers/json` with the filter `is-task`.
+//! Containers that are tasks or on networks of the swarm.
 //!
-//! The engine goes by a flag of its own that says whether its swarm made a container, and here that swarm never exists. So
-//! tasks are known by their label: asked for, the filter becomes one for the label; asked to be left out, they are taken
-//! from the answer.
+//! The list's filter `is-task` goes by a flag of the engine's own that says whether its swarm made a container, and here that
+//! swarm never exists. So tasks are known by their label: asked for, the filter becomes one for the label; asked to be left
+//! out, they are taken from the answer. The filter `network` finds swarm networks by their twins.
+
+mod create;
+mod inspect;
+mod life;
 
 use std::collections::BTreeMap;
 
@@ -10,37 +14,49 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+use swarmrs_types::Fault;
 
-use super::{ask, pass, unreachable, with_body};
+use super::disguise::Disguise;
+use super::object::RawObject;
+use super::{ask, pass, unreachable_fault, with_body, with_filters};
 use crate::handler::{Handlers, Query, parse_bool};
 use crate::refusal::refusal;
 use crate::route::Route;
-use crate::server::{Body, Reply};
+use crate::server::Body;
 
 /// Every task's container has it, and nobody else's.
 const TASK_LABEL: &str = "com.docker.swarm.task.id";
+
+pub(super) use create::create;
+pub(super) use inspect::inspect;
+pub(super) use life::{remove, start};
 
 /// Whether the filter may be among those of a query.
 pub(super) fn concerns(query: &str) -> bool {
     !query.is_empty() && Query::parse(query).get("filters").contains("is-task")
 }
 
-pub(super) async fn list(handlers: &Handlers, route: &Route, request: &Parts) -> Reply {
-    let Some((wanted, query)) = without_is_task(route.query()) else {
-        return Reply::Forward;
+pub(super) async fn list(
+    handlers: &Handlers,
+    route: &Route,
+    request: &Parts,
+) -> Result<Option<Response<Body>>, Fault> {
+    let disguise = Disguise::now(handlers).await?;
+    let (wanted, query) = match without_is_task(route.query()) {
+        Some((wanted, query)) => (Some(wanted), query),
+        None if disguise.is_empty() => return Ok(None),
+        None => (None, route.query().to_owned()),
     };
-    let answer = match ask(handlers, route, &query, request).await {
-        Ok(answer) => answer,
-        Err(error) => return Reply::Answer(unreachable(&error)),
-    };
-    Reply::Answer(match wanted {
-        true => pass(answer),
-        false => without_tasks(answer).await,
-    })
+    let query = disguise.with_twins(&query);
+    let answer = ask(handlers, route, &query, request).await;
+    let answer = answer.map_err(|error| unreachable_fault(&error))?;
+    if wanted != Some(false) && disguise.is_empty() {
+        return Ok(Some(pass(answer)));
+    }
+    Ok(Some(shown(answer, wanted, &disguise).await))
 }
 
 /// Whether tasks are wanted, and the query without the filter; `None` if it is not there, or is not for us to judge.
@@ -52,16 +68,7 @@ fn without_is_task(query: &str) -> Option<(bool, String)> {
     if wanted {
         add_label(&mut filters)?;
     }
-    let text = Value::Object(filters).to_string();
-    let others = query
-        .split('&')
-        .filter(|pair| !pair.starts_with("filters="));
-    let mut pairs: Vec<String> = others.map(str::to_owned).collect();
-    pairs.push(format!(
-        "filters={}",
-        utf8_percent_encode(&text, NON_ALPHANUMERIC)
-    ));
-    Some((wanted, pairs.join("&")))
+    Some((wanted, with_filters(query, &Value::Object(filters))))
 }
 
 /// The filter's one value; several contradict each other, and the engine has words for that.
@@ -95,7 +102,11 @@ struct Labelled {
     labels: Option<BTreeMap<String, String>>,
 }
 
-async fn without_tasks(answer: Response<Incoming>) -> Response<Body> {
+async fn shown(
+    answer: Response<Incoming>,
+    tasks_wanted: Option<bool>,
+    disguise: &Disguise,
+) -> Response<Body> {
     if answer.status() != StatusCode::OK {
         return pass(answer);
     }
@@ -108,8 +119,26 @@ async fn without_tasks(answer: Response<Incoming>) -> Response<Body> {
     let Ok(mut containers) = serde_json::from_slice::<Vec<Box<RawValue>>>(&bytes) else {
         return with_body(head, bytes);
     };
-    containers.retain(|container| !is_task(container));
+    if tasks_wanted == Some(false) {
+        containers.retain(|container| !is_task(container));
+    }
+    for container in &mut containers {
+        disguise_one(container, disguise);
+    }
     with_body(head, swarmrs_types::json::to_vec(&containers).into())
+}
+
+fn disguise_one(container: &mut Box<RawValue>, disguise: &Disguise) {
+    if !disguise.concerns(container.get()) {
+        return;
+    }
+    let Ok(mut object) = RawObject::parse(container.get().as_bytes()) else {
+        return;
+    };
+    disguise.listed(&mut object);
+    if let Ok(raw) = serde_json::value::to_raw_value(&object) {
+        *container = raw;
+    }
 }
 
 fn is_task(container: &RawValue) -> bool {
@@ -121,6 +150,7 @@ fn is_task(container: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
     fn edited(filters: &str) -> Option<(bool, String)> {
         let filters = utf8_percent_encode(filters, NON_ALPHANUMERIC).to_string();

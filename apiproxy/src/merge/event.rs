@@ -5,6 +5,7 @@
 //! engine's stream is at the end of a line. It ends when the engine's does.
 
 mod live;
+mod twin;
 
 use std::sync::Arc;
 
@@ -69,11 +70,11 @@ pub(super) async fn answer(
     };
     let now = Timestamp::now().unix_nanos();
     if wanted.until.is_some_and(|until| i128::from(until) <= now) {
-        return Ok(past(answer, &kept, &wanted).await);
+        return Ok(past(handlers, answer, &kept, &wanted).await);
     }
     let (mut head, body) = answer.into_parts();
     head.headers = passing(&head.headers);
-    let body = live::body(body, &kept, live, wanted);
+    let body = live::body(body, &kept, live, wanted, handlers.node.networks().clone());
     Ok(Response::from_parts(head, body))
 }
 
@@ -84,6 +85,7 @@ fn is_record_stream(answer: &Response<Incoming>) -> bool {
 
 /// All of both, by time.
 async fn past(
+    handlers: &Handlers,
     answer: Response<Incoming>,
     kept: &[Arc<Message>],
     wanted: &Wanted,
@@ -97,7 +99,8 @@ async fn past(
     let engines = bytes.split_inclusive(|byte| *byte == b'\n');
     let mut lines: Vec<(i64, Bytes)> = Vec::new();
     for line in engines {
-        lines.push((time_of(line), bytes.slice_ref(line)));
+        let shown = twin::shown(bytes.slice_ref(line), &handlers.node.networks().twins);
+        lines.extend(shown.map(|shown| (time_of(line), shown)));
     }
     let ours = kept.iter();
     lines.extend(ours.filter_map(|message| Some((message.time_nano, wanted.line(message)?))));

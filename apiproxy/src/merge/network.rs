@@ -1,80 +1,151 @@
-//! `/networks` while the swarm has none of its own: they are refused where they would be made, and those that every node
-//! has are found where the stock client looks for them.
+//! `/networks`: the engine's own and the swarm's in one, and no trace of the twins that the engine has of the swarm's.
+//!
+//! ```text
+//!   list, inspect, remove, prune   ours and the engine's, each by who has the network
+//!   create                         of the swarm's scope: ours; else the engine's, byte for byte
+//!   connect, disconnect            of a swarm network: a lease and the twin; else the engine's, byte for byte
+//! ```
+//!
+//! A node that is in no swarm, and whose engine has no twins, hands every call back.
 
-use http::StatusCode;
+mod choose;
+mod connect;
+mod create;
+mod filter;
+mod inspect;
+mod list;
+mod prune;
+mod remove;
+
+use std::sync::Arc;
+
+use http::Response;
+use http::request::Parts;
 use hyper::body::Incoming;
-use serde::Deserialize;
-use swarmrs_node::SwarmState;
-use swarmrs_types::{Code, Fault, json};
+use serde_json::Value;
+use swarmrs_core::State;
+use swarmrs_engine::Filters;
+use swarmrs_node::{Twin, TwinTable, read_twin};
+use swarmrs_types::object;
+use swarmrs_types::{Fault, NetworkId};
 
-use crate::error;
-use crate::handler::{Handlers, Query, ok, read};
-use crate::route::Route;
-use crate::server::Reply;
-use crate::view;
+pub(super) use self::choose::Choice;
+use self::choose::{Candidate, Candidates};
+pub(super) use self::connect::EndpointSettings;
+use super::fault_of;
+use crate::handler::Handlers;
+use crate::route::{Endpoint, Route};
+use crate::server::Body;
 
-/// What decides whose network it is to be.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Create {
-    driver: String,
-    scope: String,
+/// Answers a call on networks; none: it is the engine's alone.
+pub(super) async fn answer(
+    handlers: &Handlers,
+    route: &Route,
+    request: &Parts,
+    body: Incoming,
+) -> Result<Option<Response<Body>>, Fault> {
+    match &route.endpoint {
+        Some(Endpoint::NetworkCreate) => create::create(handlers, body).await,
+        Some(Endpoint::NetworkList) => list::list(handlers, route, request).await,
+        Some(Endpoint::NetworkInspect { id }) => {
+            inspect::inspect(handlers, route, request, id).await
+        }
+        Some(Endpoint::NetworkRemove { id }) => remove::remove(handlers, route, request, id).await,
+        Some(Endpoint::NetworkPrune) => prune::prune(handlers, route, request).await,
+        Some(Endpoint::NetworkConnect { id }) => connect::connect(handlers, id, body).await,
+        Some(Endpoint::NetworkDisconnect { id }) => connect::disconnect(handlers, id, body).await,
+        _ => Ok(None),
+    }
 }
 
-/// Refuses swarm networks; the others are the engine's, and so is whatever cannot be read.
-pub(super) async fn create(handlers: &Handlers, route: &Route, mut body: Incoming) -> Reply {
-    let refused = match read(&mut body).await {
-        Ok(bytes) => match json::from_slice::<Create>(&bytes) {
-            Ok(decoded) => check(handlers, &decoded.value),
-            Err(_) => Ok(()),
-        },
-        Err(fault) => Err(fault),
-    };
-    let Err(fault) = refused else {
-        return Reply::Forward;
-    };
-    let mut response = error::answer(&fault, route.version);
-    let offer = handlers.offers.current().await;
-    offer.stamp(response.headers_mut());
-    Reply::Answer(response)
+/// What of networks there is on this node and, if a manager runs here, in the swarm.
+pub(super) struct Known {
+    /// The swarm's objects; none without a manager that can be read.
+    pub state: Option<Arc<State>>,
+    pub twins: Arc<TwinTable>,
+    /// The engine's own, as the engine shows them.
+    pub local: Vec<Value>,
+    /// The engine's networks that are twins.
+    pub doubles: Vec<Value>,
 }
 
-fn check(handlers: &Handlers, create: &Create) -> Result<(), Fault> {
-    let refused = |text: &str| Err(Fault::daemon(Code::PermissionDenied, text));
-    if create.driver == "overlay" {
-        return match handlers.node.require_manager() {
-            Ok(()) => Err(Fault::not_built("making an overlay network")),
-            Err(fault) => refused(&fault.text),
+impl Known {
+    /// Looks at the swarm and at the engine. None: there is no swarm here, and nothing to hide.
+    pub async fn look(handlers: &Handlers) -> Result<Option<Self>, Fault> {
+        let node = &handlers.node;
+        let state = match node.standing().manager {
+            // Without a quorum the twins are shown: they are what this node knows.
+            true => node.view().await.ok().map(|view| view.state),
+            false => None,
         };
+        let twins = node.networks().twins.table().await;
+        let twins = twins.map_err(|error| fault_of(&error))?;
+        if state.is_none() && twins.is_empty() {
+            return Ok(None);
+        }
+        let all = node.engine().list_networks(&Filters::new()).await;
+        let all = all.map_err(|error| fault_of(&error))?;
+        let (doubles, local) = all.into_iter().partition(|one| read_twin(one).is_some());
+        Ok(Some(Known {
+            state,
+            twins,
+            local,
+            doubles,
+        }))
     }
-    if create.scope != "swarm" {
-        return Ok(());
+
+    /// All networks by what they may be called.
+    pub fn candidates(&self) -> Candidates {
+        let text =
+            |network: &Value, key: &str| network[key].as_str().unwrap_or_default().to_owned();
+        let local = self.local.iter().map(|network| Candidate {
+            id: text(network, "Id"),
+            name: text(network, "Name"),
+            predefined: false,
+        });
+        let swarm = match &self.state {
+            Some(state) => state.networks().iter().map(|one| of_object(one)).collect(),
+            None => self.twins.values().map(of_twin).collect(),
+        };
+        Candidates {
+            local: local.collect(),
+            swarm,
+        }
     }
-    match handlers.node.standing().state {
-        SwarmState::Active => Err(Fault::not_built("making a network of the swarm's scope")),
-        _ => refused("cannot create a swarm scoped network when swarm is not active"),
+
+    /// The name of a network of the swarm, as far as it is known here.
+    pub fn name_of(&self, network: NetworkId) -> String {
+        let named = self.candidates().swarm.into_iter();
+        let mut named = named.filter(|one| one.id == network.as_str());
+        named
+            .next()
+            .map_or_else(|| network.to_string(), |one| one.name)
+    }
+
+    /// Whether the swarm has a network of that name, other than those that every node has.
+    pub fn has_swarm_network(&self, name: &str) -> bool {
+        let mut swarm = self.candidates().swarm.into_iter();
+        swarm.any(|one| !one.predefined && one.name == name)
+    }
+
+    /// Whether the engine has one of its own.
+    pub fn has_local_network(&self, name: &str) -> bool {
+        self.local.iter().any(|one| one["Name"] == *name)
     }
 }
 
-/// With `scope=swarm` only the swarm's own networks are looked at.
-pub(super) async fn inspect(handlers: &Handlers, route: &Route, term: &str) -> Reply {
-    let query = Query::parse(route.query());
-    if query.get("scope") != "swarm" || !handlers.node.standing().manager {
-        return Reply::Forward;
+fn of_object(network: &object::Network) -> Candidate {
+    Candidate {
+        id: network.id.to_string(),
+        name: network.name().to_owned(),
+        predefined: network.is_predefined(),
     }
-    let missing = || Fault::not_found(format!("network {term} not found"));
-    let found = handlers.node.view().await;
-    let mut response = match &found {
-        Ok(cluster) => match view::predefined(&cluster.state, term) {
-            Some(network) => ok(&network),
-            None => error::answer(&missing(), route.version),
-        },
-        Err(fault) => error::answer(fault, route.version),
-    };
-    if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
-        return Reply::Forward;
+}
+
+fn of_twin(twin: &Twin) -> Candidate {
+    Candidate {
+        id: twin.network.to_string(),
+        name: twin.shown_name().to_owned(),
+        predefined: false,
     }
-    let offer = handlers.offers.current().await;
-    offer.stamp(response.headers_mut());
-    Reply::Answer(response)
 }

@@ -37,6 +37,39 @@ impl RawObject {
         }
     }
 
+    /// All members in their order.
+    pub fn members(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_ref()))
+    }
+
+    /// A member as what it is read as; none if it is not there, or is something else.
+    pub fn read<T: serde::de::DeserializeOwned>(&self, key: &str) -> Option<T> {
+        serde_json::from_str(self.get(key)?.get()).ok()
+    }
+
+    /// Changes a member that is an object, in its place.
+    pub fn edit(&mut self, key: &str, change: impl FnOnce(&mut RawObject)) {
+        let Some(mut member) = self.read::<RawObject>(key) else {
+            return;
+        };
+        change(&mut member);
+        self.set(key, &member);
+    }
+
+    /// Calls a member otherwise.
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if let Some((name, _)) = self.0.iter_mut().find(|(name, _)| name == from) {
+            to.clone_into(name);
+        }
+    }
+
+    /// Takes out a member.
+    pub fn remove(&mut self, key: &str) {
+        self.0.retain(|(name, _)| name != key);
+    }
+
     /// The object with a line end, as the engine writes it.
     pub fn to_bytes(&self) -> Bytes {
         json::to_vec(self).into()
@@ -92,6 +125,23 @@ mod tests {
         assert_eq!(object.to_bytes(), expected);
         assert_eq!(object.get("New").map(RawValue::get), Some("1"));
         assert!(object.get("Nothing").is_none());
+    }
+
+    #[test]
+    fn members_are_changed_in_their_place() {
+        let text = br#"{"b":{"y":1,"x":[ 2 ]},"a":3,"c":4}"#;
+        let mut object = RawObject::parse(text).unwrap();
+        object.edit("b", |inner| {
+            inner.set("y", &5);
+            inner.rename("x", "z");
+        });
+        object.edit("a", |_| panic!("no object"));
+        object.edit("d", |_| panic!("not there"));
+        object.remove("c");
+        let names: Vec<&str> = object.members().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b", "a"]);
+        assert_eq!(object.read::<u64>("a"), Some(3));
+        assert_eq!(object.to_bytes(), "{\"b\":{\"y\":5,\"z\":[ 2 ]},\"a\":3}\n");
     }
 
     #[test]

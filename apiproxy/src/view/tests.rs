@@ -4,9 +4,10 @@ use super::*;
 use serde_json::json;
 use std::sync::Arc;
 use swarmrs_core::{Change, Command, Expect, Object, State};
+use swarmrs_types::endpoint::Segment;
 use swarmrs_types::object::{
-    self, Cluster, ContainerStatus, Endpoint, JoinTokens, NodeState, NodeStatus, RootCa,
-    SpecVersion, TaskOrigin, TaskStatus, UpdateState, UpdateStatus, VirtualIp,
+    self, Allocated, Attached, Cluster, ContainerStatus, Endpoint, JoinTokens, NodeState,
+    NodeStatus, RootCa, SpecVersion, TaskOrigin, TaskStatus, UpdateState, UpdateStatus, VirtualIp,
 };
 use swarmrs_types::spec::{
     NodeDescription, PortConfig, Protocol, PublishMode, Role, ServiceSpec, SwarmSpec, TlsInfo,
@@ -137,7 +138,7 @@ fn node_object() -> object::Node {
             addr: "192.0.2.10".to_owned(),
         },
         manager_addr: Some("192.0.2.10:2377".to_owned()),
-        index: 0,
+        index: 1,
         ingress: None,
         data_path: None,
         routes: Vec::new(),
@@ -406,30 +407,97 @@ fn the_swarm_shows_its_tokens_and_no_key() {
     assert_eq!(known_to_all, format!("{info}}}"));
 }
 
-#[test]
-fn the_hosts_network_is_found_by_its_name() {
-    let network = object::Network {
-        id: "nnnnnnnnnnnnnnnnnnnnnnnnn".parse().unwrap(),
-        meta: Meta::default(),
-        spec: swarmrs_types::spec::NetworkSpec {
-            name: "host".to_owned(),
-            driver: "host".to_owned(),
-            labels: [(object::PREDEFINED_LABEL.to_owned(), "true".to_owned())].into(),
-            ..Default::default()
+const NETWORK: &str = "nnnnnnnnnnnnnnnnnnnnnnnnn";
+
+fn network_object(spec: serde_json::Value, subnets: &[(&str, &str, u32)]) -> object::Network {
+    let allocated = |(subnet, gateway, vni): &(&str, &str, u32)| Allocated {
+        segment: Segment {
+            subnet: subnet.parse().unwrap(),
+            gateway: gateway.parse().unwrap(),
+            vni: *vni,
         },
-        segments: Vec::new(),
-        unknown: Default::default(),
+        range: None,
     };
-    let state = state(vec![Object::Network(Arc::new(network))]);
-    let found = predefined(&state, "host").unwrap();
+    object::Network {
+        id: NETWORK.parse().unwrap(),
+        meta: Meta {
+            created_at: at(),
+            ..Meta::default()
+        },
+        spec: serde_json::from_value(spec).unwrap(),
+        segments: subnets.iter().map(allocated).collect(),
+        unknown: Default::default(),
+    }
+}
+
+#[test]
+fn the_hosts_network_has_no_addresses() {
+    let labels = json!({"com.docker.swarm.predefined": "true"});
+    let spec = json!({"Name": "host", "Driver": "host", "Labels": labels});
+    let object = network_object(spec, &[]);
     let expected = format!(
-        "{{\"Name\":\"host\",\"Id\":\"nnnnnnnnnnnnnnnnnnnnnnnnn\",\"Created\":\"{AT}\",\"Scope\":\"swarm\",\"Driver\":\
+        "{{\"Name\":\"host\",\"Id\":\"{NETWORK}\",\"Created\":\"{AT}\",\"Scope\":\"swarm\",\"Driver\":\
          \"host\",\"EnableIPv4\":true,\"EnableIPv6\":false,\"IPAM\":{{\"Driver\":\"\",\"Options\":null,\"Config\":[]}},\
          \"Internal\":false,\"Attachable\":false,\"Ingress\":false,\"ConfigFrom\":{{\"Network\":\"\"}},\"ConfigOnly\":\
          false,\"Containers\":{{}},\"Options\":null,\"Labels\":{{\"com.docker.swarm.predefined\":\"true\"}}}}"
     );
+    let found = network(&object).with_containers(json!({}));
     assert_eq!(serde_json::to_string(&found).unwrap(), expected);
-    assert!(predefined(&state, "nothing").is_none());
+}
+
+#[test]
+fn an_overlay_shows_what_was_allocated() {
+    let spec = json!({
+        "Name": "web", "Driver": "overlay", "Attachable": true, "Options": {"encrypted": ""},
+    });
+    let subnets = [
+        ("10.0.1.0/24", "10.0.1.1", 4097),
+        ("10.0.2.0/24", "10.0.2.1", 4098),
+    ];
+    let object = network_object(spec, &subnets);
+    let expected = format!(
+        "{{\"Name\":\"web\",\"Id\":\"{NETWORK}\",\"Created\":\"{AT}\",\"Scope\":\"swarm\",\"Driver\":\"overlay\",\
+         \"EnableIPv4\":true,\"EnableIPv6\":false,\"IPAM\":{{\"Driver\":\"default\",\"Options\":null,\"Config\":[\
+         {{\"Subnet\":\"10.0.1.0/24\",\"Gateway\":\"10.0.1.1\"}},{{\"Subnet\":\"10.0.2.0/24\",\"Gateway\":\"10.0.2.1\"}}]}},\
+         \"Internal\":false,\"Attachable\":true,\"Ingress\":false,\"ConfigFrom\":{{\"Network\":\"\"}},\"ConfigOnly\":false,\
+         \"Options\":{{\"com.docker.network.driver.overlay.vxlanid_list\":\"4097,4098\",\"encrypted\":\"\"}},\
+         \"Labels\":null}}"
+    );
+    assert_eq!(serde_json::to_string(&network(&object)).unwrap(), expected);
+}
+
+#[test]
+fn a_task_shows_its_networks_and_its_addresses_there() {
+    let spec_of_network = json!({"Name": "ingress", "Driver": "overlay", "Ingress": true});
+    let ingress = network_object(spec_of_network, &[("10.0.0.0/24", "10.0.0.1", 4096)]);
+    let mut object = task_object();
+    object.networks = vec![Attached {
+        network: NETWORK.parse().unwrap(),
+        addresses: vec!["10.0.0.6/24".parse().unwrap()],
+        aliases: Vec::new(),
+    }];
+    let state = state(vec![
+        Object::Network(Arc::new(ingress)),
+        spec_object(1, spec(false)),
+    ]);
+    let shown = serde_json::to_value(task(&state, &object, &object.status)).unwrap();
+    let expected = json!([{
+        "Network": {
+            "ID": NETWORK, "Version": {"Index": 14}, "CreatedAt": AT, "UpdatedAt": AT,
+            "Spec": {
+                "Name": "ingress", "Labels": {}, "DriverConfiguration": {}, "Ingress": true,
+                "IPAMOptions": {"Driver": {}}, "Scope": "swarm",
+            },
+            "DriverState": {
+                "Name": "overlay", "Options": {"com.docker.network.driver.overlay.vxlanid_list": "4096"},
+            },
+            "IPAMOptions": {
+                "Driver": {"Name": "default"}, "Configs": [{"Subnet": "10.0.0.0/24", "Gateway": "10.0.0.1"}],
+            },
+        },
+        "Addresses": ["10.0.0.6/24"],
+    }]);
+    assert_eq!(shown["NetworksAttachments"], expected);
 }
 
 #[test]

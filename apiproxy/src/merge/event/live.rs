@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
+use swarmrs_node::Networks;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tracing::warn;
 
-use super::Wanted;
+use super::{Wanted, twin};
 use crate::events::Message;
 use crate::server::Body;
 
@@ -21,10 +22,11 @@ struct Live {
     engine: Incoming,
     swarm: Receiver<Arc<Message>>,
     wanted: Wanted,
-    /// Lines of ours that wait for the engine's line to end.
+    networks: Arc<Networks>,
+    /// Whole lines, ours and the engine's.
     waiting: VecDeque<Bytes>,
-    /// The engine's last byte ended a line.
-    between_lines: bool,
+    /// The beginning of the engine's next line.
+    begun: BytesMut,
     swarm_ended: bool,
 }
 
@@ -34,6 +36,7 @@ pub(super) fn body(
     kept: &[Arc<Message>],
     swarm: Receiver<Arc<Message>>,
     wanted: Wanted,
+    networks: Arc<Networks>,
 ) -> Body {
     let live = Live {
         engine,
@@ -43,7 +46,8 @@ pub(super) fn body(
             .filter_map(|message| wanted.line(message))
             .collect(),
         wanted,
-        between_lines: true,
+        networks,
+        begun: BytesMut::new(),
         swarm_ended: false,
     };
     let frames = stream::unfold(live, async |mut live| {
@@ -56,21 +60,27 @@ pub(super) fn body(
 impl Live {
     async fn next(&mut self) -> Option<Result<Bytes, Error>> {
         loop {
-            if self.between_lines
-                && let Some(line) = self.waiting.pop_front()
-            {
+            if let Some(line) = self.waiting.pop_front() {
                 return Some(Ok(line));
             }
             tokio::select! {
                 frame = self.engine.frame() => match frame? {
                     Ok(frame) => if let Ok(data) = frame.into_data() {
-                        self.between_lines = data.last().is_none_or(|byte| *byte == b'\n');
-                        return Some(Ok(data));
+                        self.cut(&data);
                     },
                     Err(error) => return Some(Err(error.into())),
                 },
                 message = self.swarm.recv(), if !self.swarm_ended => self.note(message),
             }
+        }
+    }
+
+    /// Takes the engine's lines out of its stream.
+    fn cut(&mut self, data: &[u8]) {
+        self.begun.extend_from_slice(data);
+        while let Some(end) = self.begun.iter().position(|byte| *byte == b'\n') {
+            let line = self.begun.split_to(end + 1).freeze();
+            self.waiting.extend(twin::shown(line, &self.networks.twins));
         }
     }
 

@@ -1,0 +1,42 @@
+//! `GET /containers/{id}/json`.
+
+use http::request::Parts;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use swarmrs_types::Fault;
+
+use super::super::disguise::Disguise;
+use super::super::object::RawObject;
+use super::super::{ask, pass, unreachable_fault, with_body};
+use crate::handler::Handlers;
+use crate::route::Route;
+use crate::server::Body;
+
+pub(in crate::merge) async fn inspect(
+    handlers: &Handlers,
+    route: &Route,
+    request: &Parts,
+) -> Result<Option<Response<Body>>, Fault> {
+    let disguise = Disguise::now(handlers).await?;
+    if disguise.is_empty() {
+        return Ok(None);
+    }
+    let answer = ask(handlers, route, route.query(), request).await;
+    let answer = answer.map_err(|error| unreachable_fault(&error))?;
+    if answer.status() != StatusCode::OK {
+        return Ok(Some(pass(answer)));
+    }
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await;
+    let bytes = body.map_err(|_| Fault::unavailable("the Docker engine's answer broke off"))?;
+    let bytes = bytes.to_bytes();
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    if !disguise.concerns(text) {
+        return Ok(Some(with_body(head, bytes)));
+    }
+    let Ok(mut container) = RawObject::parse(&bytes) else {
+        return Ok(Some(with_body(head, bytes)));
+    };
+    disguise.inspected(&mut container);
+    Ok(Some(with_body(head, container.to_bytes())))
+}

@@ -1,0 +1,150 @@
+//! Leases: the swarm's leave for a user's container to be on an attachable network, and its address there.
+//!
+//! Taken before the engine is asked to make or connect the container, so that the address is known and the network carries
+//! it; ended when the container is removed or disconnected, not when it stops, since the engine starts such containers again
+//! by itself.
+
+use std::time::Duration;
+
+use swarmrs_engine::ContainerState;
+use swarmrs_node::{Link, Wanted, label};
+use swarmrs_types::object::Attachment;
+use swarmrs_types::{AttachmentId, Code, Fault, NetworkId, RawId};
+use tracing::warn;
+
+use super::fault_of;
+use super::network::EndpointSettings;
+use crate::error;
+use crate::handler::Handlers;
+
+/// How long a network may take to carry a new address. Source: moby `daemon/container_operations.go`.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A lease, and where it leads in the engine.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    pub lease: AttachmentId,
+    pub link: Link,
+}
+
+/// What a container asks for. `container` is how it is known for good: its id, or the token in its label.
+pub(super) fn wanted(
+    network: &str,
+    container: &str,
+    name: &str,
+    settings: &EndpointSettings,
+) -> Result<Wanted, Fault> {
+    let fixed = settings.ipam.clone().unwrap_or_default();
+    let given = [&fixed.ipv4, &fixed.ipv6];
+    let given = given.into_iter().filter(|text| !text.is_empty());
+    let read = |text: &String| {
+        let invalid = |_| Fault::invalid(format!("invalid IP address: {text}"));
+        text.parse().map_err(invalid)
+    };
+    Ok(Wanted {
+        container: container.to_owned(),
+        name: name.to_owned(),
+        network: network.to_owned(),
+        addresses: given.map(read).collect::<Result<_, _>>()?,
+        aliases: settings.aliases.clone().unwrap_or_default(),
+        gateway: true,
+        active: true,
+    })
+}
+
+/// Takes a lease and waits until the network carries it.
+pub(super) async fn take(handlers: &Handlers, wanted: Wanted) -> Result<Taken, Fault> {
+    let term = wanted.network.clone();
+    let lease = handlers.node.attach(wanted).await.map_err(|fault| {
+        let text = format!(
+            "Could not attach to network {term}: {}",
+            error::message(&fault)
+        );
+        Fault::daemon(Code::Unknown, text)
+    })?;
+    match link(handlers, &lease).await {
+        Ok(link) => Ok(Taken {
+            lease: lease.id,
+            link,
+        }),
+        Err(fault) => {
+            end_one(handlers, lease.id).await;
+            Err(fault)
+        }
+    }
+}
+
+async fn link(handlers: &Handlers, lease: &Attachment) -> Result<Link, Fault> {
+    let networks = handlers.node.networks();
+    let carried = networks
+        .await_endpoint(lease.network, lease.id.0, PATIENCE)
+        .await;
+    let (network, endpoint) = carried.ok_or_else(|| {
+        Fault::daemon(
+            Code::Unknown,
+            "attaching to network failed, make sure your network options are correct and check \
+             manager logs: context deadline exceeded",
+        )
+    })?;
+    let twin = networks.ensure(&network).await;
+    let twin = twin.map_err(|error| fault_of(&error))?;
+    Ok(Link::new(twin, &endpoint))
+}
+
+/// The engine did not do what they were taken for.
+pub(super) async fn give_back(handlers: &Handlers, taken: impl IntoIterator<Item = Taken>) {
+    for one in taken {
+        end_one(handlers, one.lease).await;
+    }
+}
+
+/// Ends a container's leases: all, or that on one network.
+pub(super) async fn end(handlers: &Handlers, container: &ContainerState, on: Option<NetworkId>) {
+    for lease in of_container(handlers, container).await {
+        if on.is_none_or(|network| network == lease.network) {
+            end_one(handlers, lease.id).await;
+        }
+    }
+}
+
+/// Before a container starts: its networks are in the engine, and carry it.
+pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Result<(), Fault> {
+    for lease in of_container(handlers, container).await {
+        let name = &container.name;
+        handlers
+            .node
+            .follow_attachment(lease.id, name, true)
+            .await?;
+        link(handlers, &lease).await?;
+    }
+    Ok(())
+}
+
+async fn of_container(handlers: &Handlers, container: &ContainerState) -> Vec<Attachment> {
+    let Ok(view) = handlers.node.view().await else {
+        return Vec::new();
+    };
+    let token = container.labels.get(label::LEASE);
+    let known = |lease: &Attachment| {
+        lease.node == view.local
+            && (lease.container == container.id || Some(&lease.container) == token)
+    };
+    let leases = view.state.attachments().iter();
+    let leases = leases.filter(|lease| known(lease));
+    leases.map(|lease| (**lease).clone()).collect()
+}
+
+/// One that cannot be ended now is ended when this node next looks at its containers.
+async fn end_one(handlers: &Handlers, lease: AttachmentId) {
+    if let Err(fault) = handlers.node.detach(lease).await {
+        warn!(%lease, %fault, "a container's lease is not ended yet");
+    }
+}
+
+/// Names a container that has no id yet.
+pub(super) fn token() -> String {
+    let mut random = [0; swarmrs_types::id::RANDOM_BYTES];
+    // Without randomness there is no swarm either.
+    let _ = getrandom::fill(&mut random);
+    RawId::from_random(random).to_string()
+}

@@ -1,0 +1,82 @@
+//! `POST /networks/create`: of the swarm's scope, the swarm's; else the engine's.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use serde::Serialize;
+use swarmrs_node::SwarmState;
+use swarmrs_types::spec::NetworkSpec;
+use swarmrs_types::{Code, Fault, json};
+
+use super::Known;
+use crate::handler::{Handlers, json as answer, read};
+use crate::server::Body;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created<'a> {
+    id: &'a str,
+    warning: String,
+}
+
+/// What cannot be read is the engine's to refuse.
+pub(super) async fn create(
+    handlers: &Handlers,
+    mut body: Incoming,
+) -> Result<Option<Response<Body>>, Fault> {
+    let bytes: Bytes = read(&mut body).await?;
+    let Ok(decoded) = json::from_slice::<NetworkSpec>(&bytes) else {
+        return Ok(None);
+    };
+    let spec = decoded.value;
+    let known = Known::look(handlers).await?;
+    let taken = |known: &Known| known.has_swarm_network(&spec.name);
+    if known.as_ref().is_some_and(taken) {
+        return Err(name_taken(&spec.name));
+    }
+    if !is_of_the_swarm(&spec) {
+        return Ok(None);
+    }
+    check_standing(handlers, &spec)?;
+    let local = |known: &Known| known.has_local_network(&spec.name);
+    if known.as_ref().is_some_and(local) {
+        return Err(name_taken(&spec.name));
+    }
+    let (id, warnings) = handlers.node.create_network(spec).await?;
+    let ignored = decoded.unknown.iter();
+    let ignored = ignored.map(|path| format!("unknown field {path} was ignored"));
+    let created = Created {
+        id: id.as_str(),
+        warning: warnings
+            .into_iter()
+            .chain(ignored)
+            .collect::<Vec<_>>()
+            .join("\n"),
+    };
+    Ok(Some(answer(StatusCode::CREATED, &created)))
+}
+
+/// Configurations are local whatever their driver.
+fn is_of_the_swarm(spec: &NetworkSpec) -> bool {
+    !spec.config_only && (spec.driver == "overlay" || spec.scope == "swarm")
+}
+
+fn name_taken(name: &str) -> Fault {
+    let text = format!("network with name {name} already exists");
+    Fault::daemon(Code::AlreadyExists, text)
+}
+
+/// Only a manager makes networks of the swarm. Source: moby `daemon/network.go`.
+fn check_standing(handlers: &Handlers, spec: &NetworkSpec) -> Result<(), Fault> {
+    let refused = |text: &str| Err(Fault::daemon(Code::PermissionDenied, text));
+    if spec.driver == "overlay" {
+        return match handlers.node.require_manager() {
+            Ok(()) => Ok(()),
+            Err(fault) => refused(&fault.text),
+        };
+    }
+    match handlers.node.standing().state {
+        SwarmState::Active => Ok(()),
+        _ => refused("cannot create a swarm scoped network when swarm is not active"),
+    }
+}

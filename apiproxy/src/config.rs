@@ -6,6 +6,7 @@
 
 pub mod arguments;
 pub mod file;
+pub mod holder;
 pub mod host;
 pub mod resource;
 pub mod tls;
@@ -18,6 +19,7 @@ use swarmrs_types::spec::GenericResource;
 use tracing::level_filters::LevelFilter;
 
 pub use arguments::{Source, SourceError};
+pub use holder::HolderConfig;
 pub use host::{Host, HostError, Inherited};
 pub use tls::{TlsFiles, TlsMode};
 

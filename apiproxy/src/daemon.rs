@@ -10,6 +10,7 @@
 
 mod dump;
 mod error;
+pub mod holder;
 mod inherited;
 mod limits;
 mod listen;
@@ -23,13 +24,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use swarmrs_node::{Node, Policy, SocketMap};
+use swarmrs_node::{Launch, Node, Policy, SocketMap};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::config::{Config, Source};
+use crate::config::{Config, HolderConfig, Source};
 use crate::events::SwarmEvents;
 use crate::forward::Engine;
 use crate::handler::Handlers;
@@ -157,6 +158,18 @@ fn node_config(config: &Config, listening: &Listening) -> Result<swarmrs_node::C
         generic_resources: config.generic_resources.clone(),
         sockets: ours.map(map),
         policy: policy(config)?,
+        holder: Some(launch(config)?),
+    })
+}
+
+/// This very program holds the node's networks too.
+fn launch(config: &Config) -> Result<Launch, Error> {
+    Ok(Launch {
+        program: std::env::current_exe().map_err(Error::Program)?,
+        exec_root: config.exec_root.clone(),
+        data_root: config.data_root.clone(),
+        arguments: HolderConfig::arguments(config),
+        unit: holder::unit(config),
     })
 }
 

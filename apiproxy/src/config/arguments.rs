@@ -18,7 +18,12 @@ const DEFAULT_FILE: &str = "/etc/swarmrs/daemon.json";
 
 /// Run Docker's Swarm mode in front of a stock engine
 #[derive(Debug, Parser)]
-#[command(name = "swarmrsd", version, disable_version_flag = true)]
+#[command(
+    name = "swarmrsd",
+    version,
+    disable_version_flag = true,
+    after_help = "The process that holds this node's networks is started by itself: swarmrsd holder --help"
+)]
 struct Arguments {
     /// Configuration file, in JSON [default: /etc/swarmrs/daemon.json, if it exists]
     #[arg(long, value_name = "FILE")]
@@ -105,7 +110,7 @@ struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Level {
+pub(super) enum Level {
     Trace,
     Debug,
     Info,

@@ -43,6 +43,10 @@ pub enum Error {
     Limits(#[source] io::Error),
     #[error("cannot start the runtime: {0}")]
     Runtime(#[source] io::Error),
+    #[error("cannot find this program's own file: {0}")]
+    Program(#[source] io::Error),
+    #[error(transparent)]
+    Holder(#[from] swarmrs_node::holder::Error),
     #[error(transparent)]
     Node(#[from] NodeError),
 }

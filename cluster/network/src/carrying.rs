@@ -1,17 +1,144 @@
-//! The plane as the holder's carrier.
+//! The plane as the holder's carrier: the same verbs, in the words that the book and the engine are given.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
+use swarmrs_types::endpoint::FactDiff;
+use swarmrs_types::id::{NetworkId, RawId};
+use swarmrs_types::spec::Protocol;
 
-use crate::holder::carrier::Settings;
+use crate::error::Error;
+use crate::holder::carrier::{Attached, Settings};
 use crate::holder::{Carrier, Opener};
+use crate::mesh::Transport;
+use crate::plane::{self, Config, Plane, Tag};
+use crate::port::{BoundPort, HostPort};
+use crate::vxlan;
 
-/// Opens planes.
-#[derive(Debug, Default)]
-pub struct Planes;
+/// Opens the plane of one daemon.
+#[derive(Debug)]
+pub struct Planes {
+    tag: Tag,
+    /// Where namespaces are mounted: gone with the machine's power, as they are.
+    folder: PathBuf,
+}
+
+impl Planes {
+    pub fn of(exec_root: &Path) -> Self {
+        Planes {
+            tag: Tag::of(exec_root),
+            folder: exec_root.join("network"),
+        }
+    }
+}
 
 #[async_trait]
 impl Opener for Planes {
-    async fn open(&self, _: &Settings) -> Result<Box<dyn Carrier>, String> {
-        Err("this release carries no packets yet".to_owned())
+    async fn open(&self, settings: &Settings) -> Result<Box<dyn Carrier>, String> {
+        let opened = Plane::open(Config {
+            node: settings.node,
+            tag: self.tag.clone(),
+            folder: self.folder.clone(),
+            data_path: settings.data_path,
+            data_path_port: settings.data_path_port,
+            underlay_mtu: None,
+        });
+        Ok(Box::new(opened.await.map_err(text)?))
+    }
+}
+
+#[async_trait]
+impl Carrier for Plane {
+    async fn tell(&mut self, diff: &FactDiff, complete: bool) -> Result<(), String> {
+        Plane::tell(self, diff, complete).await.map_err(text)
+    }
+
+    fn mac(&self, _: NetworkId, address: IpAddr) -> String {
+        vxlan::container_mac(address)
+            .map(|byte| format!("{byte:02x}"))
+            .join(":")
+    }
+
+    async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Attached, String> {
+        let joined = Plane::join(self, network, address).await.map_err(text)?;
+        let direct = joined.routes.iter().filter(|route| route.via.is_none());
+        Ok(Attached {
+            source_name: joined.source_name,
+            gateway: joined.gateway,
+            gateway_v6: joined.gateway_v6,
+            routes: direct.map(|route| route.destination).collect(),
+            disable_gateway_service: joined.disable_gateway_service,
+        })
+    }
+
+    async fn leave(&mut self, network: NetworkId, address: IpAddr) -> Result<(), String> {
+        Plane::leave(self, network, address).await.map_err(text)
+    }
+
+    async fn publish(
+        &mut self,
+        network: NetworkId,
+        address: IpAddr,
+        ports: &[HostPort],
+    ) -> Result<Vec<BoundPort>, String> {
+        let asked: Vec<_> = ports.iter().map(asked).collect::<Result<_, _>>()?;
+        let bound = Plane::publish(self, network, address, &asked).await;
+        Ok(bound.map_err(text)?.into_iter().map(had).collect())
+    }
+
+    async fn revoke(&mut self, network: NetworkId, address: IpAddr) -> Result<(), String> {
+        Plane::revoke(self, network, address).await.map_err(text)
+    }
+
+    async fn flows(&mut self, network: NetworkId, owner: RawId) -> Result<usize, String> {
+        Plane::flows(self, network, owner).await.map_err(text)
+    }
+
+    async fn reset(&mut self, network: NetworkId, owner: RawId) -> Result<(), String> {
+        Plane::reset(self, network, owner).await.map_err(text)
+    }
+
+    fn namespace(&self, network: NetworkId) -> Option<PathBuf> {
+        Plane::namespace(self, network)
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        Plane::warnings(self)
+    }
+
+    async fn clear(&mut self) -> Result<(), String> {
+        Plane::clear(self).await.map_err(text)
+    }
+}
+
+fn text(error: Error) -> String {
+    error.to_string()
+}
+
+fn asked(port: &HostPort) -> Result<plane::HostPort, String> {
+    let protocol = Transport::named(Some(&port.protocol));
+    Ok(plane::HostPort {
+        protocol: protocol
+            .ok_or_else(|| format!("{} is no protocol that has ports", port.protocol.as_str()))?,
+        container_port: port.port,
+        host: port.host_ip,
+        host_port: port.host_port,
+        host_port_end: port.host_port_end,
+    })
+}
+
+fn had(port: plane::BoundPort) -> BoundPort {
+    BoundPort {
+        network: port.network,
+        address: port.address,
+        protocol: match port.protocol {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+            Transport::Sctp => Protocol::Sctp,
+        },
+        port: port.container_port,
+        host_ip: port.host,
+        host_port: port.host_port,
     }
 }

@@ -26,6 +26,8 @@ pub enum Error {
     Away(#[source] std::io::Error),
     #[error("the process that holds this node's networks speaks version {0} of our language")]
     Version(u32),
+    #[error("this node is in no swarm")]
+    Alone,
     #[error("the process that holds this node's networks does not start: {0}")]
     Launch(String),
 }

@@ -288,8 +288,8 @@ async fn a_network_and_its_endpoints_are_known_after_a_restart() {
         taken,
         [
             "open",
-            "tell +2 -0 complete=true",
-            "publish 10.0.1.5 [32768]"
+            "publish 10.0.1.5 [32768]",
+            "tell +2 -0 complete=true"
         ]
     );
     let left = rig.call("NetworkDriver.Leave", &of("ep1")).await;

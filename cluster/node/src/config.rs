@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use swarmrs_agent::{Policy, SocketMap};
+use swarmrs_network::Launch;
 use swarmrs_store::LogEngine;
 use swarmrs_types::spec::GenericResource;
 
@@ -22,6 +23,8 @@ pub struct Config {
     pub sockets: Option<SocketMap>,
     /// What of this node tasks may have.
     pub policy: Policy,
+    /// What the process that carries the node's networks is started by; none: it carries none.
+    pub holder: Option<Launch>,
 }
 
 impl Config {
@@ -36,6 +39,7 @@ impl Config {
             generic_resources: Vec::new(),
             sockets: None,
             policy: Policy::default(),
+            holder: None,
         }
     }
 

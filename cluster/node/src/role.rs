@@ -20,6 +20,7 @@ use std::time::{Duration, SystemTime};
 use swarmrs_agent::Networks;
 use swarmrs_core::control::swarm::{host, moved};
 use swarmrs_engine::Engine;
+use swarmrs_network::Handle;
 use swarmrs_security::{Keys, Keystore, UnlockKey};
 use swarmrs_store::{Batch, Store};
 use swarmrs_types::Timestamp;
@@ -62,6 +63,8 @@ pub(crate) struct Inner {
     pub engine: Engine,
     /// The swarm's networks on this node, over changes of role.
     pub networks: Arc<Networks>,
+    /// The way to whoever carries them, if the node carries any.
+    pub holder: Option<Arc<Handle>>,
     /// What runs now; replaced as a whole.
     pub role: ArcSwap<Role>,
     /// One change of role at a time.
@@ -118,8 +121,10 @@ impl Node {
         fs::create_dir_all(&root).map_err(folder)?;
         restrict(&config.data_root).map_err(folder)?;
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
+        let (networks, holder) = networks::of(&config, &engine);
         let node = Node(Arc::new(Inner {
-            networks: networks::of(&config, &engine),
+            networks,
+            holder,
             config,
             engine,
             role: ArcSwap::from_pointee(Role::Alone),
@@ -257,6 +262,9 @@ impl Node {
         let inner = &self.0;
         let (engine, networks) = (inner.engine.clone(), inner.networks.clone());
         let told = inner.told.clone();
+        if let Some(holder) = &inner.holder {
+            networks::attend(holder, &ground.record, &ground.store.view());
+        }
         let manager = Manager::start(&inner.config, engine, networks, ground, told)?;
         inner.take_up(Role::Manager(Box::new(manager)));
         Ok(())

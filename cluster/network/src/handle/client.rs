@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -29,15 +29,14 @@ const LOOK: Duration = Duration::from_millis(20);
 /// After a holder that could not be had.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
-/// Speaks to this node's holder, and keeps one running. Dropped, it leaves the holder alone.
+/// Speaks to this node's holder, and keeps one running while the node is in a swarm. Dropped, it leaves the holder alone.
 pub struct Handle {
     inner: Arc<Inner>,
-    attending: JoinHandle<()>,
+    attending: std::sync::Mutex<Option<AbortOnDrop>>,
 }
 
 struct Inner {
     launch: Launch,
-    settings: Settings,
     told: Mutex<Told>,
     attendance: watch::Sender<Attendance>,
 }
@@ -45,8 +44,10 @@ struct Inner {
 /// Whether a holder of our build is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Attendance {
-    /// It is being looked for, or started.
+    /// The node is in no swarm: there need not be one.
     #[default]
+    Unwanted,
+    /// It is being looked for, or started.
     Awaited,
     Attends,
     /// It cannot be had for now.
@@ -62,31 +63,47 @@ struct Told {
 }
 
 impl Handle {
-    /// Finds the holder or starts one; returns at once.
-    pub fn start(launch: Launch, settings: Settings) -> Self {
-        let inner = Arc::new(Inner {
-            launch,
-            settings,
-            told: Mutex::default(),
-            attendance: watch::Sender::default(),
-        });
-        let attending = tokio::spawn(inner.clone().attend());
-        Handle { inner, attending }
+    /// Does nothing yet.
+    pub fn new(launch: Launch) -> Self {
+        Handle {
+            inner: Arc::new(Inner {
+                launch,
+                told: Mutex::default(),
+                attendance: watch::Sender::default(),
+            }),
+            attending: std::sync::Mutex::default(),
+        }
+    }
+
+    /// From now on the node stands on these settings: the holder is found or started, now and whenever it is gone. Returns
+    /// at once.
+    pub fn attend(&self, settings: Settings) {
+        self.inner.attendance.send_replace(Attendance::Awaited);
+        let attending = tokio::spawn(self.inner.clone().attend(settings));
+        *self.attending() = Some(AbortOnDrop(attending));
+    }
+
+    fn attending(&self) -> std::sync::MutexGuard<'_, Option<AbortOnDrop>> {
+        self.attending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Handle {
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.attending.abort();
+        self.0.abort();
     }
 }
 
 impl Inner {
     /// Keeps a holder there, for as long as it is polled.
-    async fn attend(self: Arc<Self>) {
+    async fn attend(self: Arc<Self>, settings: Settings) {
         let mut child = None;
         loop {
-            match self.session(&mut child).await {
+            match self.session(&settings, &mut child).await {
                 Ok(mut session) => {
                     self.attendance.send_replace(Attendance::Attends);
                     self.tell_again().await;
@@ -112,10 +129,14 @@ impl Inner {
     }
 
     /// A holder of our build that stands on our settings.
-    async fn session(&self, child: &mut Option<Child>) -> Result<UnixStream, Error> {
+    async fn session(
+        &self,
+        settings: &Settings,
+        child: &mut Option<Child>,
+    ) -> Result<UnixStream, Error> {
         loop {
             let mut stream = self.connect(child).await?;
-            let call = Call::Attend(self.settings.clone());
+            let call = Call::Attend(settings.clone());
             let (build, pid) = match converse(&mut stream, call).await {
                 Ok(Reply::Attended { build, pid }) => (build, pid),
                 Ok(Reply::Version(theirs)) => {
@@ -156,17 +177,25 @@ impl Inner {
     /// Connects, starting a holder if there is none.
     async fn connect(&self, child: &mut Option<Child>) -> Result<UnixStream, Error> {
         let deadline = Instant::now() + PATIENCE;
+        let mut began = false;
         loop {
             if let Ok(stream) = UnixStream::connect(self.launch.socket()).await {
                 return Ok(stream);
             }
             let ended = match child.as_mut() {
-                Some(child) => child.try_wait().map_err(Error::Away)?.is_some(),
-                None => true,
+                Some(child) => child.try_wait().map_err(Error::Away)?,
+                None => None,
             };
-            if ended {
-                let started = self.launch.start();
-                *child = Some(started.map_err(|error| Error::Launch(error.to_string()))?);
+            match ended {
+                // Whoever starts it for us has done so.
+                Some(how) if began && how.success() => {}
+                Some(how) if began => return Err(Error::Launch(how.to_string())),
+                None if child.is_some() => {}
+                _ => {
+                    let started = self.launch.start();
+                    *child = Some(started.map_err(|error| Error::Launch(error.to_string()))?);
+                    began = true;
+                }
             }
             if Instant::now() > deadline {
                 return Err(Error::Launch("its socket does not appear".to_owned()));
@@ -197,11 +226,11 @@ impl Inner {
         loop {
             let settled = attendance.wait_for(|now| *now != Attendance::Awaited);
             match timeout_at(deadline, settled).await {
-                Ok(Ok(now)) => {
-                    if let Attendance::Failed(why) = &*now {
-                        return Err(Error::Launch(why.clone()));
-                    }
-                }
+                Ok(Ok(now)) => match &*now {
+                    Attendance::Failed(why) => return Err(Error::Launch(why.clone())),
+                    Attendance::Unwanted => return Err(Error::Alone),
+                    Attendance::Awaited | Attendance::Attends => {}
+                },
                 // Its sender is ours.
                 Ok(Err(_)) => {}
                 Err(_) => return Err(Error::Away(io::ErrorKind::TimedOut.into())),
@@ -214,6 +243,22 @@ impl Inner {
                 answered => return answered,
             }
         }
+    }
+
+    /// Has a holder clear everything, be it one that is started for this alone: what an earlier one left in the kernel is
+    /// found by its state.
+    async fn clear(&self) -> Result<(), Error> {
+        let running = UnixStream::connect(self.launch.socket()).await.is_ok();
+        if !running && !self.launch.state().exists() {
+            return Ok(());
+        }
+        let mut child = None;
+        drop(self.connect(&mut child).await?);
+        self.exchange(Call::Clear).await?;
+        if let Some(mut child) = child {
+            let _ = child.wait().await;
+        }
+        Ok(())
     }
 
     async fn exchange(&self, call: Call) -> Result<Reply, Error> {
@@ -298,9 +343,11 @@ impl Plane for Handle {
     }
 
     async fn clear(&self) -> Result<(), Error> {
-        let cleared = self.inner.call(|| Call::Clear).await.map(drop);
-        // It ends by itself now, and no other is to take its place.
-        self.attending.abort();
+        // No other is to take its place once it ends.
+        drop(self.attending().take());
+        let cleared = self.inner.clear().await;
+        self.inner.attendance.send_replace(Attendance::Unwanted);
+        *self.inner.told.lock().await = Told::default();
         cleared
     }
 }

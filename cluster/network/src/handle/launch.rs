@@ -18,6 +18,8 @@ pub struct Launch {
     pub data_root: PathBuf,
     /// Further arguments, such as how to log.
     pub arguments: Vec<OsString>,
+    /// A unit of the service manager that runs it, if there is one: then it starts with the machine, too.
+    pub unit: Option<String>,
 }
 
 impl Launch {
@@ -26,9 +28,21 @@ impl Launch {
         life::socket(&self.exec_root)
     }
 
+    /// What a holder leaves behind until it is told to clear it.
+    pub fn state(&self) -> PathBuf {
+        life::state(&self.data_root)
+    }
+
     /// Starts one. It makes itself a session of its own, so that no signal meant for us reaches it; its log lines go where
     /// ours go.
     pub fn start(&self) -> io::Result<Child> {
+        if let Some(unit) = &self.unit {
+            let mut command = Command::new("systemctl");
+            return command
+                .args(["--quiet", "start", unit])
+                .stdin(Stdio::null())
+                .spawn();
+        }
         let option = |name: &str, value: &Path| [OsString::from(name), value.into()];
         Command::new(&self.program)
             .arg("holder")

@@ -112,12 +112,13 @@ impl Ground {
         let mut carrier = self.opener.open(&settings).await?;
         carrying.settings = Some(settings);
         let whole = self.facts.borrow().whole();
+        // Ports first: the facts then find whose they are, and no packet is led astray.
+        self.republish(carrier.as_mut()).await;
         // Knowing nothing is not the same as knowing that there is nothing: what is in the kernel waits for swarmrsd's word.
         let told = match whole.put.is_empty() {
             true => Ok(()),
             false => carrier.tell(&whole, true).await,
         };
-        self.republish(carrier.as_mut()).await;
         self.put_names(&whole);
         self.open_servers(carrier.as_ref()).await;
         carrying.carrier = Some(carrier);
@@ -386,12 +387,17 @@ impl Ground {
 
     /// The engine knows nothing of the endpoint any more, or will end it once more: both are fine.
     async fn bury(&self, endpoint: &str) {
-        let found = self.book().await.endpoints.get(endpoint).cloned();
-        let Some(record) = found else { return };
-        warn!(network = %record.network, address = %record.address, "container gone without a word");
-        let left = self.detach(record.network, record.address).await;
+        // Both at once: nobody else gets the address while its former link is taken away.
+        let mut carrying = self.carrier.lock().await;
         let mut book = self.edit().await;
-        book.endpoints.remove(endpoint);
+        let Some(record) = book.endpoints.remove(endpoint) else {
+            return;
+        };
+        warn!(network = %record.network, address = %record.address, "container gone without a word");
+        let left = match carrying.get() {
+            Ok(carrier) => carrier.leave(record.network, record.address).await,
+            Err(error) => Err(error),
+        };
         if let Err(error) = left.and(book.save()) {
             warn!(error, "not all of it is taken away");
         }

@@ -16,6 +16,7 @@ use tracing::{error, info};
 use super::carrier::Opener;
 use super::control::{self, End};
 use super::ground::Ground;
+use crate::carrying::Planes;
 use crate::dns::resolvers::{HOST_FILE, Resolvers};
 use crate::dns::server::Names;
 use crate::dns::upstream::Upstream;
@@ -51,8 +52,13 @@ impl Config {
 
     /// What it knows.
     pub fn state(&self) -> PathBuf {
-        self.data_root.join("swarm").join("network")
+        state(&self.data_root)
     }
+}
+
+/// What a holder with this data root knows.
+pub fn state(data_root: &Path) -> PathBuf {
+    data_root.join("swarm").join("network")
 }
 
 /// Where swarmrsd finds the holder of its exec-root.
@@ -93,7 +99,8 @@ pub fn build() -> String {
 /// # Errors
 /// If it cannot begin; the text says what to look at.
 pub async fn run(config: Config) -> Result<(), Error> {
-    run_with(config, Box::new(crate::carrying::Planes)).await
+    let opener = Box::new(Planes::of(&config.exec_root));
+    run_with(config, opener).await
 }
 
 /// As [`run`], with a carrier of the caller's.

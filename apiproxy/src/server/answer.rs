@@ -57,18 +57,16 @@ struct Signals {
 type Answering =
     Pin<Box<dyn Future<Output = Result<Response<Body>, std::convert::Infallible>> + Send>>;
 
-/// Answers one request whose head is `received` and whose body begins with `inbox`.
+/// Answers one request whose head is `received` and whose body begins with `inbox`, unless `watch` sees the client go.
 pub(super) async fn answer<S: Socket, A: Api>(
     client: S,
+    watch: &HangUp,
     api: Arc<A>,
     traffic: Arc<Traffic>,
     received: &Received,
     route: &Route,
     inbox: BytesMut,
 ) -> Answered<S> {
-    let Ok(watch) = HangUp::of(&client) else {
-        return Answered::Gone;
-    };
     let signals = Arc::new(Signals::default());
     let keep = route.class != Class::Ours;
     let io = OneRequest::new(client, received, inbox, keep, signals.clone());

@@ -17,7 +17,7 @@ use crate::forward::{Asked, Exchange, Gone, Outcome};
 use crate::head::{self, HeadError, RequestHead};
 use crate::refusal::last_words;
 use crate::route::{Class, Route, classify};
-use crate::stream::{Framing, Pipe, Socket};
+use crate::stream::{Framing, HangUp, Pipe, Socket};
 
 /// How long a client may go on sending after it was given its last answer. Closing at once would reset the connection, and
 /// the answer with it, before the client has read it.
@@ -43,6 +43,8 @@ pub(super) struct Connection<S, A> {
     inbox: BytesMut,
     /// Kept from the last raw request.
     engine: Option<UnixStream>,
+    /// Made with the first request that is answered here.
+    watch: Option<HangUp>,
     shared: Shared<A>,
     _present: Present,
 }
@@ -59,6 +61,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
             client,
             inbox: BytesMut::new(),
             engine: None,
+            watch: None,
             _present: shared.traffic.connections.enter(),
             shared,
         }
@@ -177,7 +180,17 @@ impl<S: Socket, A: Api> Connection<S, A> {
     ) -> (Option<Self>, Then) {
         let body = std::mem::take(&mut self.inbox);
         let Shared { api, traffic, .. } = self.shared.clone();
-        match answer::answer(self.client, api, traffic, &received, &route, body).await {
+        let watch = match self.watch.take() {
+            Some(watch) => watch,
+            None => match HangUp::of(&self.client) {
+                Ok(watch) => watch,
+                Err(_) => return (None, Then::Drop),
+            },
+        };
+        let answered =
+            answer::answer(self.client, &watch, api, traffic, &received, &route, body).await;
+        self.watch = Some(watch);
+        match answered {
             Answered::Next { client, inbox } => {
                 self.client = client;
                 self.inbox = inbox;

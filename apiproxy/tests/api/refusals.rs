@@ -199,10 +199,16 @@ async fn inside_a_swarm_refusals_carry_dockers_status_and_text() {
     let overlay = rig
         .post(
             "/networks/create",
-            &json!({"Name": "n", "Driver": "overlay"}),
+            &json!({"Name": "n", "Driver": "overlay", "EnableIPv4": false}),
         )
         .await;
-    assert_eq!(overlay.status, 501);
+    assert_eq!(
+        (overlay.status, overlay.message()),
+        (
+            400,
+            "IPv4 cannot be disabled in a Swarm scoped network".to_owned()
+        )
+    );
     let again = rig
         .post("/swarm/init", &json!({"ListenAddr": "127.0.0.1:0"}))
         .await;

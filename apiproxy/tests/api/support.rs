@@ -49,7 +49,7 @@ fn engine_answer(target: &str) -> Response<EngineBody> {
             r#""Swarm":{"NodeID":"","LocalNodeState":"inactive"},"ServerVersion":"20.10.24","Last":[ 1 ]}"#
         )
         .to_owned(),
-        "/containers/json" => "[]".to_owned(),
+        "/containers/json" | "/networks" => "[]".to_owned(),
         "/networks/local" => json!({"Name": "local", "Id": "aaaa", "Driver": "bridge"}).to_string(),
         "/distribution/box:1/json" => json!({"Descriptor": {"digest": DIGEST}}).to_string(),
         "/events" if !target.contains("until=") => return answer(endless()),

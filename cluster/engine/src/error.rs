@@ -18,7 +18,7 @@ pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens on the engine's socket; the request was not sent.
-    #[error("cannot reach the engine at {}: {source}", socket.display())]
+    #[error("cannot reach the engine at unix://{}: {source}", socket.display())]
     Absent { socket: PathBuf, source: io::Error },
     /// The engine refused: its HTTP status and its own text.
     #[error("{message}")]

@@ -423,9 +423,9 @@ async fn without_an_engine_the_error_names_the_socket() {
     let error = Engine::connect(&socket).ping().await.unwrap_err();
     assert!(matches!(error, Error::Absent { .. }) && error.is_lost());
     assert!(
-        error
-            .to_string()
-            .starts_with("cannot reach the engine at /nonexistent/engine.sock: No such file"),
+        error.to_string().starts_with(
+            "cannot reach the engine at unix:///nonexistent/engine.sock: No such file"
+        ),
         "{error}"
     );
 }

@@ -155,9 +155,11 @@ impl Desired {
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.facts.values().filter_map(|fact| match fact {
+        let first = FactKey::Peer(NodeId(RawId::MIN));
+        let facts = self.facts.range(first..).map(|(_, fact)| fact);
+        facts.map_while(|fact| match fact {
             Fact::Peer(peer) => Some(peer),
-            _ => None,
+            Fact::Network(_) | Fact::Endpoint(_) | Fact::Service(_) => None,
         })
     }
 
@@ -264,3 +266,6 @@ fn without<K: Ord, V: Ord>(index: &mut BTreeMap<K, BTreeSet<V>>, key: &K, member
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

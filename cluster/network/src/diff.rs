@@ -27,6 +27,13 @@ pub(crate) enum Change {
     End(Front),
 }
 
+impl Change {
+    pub(crate) fn front(&self) -> Front {
+        let (Change::Begin(front, _) | Change::Redirect(front, _) | Change::End(front)) = self;
+        *front
+    }
+}
+
 /// The changes that bring a service from what it was to what it is to be.
 pub(crate) fn changes(old: Option<&Service>, new: Option<&Service>) -> Vec<Change> {
     let old = old.map(fronts).unwrap_or_default();

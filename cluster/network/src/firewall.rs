@@ -8,7 +8,8 @@ mod expression;
 
 pub(crate) use expression::{Direction, Expression, Source, rule};
 
-use crate::netlink::{Message, Socket};
+use crate::netlink::{Message, Socket, attribute};
+use std::ffi::CStr;
 use std::io;
 
 /// Whose packets a table sees.
@@ -372,16 +373,19 @@ impl Transaction {
     }
 }
 
-/// Whether the kernel has the table.
-pub(crate) fn has_table(socket: &mut Socket, table: &Table) -> io::Result<bool> {
+/// The tables of our three families that the kernel has.
+pub(crate) fn tables(socket: &mut Socket) -> io::Result<Vec<Table>> {
     let kind = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8 | GET_TABLE;
-    let mut message = Message::new(kind, 0, &[table.family.number(), 0, 0, 0]);
-    message.text(1, &table.name);
-    match socket.ask(message) {
-        Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let found = socket.dump(Message::new(kind, 0, &[0, 0, 0, 0]))?;
+    let table = |payload: &Vec<u8>| {
+        let families = [Family::Ip, Family::Ip6, Family::Bridge];
+        let family = families.into_iter().find(|f| f.number() == payload[0])?;
+        let name = attribute(payload.get(4..)?, 1)?;
+        let name = CStr::from_bytes_until_nul(name).ok()?.to_string_lossy();
+        let name = name.into_owned();
+        Some(Table { family, name })
+    };
+    Ok(found.iter().filter_map(table).collect())
 }
 
 fn put_gives(message: &mut Message, gives: Gives) {

@@ -15,7 +15,7 @@ use crate::firewall::{
 };
 use crate::netlink::route::octets;
 use crate::plane::Tag;
-use crate::vxlan::RANGE;
+use crate::vxlan::{RANGE, RANGE_V6};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -236,6 +236,24 @@ fn lay_sources(transaction: &mut Transaction, table: &Table, ours: &str) {
     way_out.extend(rule::source_within(RANGE.into()));
     way_out.push(Expression::Masquerade);
     transaction.rule(table, "source", &way_out);
+}
+
+/// The IPv6 table anew: the way out, and no way from one network into another.
+pub(crate) fn lay_v6(transaction: &mut Transaction, tag: &Tag) {
+    let table = table(tag, Family::Ip6);
+    let ours = links(tag);
+    transaction.fresh_table(&table);
+    let hook = |kind, at, priority| Some(Hook { kind, at, priority });
+    transaction.chain(&table, "forward", hook("filter", At::Forward, FILTER));
+    let mut across = rule::comes_from(&ours);
+    across.extend(rule::goes_to(&ours));
+    across.push(Expression::Drop);
+    transaction.rule(&table, "forward", &across);
+    transaction.chain(&table, "source", hook("nat", At::Postrouting, SOURCE));
+    let mut way_out = rule::goes_elsewhere(&ours);
+    way_out.extend(rule::source_within(RANGE_V6.into()));
+    way_out.push(Expression::Masquerade);
+    transaction.rule(&table, "source", &way_out);
 }
 
 /// Leads a port of the host on, or no more.

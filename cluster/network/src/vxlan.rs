@@ -72,6 +72,10 @@ pub(crate) fn port_address(name: &str) -> Option<IpAddr> {
 /// those of the name server. Source: the design, section K0.
 pub(crate) const RANGE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 64, 0), 18);
 
+/// The same for IPv6: a local range (RFC 4193), with the link's slot as the subnet.
+pub(crate) const RANGE_V6: Ipv6Net =
+    Ipv6Net::new_assert(Ipv6Addr::new(0xfd5a, 0x7377, 0, 0, 0, 0, 0, 0), 32);
+
 /// Addresses of one link.
 const SLOT: u32 = 8;
 
@@ -122,7 +126,8 @@ impl Uplink {
     fn nth_v6(&self, nth: u16) -> Ipv6Addr {
         let [_, _, high, low] = self.base.octets();
         let slot = u16::from_be_bytes([high, low]);
-        Ipv6Addr::new(0xfd5a, 0x7377, slot, 0, 0, 0, 0, nth)
+        let [first, second, ..] = RANGE_V6.network().segments();
+        Ipv6Addr::new(first, second, slot, 0, 0, 0, 0, nth)
     }
 
     fn in_family(&self, family: Family, nth: u8) -> Option<IpAddr> {

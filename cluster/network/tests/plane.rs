@@ -12,3 +12,9 @@ mod published;
 
 #[path = "plane/lifetime.rs"]
 mod lifetime;
+
+#[path = "plane/update.rs"]
+mod update;
+
+#[path = "plane/forgery.rs"]
+mod forgery;

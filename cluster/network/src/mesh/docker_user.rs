@@ -14,11 +14,11 @@ const CHAIN: &str = "DOCKER-USER";
 const WITHOUT_ENGINE: &str = "FORWARD";
 const COMMENT: &str = "-m comment --comment swarmrs-";
 
-/// Brings our rules to where they belong, if they are not there. Without `iptables` on the host there is no
-/// engine that drops, and nothing to do.
-pub(crate) fn assert(tag: &Tag) -> io::Result<()> {
+/// Brings our rules to where they belong, if they are not there, and says whether an engine has set its own. Without
+/// `iptables` on the host there is no engine that drops, and nothing to do.
+pub(crate) fn assert(tag: &Tag) -> io::Result<bool> {
     let Some(listing) = list() else {
-        return Ok(());
+        return Ok(false);
     };
     let wanted = rules(tag);
     let home = home(&listing);
@@ -30,7 +30,7 @@ pub(crate) fn assert(tag: &Tag) -> io::Result<()> {
         };
         settle(chain, &listing, tag, wanted)?;
     }
-    Ok(())
+    Ok(home == Some(CHAIN))
 }
 
 /// Takes our rules away.
@@ -40,6 +40,11 @@ pub(crate) fn remove(tag: &Tag) -> io::Result<()> {
     };
     settle(CHAIN, &listing, tag, &[])?;
     settle(WITHOUT_ENGINE, &listing, tag, &[])
+}
+
+/// Whether an engine has set its rules.
+pub(crate) fn has_engine() -> bool {
+    list().is_some_and(|listing| home(&listing) == Some(CHAIN))
 }
 
 /// All filter rules, in the form they are given in. None: there is no `iptables`, or it has none.

@@ -2,6 +2,7 @@
 
 use super::route::{family, ip};
 use super::{Message, Socket, attribute, u32_at};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 
@@ -20,6 +21,7 @@ const CTA_TUPLE_PROTO: u16 = 2;
 const CTA_IP_V4_SRC: u16 = 1;
 const CTA_IP_V6_SRC: u16 = 3;
 const CTA_PROTO_NUM: u16 = 1;
+const CTA_PROTO_DST_PORT: u16 = 3;
 const CTA_PROTOINFO_TCP: u16 = 1;
 const CTA_PROTOINFO_TCP_STATE: u16 = 1;
 /// The flow's destination was rewritten, by a virtual address or a published port.
@@ -29,7 +31,18 @@ const IPS_DST_NAT: u32 = 1 << 5;
 const STREAM_SECONDS: u32 = 120;
 const SINGLE_SECONDS: u32 = 30;
 
-/// A flow that was led to a backend.
+/// Which flows are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Those that were led to one of the addresses.
+    LedTo(Vec<IpAddr>),
+    /// Datagrams to one of the addresses that were led nowhere: while they go on, no newer rule is asked.
+    Unled(Vec<IpAddr>),
+    /// Datagrams to a port of this host, wherever they were led.
+    Port(u16),
+}
+
+/// A flow that the kernel remembers.
 pub(crate) struct Flow {
     family: u8,
     original: Vec<u8>,
@@ -40,21 +53,32 @@ pub(crate) struct Flow {
 }
 
 impl Socket {
-    /// The flows that were led to one of the addresses.
-    pub(crate) fn flows_to(&mut self, backends: &[IpAddr]) -> io::Result<Vec<Flow>> {
+    /// The flows that are meant.
+    pub(crate) fn flows(&mut self, which: &Which) -> io::Result<Vec<Flow>> {
+        let families: BTreeSet<u8> = match which {
+            Which::LedTo(addresses) | Which::Unled(addresses) => {
+                addresses.iter().map(|address| family(*address)).collect()
+            }
+            Which::Port(_) => BTreeSet::from([libc::AF_INET as u8]),
+        };
         let mut found = Vec::new();
-        let families: std::collections::BTreeSet<u8> =
-            backends.iter().map(|address| family(*address)).collect();
         for family in families {
             let answers = self.dump(Message::new(CT_GET, 0, &[family, 0, 0, 0]))?;
-            let ours = answers.iter().filter_map(|payload| flow(payload, backends));
-            found.extend(ours);
+            found.extend(answers.iter().filter_map(|payload| flow(payload, which)));
         }
         Ok(found)
     }
 
+    /// Forgets the flows that are meant.
+    pub(crate) fn cut_flows(&mut self, which: &Which) -> io::Result<()> {
+        for flow in self.flows(which)? {
+            self.cut(&flow)?;
+        }
+        Ok(())
+    }
+
     /// Forgets the flow: the next packet of it is a stranger's.
-    pub(crate) fn cut(&mut self, flow: &Flow) -> io::Result<()> {
+    fn cut(&mut self, flow: &Flow) -> io::Result<()> {
         let mut message = Message::new(CT_DELETE, 0, &[flow.family, 0, 0, 0]);
         message.put(CTA_TUPLE_ORIG | libc::NLA_F_NESTED as u16, &flow.original);
         if let Some(zone) = &flow.zone {
@@ -70,26 +94,44 @@ impl Socket {
     }
 }
 
-fn flow(payload: &[u8], backends: &[IpAddr]) -> Option<Flow> {
+fn flow(payload: &[u8], which: &Which) -> Option<Flow> {
     let attributes = payload.get(4..)?;
     let number = |kind| attribute(attributes, kind).map(|v| u32_at(v, 0).to_be());
-    if number(CTA_STATUS)? & IPS_DST_NAT == 0 {
-        return None;
-    }
+    let led = number(CTA_STATUS)? & IPS_DST_NAT != 0;
+    let original = attribute(attributes, CTA_TUPLE_ORIG)?;
     let reply = attribute(attributes, CTA_TUPLE_REPLY)?;
-    let addresses = attribute(reply, CTA_TUPLE_IP)?;
-    let source = attribute(addresses, CTA_IP_V4_SRC).or(attribute(addresses, CTA_IP_V6_SRC))?;
-    if !backends.contains(&ip(source)?) {
-        return None;
-    }
-    let protocol = *attribute(attribute(reply, CTA_TUPLE_PROTO)?, CTA_PROTO_NUM)?.first()?;
-    Some(Flow {
+    let ports = attribute(original, CTA_TUPLE_PROTO)?;
+    let protocol = *attribute(ports, CTA_PROTO_NUM)?.first()?;
+    let datagrams = i32::from(protocol) == libc::IPPROTO_UDP;
+    let meant = match which {
+        Which::LedTo(addresses) => led && addresses.contains(&end(reply, Side::Source)?),
+        Which::Unled(addresses) => {
+            datagrams && !led && addresses.contains(&end(original, Side::Destination)?)
+        }
+        Which::Port(port) => {
+            datagrams && attribute(ports, CTA_PROTO_DST_PORT) == Some(&port.to_be_bytes()[..])
+        }
+    };
+    meant.then(|| Flow {
         family: payload[0],
-        original: attribute(attributes, CTA_TUPLE_ORIG)?.to_vec(),
+        original: original.to_vec(),
         zone: attribute(attributes, CTA_ZONE).map(<[u8]>::to_vec),
         id: attribute(attributes, CTA_ID).map(<[u8]>::to_vec),
         alive: alive(protocol, attributes, number(CTA_TIMEOUT).unwrap_or(0)),
     })
+}
+
+/// The ends of a flow as one direction of it has them.
+#[derive(Clone, Copy)]
+enum Side {
+    Source = 0,
+    Destination = 1,
+}
+
+fn end(tuple: &[u8], side: Side) -> Option<IpAddr> {
+    let addresses = attribute(tuple, CTA_TUPLE_IP)?;
+    let fourth = attribute(addresses, CTA_IP_V4_SRC + side as u16);
+    ip(fourth.or(attribute(addresses, CTA_IP_V6_SRC + side as u16))?)
 }
 
 /// A TCP connection lives until both sides closed it. Datagrams have no end: a flow of them lives

@@ -1,13 +1,14 @@
 //! One network as it stands in the kernel: its namespace, links and rules, and what is in force there.
 
 use super::Config;
-use crate::balance::{self, Ground};
+use crate::balance::{self, Ground, Page};
 use crate::desired::{Desired, Member, Service, Touched};
 use crate::diff::{self, Change, Front};
 use crate::error::{Doing, Error};
-use crate::firewall::{Family, Transaction};
+use crate::firewall::{self, Family, Table, Transaction};
 use crate::guard::{self, Port};
 use crate::mesh::{Inner, Transport};
+use crate::netlink::conntrack::Which;
 use crate::netlink::route::{Kind, Mac, NewLink};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{self, Namespace};
@@ -56,6 +57,7 @@ pub(super) struct Network {
     nodes: BTreeMap<NodeId, Node>,
     ports: BTreeMap<IpAddr, Port>,
     bound: BTreeMap<(Transport, u16), Inner>,
+    pages: BTreeSet<Page>,
     /// Whether the rules in the kernel are those of the fields above.
     whole: bool,
 }
@@ -156,6 +158,7 @@ impl Network {
             nodes: BTreeMap::new(),
             ports: BTreeMap::new(),
             bound: BTreeMap::new(),
+            pages: BTreeSet::new(),
             whole: false,
         }
     }
@@ -203,6 +206,10 @@ impl Network {
         ))
     }
 
+    pub(super) fn has_v6(&self) -> bool {
+        has_v6(&self.overlay)
+    }
+
     /// Whether it has a link to the other nodes.
     pub(super) fn is_connected(&self) -> bool {
         self.vxlan.is_some()
@@ -231,13 +238,13 @@ impl Network {
     }
 
     /// Brings what was touched into force, or everything if the kernel does not hold what it should.
-    /// The addresses whose flows are to be cut are returned.
+    /// The flows that are to be cut then are returned.
     pub(super) fn program(
         &mut self,
         desired: &Desired,
         touched: &Touched,
         bound: &BTreeMap<(Transport, u16), Inner>,
-    ) -> Result<Vec<IpAddr>, Error> {
+    ) -> Result<Vec<Which>, Error> {
         let doing = || format!("program network {}", self.overlay.name);
         let text = doing();
         self.bring(desired, touched, bound).doing(|| text)
@@ -248,15 +255,18 @@ impl Network {
         desired: &Desired,
         touched: &Touched,
         bound: &BTreeMap<(Transport, u16), Inner>,
-    ) -> io::Result<Vec<IpAddr>> {
+    ) -> io::Result<Vec<Which>> {
         let id = self.overlay.id;
         let anew = !self.whole;
         let all = anew.then(|| desired.all_of(id));
         let touched_here = all.as_ref().unwrap_or(touched);
         let mut transaction = Transaction::default();
         let mut steps = Steps::default();
+        let mut stale = Vec::new();
         if anew {
             self.lay(&mut transaction, desired);
+            stale = firewall::tables(&mut self.rules)?;
+            self.pages.clear();
         }
         self.whole = false;
         if anew || !touched.peers.is_empty() {
@@ -269,12 +279,7 @@ impl Network {
             members.extend(self.members.keys().copied());
         }
         for service in services {
-            self.bring_service(
-                &mut transaction,
-                &mut steps,
-                desired.service(id, service),
-                service,
-            );
+            self.bring_service(&mut steps, desired.service(id, service), service);
         }
         for member in members {
             self.bring_member(&mut transaction, &mut steps, desired, member, anew)?;
@@ -292,9 +297,27 @@ impl Network {
             self.links.add_address(self.bridge, *address)?;
         }
         transaction.commit(&mut self.rules)?;
+        for (page, transaction) in std::mem::take(&mut steps.pages) {
+            transaction.commit(&mut self.rules)?;
+            self.pages.insert(page);
+        }
+        self.without_stale(&stale)?;
         self.without_addresses(anew, &wanted, &steps.vanished)?;
         self.whole = true;
-        Ok(steps.cut)
+        let cuts = [Which::LedTo(steps.gone), Which::Unled(steps.begun)];
+        let some = |which: &Which| !matches!(which, Which::LedTo(list) | Which::Unled(list) if list.is_empty());
+        Ok(cuts.into_iter().filter(some).collect())
+    }
+
+    /// Takes away those tables of an earlier plane that were not laid anew.
+    fn without_stale(&mut self, present: &[Table]) -> io::Result<()> {
+        let mut kept: Vec<Table> = self.pages.iter().map(|page| page.table()).collect();
+        kept.extend([Family::Ip, Family::Ip6, Family::Bridge].map(balance::table));
+        let mut transaction = Transaction::default();
+        for table in present.iter().filter(|table| !kept.contains(table)) {
+            transaction.no_table(table);
+        }
+        transaction.commit(&mut self.rules)
     }
 
     /// Tables, lasting rules, and the ports of containers.
@@ -381,22 +404,30 @@ impl Network {
         Ok(())
     }
 
-    fn bring_service(
-        &mut self,
-        transaction: &mut Transaction,
-        steps: &mut Steps,
-        new: Option<Service>,
-        id: ServiceId,
-    ) {
+    fn bring_service(&mut self, steps: &mut Steps, new: Option<Service>, id: ServiceId) {
         let old = self.services.remove(&id);
-        let carried = |change: &Change| match change {
-            Change::Begin(front, _) | Change::Redirect(front, _) | Change::End(front) => {
-                matches!(front, Front::Vip(_)) || self.overlay.ingress
-            }
-        };
         for change in diff::changes(old.as_ref(), new.as_ref()) {
-            if carried(&change) {
-                balance::change(transaction, &change);
+            let front = change.front();
+            if matches!(front, Front::Port(..)) && !self.overlay.ingress {
+                continue;
+            }
+            let page = Page::of(front);
+            let transaction = steps.pages.entry(page).or_insert_with(|| {
+                let mut transaction = Transaction::default();
+                if !self.pages.contains(&page) {
+                    let uplink = self.uplink.as_ref();
+                    let target = uplink.and_then(|uplink| uplink.target(page.family()));
+                    balance::lay_page(&mut transaction, page, target);
+                }
+                transaction
+            });
+            balance::change(transaction, &change);
+            if matches!(change, Change::Begin(..)) {
+                let uplink = self.uplink.as_ref();
+                steps.begun.extend(match front {
+                    Front::Vip(vip) => Some(vip),
+                    Front::Port(..) => uplink.and_then(|uplink| uplink.target(Family::Ip)),
+                });
             }
         }
         let (before, after) = (vip(old.as_ref()), vip(new.as_ref()));
@@ -432,7 +463,7 @@ impl Network {
                 let still = new.as_ref().map(|(member, _)| &member.addresses);
                 !still.is_some_and(|still| still.contains(address))
             });
-            steps.cut.extend(gone);
+            steps.gone.extend(gone);
             self.place(transaction, member, *node, false, anew)?;
         }
         if let Some((member, node)) = &new
@@ -605,17 +636,14 @@ impl Network {
     }
 
     /// How many flows that were led to the addresses still live.
-    pub(super) fn live_flows(&mut self, addresses: &[IpAddr]) -> io::Result<usize> {
-        let flows = self.rules.flows_to(addresses)?;
+    pub(super) fn live_flows(&mut self, addresses: Vec<IpAddr>) -> io::Result<usize> {
+        let flows = self.rules.flows(&Which::LedTo(addresses))?;
         Ok(flows.iter().filter(|flow| flow.alive).count())
     }
 
-    /// Cuts the flows that were led to the addresses.
-    pub(super) fn cut(&mut self, addresses: &[IpAddr]) -> io::Result<()> {
-        for flow in self.rules.flows_to(addresses)? {
-            self.rules.cut(&flow)?;
-        }
-        Ok(())
+    /// Cuts flows.
+    pub(super) fn cut(&mut self, which: &Which) -> io::Result<()> {
+        self.rules.cut_flows(which)
     }
 
     /// Takes it all out of the kernel.
@@ -635,7 +663,12 @@ impl Network {
 struct Steps {
     appeared: Vec<IpAddr>,
     vanished: Vec<IpAddr>,
-    cut: Vec<IpAddr>,
+    /// Backends that are no more.
+    gone: Vec<IpAddr>,
+    /// Addresses that led nowhere before.
+    begun: Vec<IpAddr>,
+    /// A change of a front is in force at one moment; those of many need not be at the same.
+    pages: BTreeMap<Page, Transaction>,
 }
 
 /// Takes a namespace out of the kernel of which no more is known than where it is mounted.

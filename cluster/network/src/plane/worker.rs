@@ -1,27 +1,28 @@
 //! The one thread that programs the kernel: all of the plane's state, and one job after another.
 
+use super::host::{Ground, Host};
 use super::network::{self, Network, Site};
 use super::{BoundPort, Config, HostPort, Joined, NAME_SERVER, Route};
 use crate::desired::{Desired, Touched};
 use crate::error::{Doing, Error};
-use crate::firewall::{Family, Transaction};
+use crate::firewall::Family;
 use crate::mesh::{self, Inner, Outer, Transport, docker_user};
+use crate::netlink::conntrack::Which;
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{self, Namespace};
 use crate::reserve::Reservation;
 use crate::vxlan;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmrs_types::endpoint::{Endpoint, FactDiff, Overlay};
 use swarmrs_types::id::{NetworkId, RawId};
-use tokio::runtime::Handle;
 
 /// Something for the thread to do.
 pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
@@ -35,13 +36,6 @@ const BEFORE: &str = "before";
 const FORWARDING: &str = "ipv4/ip_forward";
 const FORWARDING_V6: &str = "ipv6/conf/all/forwarding";
 
-/// A port of the host that is led on.
-struct Lead {
-    inner: Inner,
-    /// Let go of with the lead.
-    _held: Reservation,
-}
-
 /// A container's port, and its number behind the network's link.
 struct Bound {
     port: BoundPort,
@@ -51,30 +45,17 @@ struct Bound {
 
 pub(super) struct Worker {
     config: Config,
-    runtime: Handle,
     namespace: Namespace,
     links: Socket,
-    rules: Socket,
+    host: Host,
     desired: Desired,
     networks: BTreeMap<NetworkId, Network>,
     /// What could not be brought into force and is tried again.
     unfinished: Touched,
-    leads: BTreeMap<Outer, Lead>,
     bound: BTreeMap<Outer, Bound>,
-    /// What the host's table holds besides ports.
-    ground: HostGround,
-    /// Whether the host's table is known to be as it should.
-    whole: bool,
-    cuts: Vec<(NetworkId, Vec<IpAddr>)>,
+    /// Flows to be cut after the answer: of a network, or of the host.
+    cuts: Vec<(Option<NetworkId>, Which)>,
     warnings: Arc<RwLock<Vec<String>>>,
-}
-
-/// Subnets, numbers and nodes that the host's rules know.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct HostGround {
-    subnets: BTreeSet<Ipv4Net>,
-    numbers: BTreeSet<u32>,
-    nodes: BTreeSet<IpAddr>,
 }
 
 impl Worker {
@@ -85,18 +66,18 @@ impl Worker {
         fs::create_dir_all(&config.folder).doing(|| format!("make {}", config.folder.display()))?;
         let open = |protocol| Socket::open(protocol).doing(|| "open a netlink socket".to_owned());
         Ok(Worker {
-            runtime: Handle::current(),
             namespace: Namespace::own().doing(|| "open the network namespace".to_owned())?,
             links: open(Protocol::Route)?,
-            rules: open(Protocol::Netfilter)?,
+            host: Host::new(
+                config.tag.clone(),
+                config.data_path_port,
+                open(Protocol::Netfilter)?,
+            ),
             config,
             desired: Desired::default(),
             networks: BTreeMap::new(),
             unfinished: Touched::default(),
-            leads: BTreeMap::new(),
             bound: BTreeMap::new(),
-            ground: HostGround::default(),
-            whole: false,
             cuts: Vec::new(),
             warnings,
         })
@@ -112,41 +93,47 @@ impl Worker {
     }
 
     fn work(&mut self, inbox: &Receiver<Job>) {
+        let mut next_look = Instant::now() + LOOK_AFTER;
         loop {
-            match inbox.recv_timeout(LOOK_AFTER) {
-                Ok(job) => {
-                    job(self);
-                    self.cut_later();
+            let pause = next_look.saturating_duration_since(Instant::now());
+            match inbox.recv_timeout(pause) {
+                Ok(job) => job(self),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.look_after();
+                    next_look = Instant::now() + LOOK_AFTER;
                 }
-                Err(RecvTimeoutError::Timeout) => self.look_after(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            self.cut_later();
         }
     }
 
-    /// Flows to what is gone are cut after the answer: whoever waits, waits for rules only.
+    /// Flows are cut after the answer: whoever waits, waits for rules only.
     fn cut_later(&mut self) {
-        for (network, addresses) in std::mem::take(&mut self.cuts) {
-            let Some(network) = self.networks.get_mut(&network) else {
-                continue;
+        for (network, which) in std::mem::take(&mut self.cuts) {
+            let done = match network {
+                None => self.host.cut(&which),
+                Some(id) => match self.networks.get_mut(&id) {
+                    Some(network) => network.cut(&which),
+                    None => Ok(()),
+                },
             };
-            if let Err(error) = network.cut(&addresses) {
-                tracing::warn!(network = %network.overlay.id, %error, "flows not cut");
+            if let Err(error) = done {
+                tracing::warn!(?network, %error, "flows not cut");
             }
         }
     }
 
     /// Puts back what others took away, and tries again what failed.
     fn look_after(&mut self) {
-        if self
+        let leads_out = self
             .networks
             .values()
-            .any(|network| network.uplink.is_some())
-            && let Err(error) = docker_user::assert(&self.config.tag)
-        {
+            .any(|network| network.uplink.is_some());
+        if leads_out && let Err(error) = self.accept() {
             tracing::warn!(%error, "forwarding rules not put back");
         }
-        let open = !self.whole
+        let open = !self.host.is_whole()
             || self.unfinished != Touched::default()
             || self.unfulfilled_ports().next().is_some();
         if !self.networks.is_empty()
@@ -173,16 +160,20 @@ impl Worker {
                 note(error);
             }
         }
-        for id in self.reached(&touched) {
+        let reached = self.reached(&touched);
+        let host = self.reaches_host(&touched, &reached);
+        for id in reached {
             if let Err(error) = self.program(id, &touched) {
                 self.unfinished.networks.insert(id);
                 note(error);
             }
         }
-        if let Err(error) = self.program_host() {
-            note(error);
+        if host {
+            if let Err(error) = self.program_host() {
+                note(error);
+            }
+            self.warn();
         }
-        self.warn();
         first.map_or(Ok(()), Err)
     }
 
@@ -195,6 +186,23 @@ impl Worker {
         let endpoints = touched.endpoints.iter().map(|(network, _)| *network);
         let all = touched.networks.iter().copied();
         all.chain(services).chain(endpoints).collect()
+    }
+
+    /// Whether the host's side may have to change, or was not as it should be: a port that could not be held is
+    /// tried again.
+    fn reaches_host(&self, touched: &Touched, reached: &BTreeSet<NetworkId>) -> bool {
+        let carries = |id: &NetworkId| {
+            let network = self.networks.get(id);
+            network.is_some_and(|network| network.overlay.ingress)
+        };
+        !self.host.is_whole()
+            || !touched.networks.is_empty()
+            || !touched.peers.is_empty()
+            || reached.iter().any(carries)
+            || !self
+                .warnings
+                .read()
+                .is_ok_and(|warnings| warnings.is_empty())
     }
 
     /// A network that begins, ends or became another.
@@ -257,9 +265,8 @@ impl Worker {
         let result = network.program(&self.desired, touched, &bound);
         self.networks.insert(id, network);
         let cut = result?;
-        if !cut.is_empty() {
-            self.cuts.push((id, cut));
-        }
+        self.cuts
+            .extend(cut.into_iter().map(|which| (Some(id), which)));
         Ok(())
     }
 
@@ -293,7 +300,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Forwarding on, the accepts beside the engine's rules, and frames shown to rules.
+    /// Frames shown to rules, and the accepts beside the engine's.
     fn prepare_host(&mut self, overlay: &Overlay) -> Result<(), Error> {
         // Where it is built in, or there already, this changes nothing; where it is missing a warning says so.
         if netns::get("bridge/bridge-nf-call-iptables").is_none() {
@@ -304,12 +311,31 @@ impl Worker {
         if overlay.internal {
             return Ok(());
         }
+        self.accept()
+    }
+
+    /// Our accepts where forwarding is dropped, and forwarding once an engine has set its rules.
+    fn accept(&self) -> Result<(), Error> {
+        let engine = docker_user::assert(&self.config.tag)
+            .doing(|| "put accepts among the forwarding rules".to_owned())?;
+        if engine {
+            self.set_host(FORWARDING, "1")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Lets the host forward. Not before a container joins: the engine is up then, and if it found forwarding off
+    /// it has itself set its rules to drop what is not allowed.
+    fn forward(&self, network: &Network) -> Result<(), Error> {
+        if network.uplink.is_none() {
+            return Ok(());
+        }
         self.set_host(FORWARDING, "1")?;
-        if overlay.segments.iter().any(|s| s.subnet.addr().is_ipv6()) {
+        if network.has_v6() {
             self.set_host(FORWARDING_V6, "1")?;
         }
-        docker_user::assert(&self.config.tag)
-            .doing(|| "put accepts among the forwarding rules".to_owned())
+        Ok(())
     }
 
     /// Sets a value of the host, and keeps what it was before the first time.
@@ -330,28 +356,32 @@ impl Worker {
         netns::set(name, value).doing(|| format!("set {name} to {value}"))
     }
 
-    /// The host's ports that facts and containers want, and where they lead.
+    /// The ports that every node is to carry.
+    fn published(&self) -> impl Iterator<Item = (Transport, u16)> {
+        let carriers = self
+            .networks
+            .values()
+            .filter(|network| network.overlay.ingress);
+        let services = carriers.flat_map(|network| network.services.values());
+        services.flat_map(|service| service.ports.keys().copied())
+    }
+
+    /// The host's ports that facts and containers want, and where they lead. A container that has one keeps it.
     fn wanted_leads(&self) -> BTreeMap<Outer, Inner> {
         let mut wanted = BTreeMap::new();
-        for network in self.networks.values() {
-            let target = network
-                .uplink
-                .as_ref()
-                .and_then(|uplink| uplink.target(Family::Ip));
-            let Some(target) = target.filter(|_| network.overlay.ingress) else {
-                continue;
-            };
-            let ports = network
-                .services
-                .values()
-                .flat_map(|service| service.ports.keys());
+        let target = |network: &Network| network.uplink.as_ref()?.target(Family::Ip);
+        let mut carriers = self
+            .networks
+            .values()
+            .filter(|network| network.overlay.ingress);
+        if let Some(target) = carriers.find_map(target) {
             wanted.extend(
-                ports.map(|(transport, port)| ((*transport, None, *port), (target, *port))),
+                self.published()
+                    .map(|(transport, port)| ((transport, None, port), (target, port))),
             );
         }
         for (outer, bound) in &self.bound {
-            let network = self.networks.get(&bound.port.network);
-            let target = network.and_then(|network| network.uplink.as_ref()?.target(Family::Ip));
+            let target = self.networks.get(&bound.port.network).and_then(target);
             wanted.extend(target.map(|target| (*outer, (target, bound.inner))));
         }
         wanted
@@ -359,106 +389,31 @@ impl Worker {
 
     fn unfulfilled_ports(&self) -> impl Iterator<Item = Outer> {
         let wanted = self.wanted_leads();
-        wanted
-            .into_keys()
-            .filter(|outer| !self.leads.contains_key(outer))
+        wanted.into_keys().filter(|outer| !self.host.leads(outer))
     }
 
-    /// Brings the host's table to what networks and ports want of it.
+    /// Brings the host's tables to what networks and ports want of them.
     fn program_host(&mut self) -> Result<(), Error> {
-        let ground = self.host_ground();
-        if self.networks.is_empty() && self.leads.is_empty() && !self.whole {
-            return self.clear_host_table();
-        }
-        let wanted = self.wanted_leads();
-        let anew = !self.whole;
-        let mut transaction = Transaction::default();
-        let tag = self.config.tag.clone();
-        if anew {
-            mesh::lay(&mut transaction, &tag, self.config.data_path_port);
-        }
-        let before = if anew {
-            HostGround::default()
-        } else {
-            self.ground.clone()
-        };
-        bring_ground(&mut transaction, &tag, &before, &ground);
-        let gone: Vec<Outer> = self
-            .leads
-            .iter()
-            .filter(|(outer, lead)| wanted.get(outer) != Some(&lead.inner))
-            .map(|(outer, _)| *outer)
-            .collect();
-        // Let go of after the rules.
-        let mut let_go = Vec::new();
-        for outer in gone {
-            if let Some(lead) = self.leads.remove(&outer) {
-                if !anew {
-                    mesh::lead(&mut transaction, &tag, outer, lead.inner, false);
-                }
-                let_go.push(lead);
-            }
-        }
-        if anew {
-            for (outer, lead) in &self.leads {
-                mesh::lead(&mut transaction, &tag, *outer, lead.inner, true);
-            }
-        }
-        let mut begun = Vec::new();
-        for (outer, inner) in wanted {
-            if !self.leads.contains_key(&outer)
-                && let Some(held) = self.hold(outer, inner)
-            {
-                mesh::lead(&mut transaction, &tag, outer, inner, true);
-                begun.push((outer, Lead { inner, _held: held }));
-            }
-        }
-        self.whole = false;
-        transaction
-            .commit(&mut self.rules)
-            .doing(|| "program the host's rules".to_owned())?;
-        self.leads.extend(begun);
-        self.ground = ground;
-        self.whole = true;
-        drop(let_go);
+        let (ground, wanted) = (self.host_ground(), self.wanted_leads());
+        let bound = &mut self.bound;
+        let mut held = |outer: &Outer| bound.get_mut(outer)?.held.take();
+        let cuts = self.host.program(ground, wanted, &mut held)?;
+        self.cuts
+            .extend(cuts.into_iter().map(|which| (None, which)));
         Ok(())
     }
 
-    /// The socket that keeps the port; None if a process has it, which a warning tells.
-    fn hold(&mut self, outer: Outer, inner: Inner) -> Option<Reservation> {
-        let (transport, host, port) = outer;
-        let kept = self
-            .bound
-            .get_mut(&outer)
-            .and_then(|bound| bound.held.take());
-        let mut held = match kept {
-            Some(held) => held,
-            None => Reservation::take(transport, host, port).ok()?,
-        };
-        held.carry(transport, SocketAddr::new(inner.0, inner.1), &self.runtime);
-        Some(held)
-    }
-
-    fn host_ground(&self) -> HostGround {
-        let mut ground = HostGround::default();
+    fn host_ground(&self) -> Ground {
+        let mut ground = Ground::default();
         for network in self.networks.values() {
             let subnets: Vec<IpNet> = network.overlay.segments.iter().map(|s| s.subnet).collect();
             ground.subnets.extend(mesh::v4(&subnets));
             ground.numbers.insert(network::vni(&network.overlay));
+            ground.v6 |= network.has_v6() && network.uplink.is_some();
         }
         let nodes = self.desired.peers().map(|peer| peer.data_path);
         ground.nodes.extend(nodes.filter(IpAddr::is_ipv4));
         ground
-    }
-
-    fn clear_host_table(&mut self) -> Result<(), Error> {
-        let mut transaction = Transaction::default();
-        let table = mesh::table(&self.config.tag, Family::Ip);
-        let doing = || "clear the host's rules".to_owned();
-        if crate::firewall::has_table(&mut self.rules, &table).doing(doing)? {
-            transaction.no_table(&table);
-        }
-        transaction.commit(&mut self.rules).doing(doing)
     }
 
     pub(super) fn join(&mut self, id: NetworkId, address: IpAddr) -> Result<Joined, Error> {
@@ -466,6 +421,7 @@ impl Worker {
         let name = container_link(&self.config, id, address);
         let mut network = self.networks.remove(&id).ok_or(Error::UnknownNetwork(id))?;
         let addresses = endpoint.addresses.iter().map(|a| a.addr()).collect();
+        let forwards = self.forward(&network);
         let made = self.with_site(|site| {
             network.plug(site, addresses, &name).doing(|| {
                 format!(
@@ -476,7 +432,7 @@ impl Worker {
         });
         let joined = made.map(|mac| self.joined(&network, &endpoint, name, mac));
         self.networks.insert(id, network);
-        joined
+        forwards.and(joined)
     }
 
     /// The endpoint of this node that has the address.
@@ -542,12 +498,10 @@ impl Worker {
     }
 
     pub(super) fn leave(&mut self, id: NetworkId, address: IpAddr) -> Result<(), Error> {
-        let Some(network) = self.networks.get_mut(&id) else {
-            return Ok(());
-        };
-        let gone = network.unplug(address);
-        gone.doing(|| format!("take the link of {address} on network {id} away"))?;
-        self.revoke(id, address)
+        let network = self.networks.get_mut(&id);
+        let gone = network.map_or(Ok(()), |network| network.unplug(address));
+        let gone = gone.doing(|| format!("take the link of {address} on network {id} away"));
+        self.revoke(id, address).and(gone)
     }
 
     pub(super) fn present(&mut self, id: NetworkId) -> Result<Vec<IpAddr>, Error> {
@@ -649,8 +603,7 @@ impl Worker {
             }
             // The container had it before a restart of its network: it is bound anew.
             self.bound.remove(&outer);
-            self.leads.remove(&outer);
-            self.whole = false;
+            self.host.forget(&outer);
         }
         Reservation::take(transport, host, port).map_err(|source| Error::PortTaken {
             protocol: transport.name(),
@@ -706,7 +659,7 @@ impl Worker {
             return Ok(0);
         };
         network
-            .live_flows(&addresses)
+            .live_flows(addresses)
             .doing(|| format!("look at the flows of {owner}"))
     }
 
@@ -715,7 +668,7 @@ impl Worker {
             return Ok(());
         };
         network
-            .cut(&addresses)
+            .cut(&Which::LedTo(addresses))
             .doing(|| format!("cut the flows of {owner}"))
     }
 
@@ -738,6 +691,15 @@ impl Worker {
                 transport.name()
             ));
         }
+        for (transport, port) in self
+            .published()
+            .filter(|(t, p)| self.bound.contains_key(&(*t, None, *p)))
+        {
+            found.push(format!(
+                "port 0.0.0.0:{port}/{} is not carried by this node: a container has it",
+                transport.name()
+            ));
+        }
         if !self.networks.is_empty() && netns::get("bridge/bridge-nf-call-iptables").is_none() {
             found.push("the kernel has no br_netfilter: virtual addresses do not work".to_owned());
         }
@@ -749,27 +711,32 @@ impl Worker {
         }
     }
 
+    /// Goes on where something fails; the first failure is the answer.
     pub(super) fn clear(&mut self) -> Result<(), Error> {
         self.desired = Desired::default();
         self.unfinished = Touched::default();
         self.bound.clear();
+        self.cuts.clear();
+        let mut results = Vec::new();
         for (_, network) in std::mem::take(&mut self.networks) {
             let name = network.overlay.name.clone();
-            network
-                .demolish()
-                .doing(|| format!("remove network {name}"))?;
+            results.push(
+                network
+                    .demolish()
+                    .doing(|| format!("remove network {name}")),
+            );
         }
-        self.remove_strangers()?;
-        self.clear_host_table()?;
-        self.whole = false;
-        self.leads.clear();
-        self.ground = HostGround::default();
-        docker_user::remove(&self.config.tag)
-            .doing(|| "take accepts out of the forwarding rules".to_owned())?;
-        self.remove_links()?;
-        self.restore_host()?;
+        results.push(self.remove_strangers());
+        results.push(self.host.clear());
+        let engine = docker_user::has_engine();
+        results.push(
+            docker_user::remove(&self.config.tag)
+                .doing(|| "take accepts out of the forwarding rules".to_owned()),
+        );
+        results.push(self.remove_links());
+        results.push(self.restore_host(engine));
         self.warn();
-        Ok(())
+        results.into_iter().collect()
     }
 
     /// Links of ours that belong to no network any more.
@@ -788,11 +755,14 @@ impl Worker {
         Ok(())
     }
 
-    fn restore_host(&mut self) -> Result<(), Error> {
+    /// Sets the host back to what it was; but an engine that came meanwhile relies on forwarding.
+    fn restore_host(&mut self, engine: bool) -> Result<(), Error> {
         let file = self.config.folder.join(BEFORE);
         let kept = fs::read_to_string(&file).unwrap_or_default();
         for (name, value) in kept.lines().filter_map(|line| line.split_once('=')) {
-            netns::set(name, value).doing(|| format!("set {name} back to {value}"))?;
+            if !engine {
+                netns::set(name, value).doing(|| format!("set {name} back to {value}"))?;
+            }
         }
         let folder = &self.config.folder;
         fs::remove_dir_all(folder).doing(|| format!("remove {}", folder.display()))
@@ -817,32 +787,6 @@ fn same_links(one: &Overlay, other: &Overlay) -> bool {
 /// Two ports of one number meet unless they are on two addresses.
 fn overlaps(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
     one.is_none() || other.is_none() || one == other
-}
-
-fn bring_ground(
-    transaction: &mut Transaction,
-    tag: &super::Tag,
-    old: &HostGround,
-    new: &HostGround,
-) {
-    for subnet in old.subnets.difference(&new.subnets) {
-        mesh::subnet(transaction, tag, *subnet, false);
-    }
-    for subnet in new.subnets.difference(&old.subnets) {
-        mesh::subnet(transaction, tag, *subnet, true);
-    }
-    for number in old.numbers.difference(&new.numbers) {
-        mesh::network(transaction, tag, *number, false);
-    }
-    for number in new.numbers.difference(&old.numbers) {
-        mesh::network(transaction, tag, *number, true);
-    }
-    for node in old.nodes.difference(&new.nodes) {
-        mesh::node(transaction, tag, *node, false);
-    }
-    for node in new.nodes.difference(&old.nodes) {
-        mesh::node(transaction, tag, *node, true);
-    }
 }
 
 /// The name of a container's link while it is on the host.

@@ -166,6 +166,7 @@ fn a_thousand_networks_and_containers_leave_nothing() {
         let plane = host.plane().await;
         // A first network brings the host's table, which stays until the plane is cleared.
         plane.tell(&facts(), true).await.unwrap();
+        plane.join(network(1), facts_address(1)).await.unwrap();
         plane.tell(&put([peer()]), true).await.unwrap();
         let before = traces(&host);
         let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();

@@ -118,6 +118,8 @@ fn an_ipv6_client_is_served() {
 #[test]
 fn a_port_without_tasks_refuses() {
     on_a_host(|host| async move {
+        // Of an engine that is up the plane knows by this; it lets the host forward then.
+        run("iptables", "-N DOCKER-USER");
         let plane = host.plane().await;
         let _tasks = serving(&plane, 0).await;
         let refused = host
@@ -284,5 +286,79 @@ fn ports_work_where_forwarding_is_dropped_and_the_administrators_drop_applies() 
         plane.clear().await.unwrap();
         let left = run("iptables", "-S DOCKER-USER");
         assert_eq!(left.lines().count(), 3, "{left}");
+    });
+}
+
+#[test]
+fn accepts_that_someone_took_away_come_back() {
+    on_a_host(|host| async move {
+        run("iptables", "-P FORWARD DROP");
+        let plane = host.plane().await;
+        let _tasks = serving(&plane, 1).await;
+        let accepts = || run("iptables", "-S").matches("--comment swarmrs-").count();
+        assert_eq!(accepts(), 3);
+        run("iptables", "-F FORWARD");
+        // As an engine that starts does.
+        run("iptables", "-N DOCKER-USER");
+        run("iptables", "-A FORWARD -j DOCKER-USER");
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while accepts() != 3 {
+            assert!(std::time::Instant::now() < end, "not back");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        let to = format!("{HOST}:8080");
+        assert_eq!(
+            host.client.within(|| tcp(&to)).unwrap(),
+            format!("10.0.0.11 {CLIENT}")
+        );
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn ports_of_containers_outlive_their_plane() {
+    on_a_host(|host| async move {
+        let first = host.plane().await;
+        let app = [
+            peer(),
+            Fact::Network(overlay(1)),
+            Fact::Endpoint(endpoint(1, 1, 0, 11)),
+        ];
+        first.tell(&put(app.clone()), true).await.unwrap();
+        let one = container(&first, network(1), "10.0.1.11/24").await;
+        one.serve(80);
+        let bound = first
+            .publish(network(1), one.address, &[wish(80, 8081)])
+            .await
+            .unwrap();
+        drop(first);
+        let second = host.plane().await;
+        // Who opens a later plane knows the ports, and gives them before the facts.
+        let wishes = [wish(80, 8081)];
+        let again = loop {
+            // A process that ends lets go of its sockets with that; a plane alone, soon after.
+            if let Ok(again) = second.publish(network(1), one.address, &wishes).await {
+                break again;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        assert_eq!(again, bound);
+        second.tell(&put(app), true).await.unwrap();
+        let to = format!("{HOST}:8081");
+        assert_eq!(
+            host.client.within(|| tcp(&to)).unwrap(),
+            format!("10.0.1.11 {CLIENT}")
+        );
+        // The engine publishes them once more if it starts the container anew.
+        let again = second
+            .publish(network(1), one.address, &[wish(80, 8081)])
+            .await
+            .unwrap();
+        assert_eq!(again, bound);
+        assert_eq!(
+            host.client.within(|| tcp(&to)).unwrap(),
+            format!("10.0.1.11 {CLIENT}")
+        );
+        second.clear().await.unwrap();
     });
 }

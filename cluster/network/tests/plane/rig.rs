@@ -143,8 +143,11 @@ impl Space {
 
     /// Answers each connection and datagram on a port with its address and the client's.
     pub fn serve(&self, own: IpAddr, port: u16) {
+        self.serve_on([0, 0, 0, 0].into(), own, port);
+    }
+
+    pub fn serve_on(&self, any: IpAddr, own: IpAddr, port: u16) {
         let (tcp, udp) = self.within(|| {
-            let any = IpAddr::from([0, 0, 0, 0]);
             (
                 TcpListener::bind((any, port)).unwrap(),
                 UdpSocket::bind((any, port)).unwrap(),

@@ -3,9 +3,10 @@
 use crate::rig::*;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::net::UdpSocket;
 use std::time::Duration;
 use swarmrs_network::plane::Plane;
-use swarmrs_types::endpoint::Fact;
+use swarmrs_types::endpoint::{Fact, Segment};
 
 const VIP: &str = "10.0.1.2:80";
 
@@ -164,6 +165,116 @@ fn containers_reach_each_other_and_the_outside_as_the_host() {
             client_.udp(&format!("{CLIENT}:99")).unwrap(),
             format!("{CLIENT} {HOST}")
         );
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_of_datagrams_is_served_once_there_is_a_backend() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 0).await;
+        // One socket that goes on asking, as a resolver or a reporter of metrics does.
+        let socket = client
+            .space
+            .within(|| UdpSocket::bind("0.0.0.0:0").unwrap());
+        let to = VIP.parse().unwrap();
+        assert!(udp_from(&socket, to).is_err());
+        let task = Fact::Endpoint(endpoint(1, 1, 1, 11));
+        plane.tell(&put([task.clone()]), false).await.unwrap();
+        let one = container(&plane, network(1), "10.0.1.11/24").await;
+        one.serve(80);
+        assert_eq!(server(udp_from(&socket, to)), "10.0.1.11");
+        // And by another once the first is gone.
+        let other = Fact::Endpoint(endpoint(1, 2, 1, 12));
+        plane.tell(&put([other]), false).await.unwrap();
+        container(&plane, network(1), "10.0.1.12/24")
+            .await
+            .serve(80);
+        plane.tell(&without([task]), false).await.unwrap();
+        // Flows are cut right after the answer.
+        plane.ports().await.unwrap();
+        assert_eq!(server(udp_from(&socket, to)), "10.0.1.12");
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_removed_backend_resets_its_connections_at_once() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 1).await;
+        let mut connection = client.space.within(|| connect(VIP)).unwrap();
+        let task = Fact::Endpoint(endpoint(1, 1, 1, 11));
+        plane.tell(&without([task]), false).await.unwrap();
+        plane.ports().await.unwrap();
+        let cut = connection.echo().unwrap_err().kind();
+        assert!(
+            [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&cut),
+            "{cut}"
+        );
+        assert_eq!(
+            client.tcp(VIP).unwrap_err().kind(),
+            ErrorKind::ConnectionRefused
+        );
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_network_with_ipv6_carries_both() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let mut network_ = overlay(1);
+        network_.segments.push(Segment {
+            subnet: "fd10:1::/64".parse().unwrap(),
+            gateway: "fd10:1::1".parse().unwrap(),
+            vni: 5001,
+        });
+        let member = |task: usize, of: usize, host: u8| {
+            let mut endpoint = endpoint(1, task, of, host);
+            endpoint
+                .addresses
+                .push(format!("fd10:1::{host}/64").parse().unwrap());
+            endpoint
+        };
+        let facts = [
+            peer(),
+            Fact::Network(network_),
+            Fact::Service(balanced(1, 1, "10.0.1.2", &[])),
+            Fact::Service(balanced(1, 2, "fd10:1::2", &[])),
+            Fact::Endpoint(member(1, 1, 11)),
+            Fact::Endpoint(member(2, 2, 12)),
+            Fact::Endpoint(member(3, 0, 50)),
+        ];
+        plane.tell(&put(facts), true).await.unwrap();
+        let mut containers = Vec::new();
+        for host in [11, 12, 50] {
+            let one = container(&plane, network(1), &format!("10.0.1.{host}/24")).await;
+            let gateway = one.joined.gateway_v6.unwrap();
+            one.space.within(|| {
+                ip(&format!("addr add fd10:1::{host}/64 dev eth0 nodad"));
+                ip(&format!("route add default via {gateway}"));
+            });
+            containers.push(one);
+        }
+        let [first, second, client] = &containers[..] else {
+            unreachable!()
+        };
+        first.serve(80);
+        second
+            .space
+            .serve_on("::".parse().unwrap(), second.address, 80);
+        assert_eq!(client.tcp("10.0.1.2:80").unwrap(), "10.0.1.11 10.0.1.50");
+        for to in ["[fd10:1::12]:80", "[fd10:1::2]:80"] {
+            assert_eq!(client.tcp(to).unwrap(), "10.0.1.12 fd10:1::50", "{to}");
+            assert_eq!(client.udp(to).unwrap(), "10.0.1.12 fd10:1::50", "{to}");
+        }
+        assert_eq!(server(second.tcp("[fd10:1::2]:80")), "10.0.1.12");
+        // The way out, as the host.
+        host.client
+            .serve_on("::".parse().unwrap(), "fd77::100".parse().unwrap(), 99);
+        assert_eq!(client.tcp("[fd77::100]:99").unwrap(), "fd77::100 fd77::1");
         plane.clear().await.unwrap();
     });
 }

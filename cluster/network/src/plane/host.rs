@@ -1,0 +1,210 @@
+//! The host's side of the plane: its tables, and the ports in them with what holds them.
+
+use super::Tag;
+use crate::error::{Doing, Error};
+use crate::firewall::{self, Family, Table, Transaction};
+use crate::mesh::{self, Inner, Outer, Transport};
+use crate::netlink::Socket;
+use crate::netlink::conntrack::Which;
+use crate::reserve::Reservation;
+use ipnet::Ipv4Net;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::runtime::Handle;
+
+/// Subnets, numbers and nodes that the host's rules know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ground {
+    pub subnets: BTreeSet<Ipv4Net>,
+    pub numbers: BTreeSet<u32>,
+    pub nodes: BTreeSet<IpAddr>,
+    /// Whether any network has IPv6.
+    pub v6: bool,
+}
+
+/// A port of the host that is led on.
+struct Lead {
+    inner: Inner,
+    /// Let go of with the lead.
+    _held: Reservation,
+}
+
+pub(super) struct Host {
+    tag: Tag,
+    data_path_port: u16,
+    runtime: Handle,
+    rules: Socket,
+    leads: BTreeMap<Outer, Lead>,
+    ground: Ground,
+    /// Whether the tables are known to be as they should.
+    whole: bool,
+}
+
+impl Host {
+    pub(super) fn new(tag: Tag, data_path_port: u16, rules: Socket) -> Host {
+        Host {
+            tag,
+            data_path_port,
+            runtime: Handle::current(),
+            rules,
+            leads: BTreeMap::new(),
+            ground: Ground::default(),
+            whole: false,
+        }
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether the port is led on.
+    pub(super) fn leads(&self, outer: &Outer) -> bool {
+        self.leads.contains_key(outer)
+    }
+
+    /// Lets go of a port at once; the tables come anew with the next programming.
+    pub(super) fn forget(&mut self, outer: &Outer) {
+        self.leads.remove(outer);
+        self.whole = false;
+    }
+
+    /// Brings the tables to what networks and ports want of them. Ports that are held already come from `held`;
+    /// one that a process has is left out. What of the host's flows is to be cut then is returned.
+    pub(super) fn program(
+        &mut self,
+        ground: Ground,
+        wanted: BTreeMap<Outer, Inner>,
+        held: &mut dyn FnMut(&Outer) -> Option<Reservation>,
+    ) -> Result<Vec<Which>, Error> {
+        if ground.numbers.is_empty() && self.leads.is_empty() && !self.whole {
+            self.clear()?;
+            return Ok(Vec::new());
+        }
+        let anew = !self.whole || ground.v6 != self.ground.v6;
+        let mut transaction = Transaction::default();
+        self.lay(&mut transaction, anew, &ground);
+        let ended = self.end_leads(&mut transaction, anew, &wanted);
+        let begun = self.begin_leads(&mut transaction, wanted, held);
+        let moved = begun.iter().map(|(outer, _)| outer);
+        let moved = moved.chain(ended.iter().map(|(outer, _)| outer));
+        let cuts = moved.filter(|outer| outer.0 == Transport::Udp);
+        let cuts = cuts.map(|outer| Which::Port(outer.2)).collect();
+        self.whole = false;
+        let doing = || "program the host's rules".to_owned();
+        transaction.commit(&mut self.rules).doing(doing)?;
+        self.leads.extend(begun);
+        self.ground = ground;
+        self.whole = true;
+        // Ports are let go of after the rules that led them on.
+        drop(ended);
+        Ok(cuts)
+    }
+
+    fn lay(&self, transaction: &mut Transaction, anew: bool, ground: &Ground) {
+        let known = Ground::default();
+        let before = if anew { &known } else { &self.ground };
+        if anew {
+            mesh::lay(transaction, &self.tag, self.data_path_port);
+            if ground.v6 {
+                mesh::lay_v6(transaction, &self.tag);
+            } else {
+                transaction.no_table(&mesh::table(&self.tag, Family::Ip6));
+            }
+        }
+        bring(transaction, &self.tag, before, ground);
+    }
+
+    /// Takes out the leads that nobody wants, or not to where they lead.
+    fn end_leads(
+        &mut self,
+        transaction: &mut Transaction,
+        anew: bool,
+        wanted: &BTreeMap<Outer, Inner>,
+    ) -> Vec<(Outer, Option<Lead>)> {
+        let leads = std::mem::take(&mut self.leads);
+        let mut ended = Vec::new();
+        for (outer, lead) in leads {
+            let still = wanted.get(&outer);
+            if still == Some(&lead.inner) {
+                if anew {
+                    mesh::lead(transaction, &self.tag, outer, lead.inner, true);
+                }
+                self.leads.insert(outer, lead);
+                continue;
+            }
+            if !anew {
+                mesh::lead(transaction, &self.tag, outer, lead.inner, false);
+            }
+            // One that leads elsewhere from now on is held anew.
+            ended.push((outer, still.is_none().then_some(lead)));
+        }
+        ended
+    }
+
+    fn begin_leads(
+        &self,
+        transaction: &mut Transaction,
+        wanted: BTreeMap<Outer, Inner>,
+        held: &mut dyn FnMut(&Outer) -> Option<Reservation>,
+    ) -> Vec<(Outer, Lead)> {
+        let mut begun = Vec::new();
+        for (outer, inner) in wanted {
+            if self.leads.contains_key(&outer) {
+                continue;
+            }
+            let (transport, host, port) = outer;
+            let taken = held(&outer).or_else(|| Reservation::take(transport, host, port).ok());
+            let Some(mut held) = taken else {
+                continue;
+            };
+            let target = SocketAddr::new(inner.0, inner.1);
+            held.carry(transport, target, &self.runtime);
+            mesh::lead(transaction, &self.tag, outer, inner, true);
+            begun.push((outer, Lead { inner, _held: held }));
+        }
+        begun
+    }
+
+    /// Cuts flows of the host.
+    pub(super) fn cut(&mut self, which: &Which) -> io::Result<()> {
+        self.rules.cut_flows(which)
+    }
+
+    /// Takes the tables away and lets go of all ports.
+    pub(super) fn clear(&mut self) -> Result<(), Error> {
+        let doing = || "clear the host's rules".to_owned();
+        let present = firewall::tables(&mut self.rules).doing(doing)?;
+        let ours = [Family::Ip, Family::Ip6].map(|family| mesh::table(&self.tag, family));
+        let mut transaction = Transaction::default();
+        for table in present.iter().filter(|table: &&Table| ours.contains(table)) {
+            transaction.no_table(table);
+        }
+        transaction.commit(&mut self.rules).doing(doing)?;
+        self.whole = false;
+        self.leads.clear();
+        self.ground = Ground::default();
+        Ok(())
+    }
+}
+
+fn bring(transaction: &mut Transaction, tag: &Tag, old: &Ground, new: &Ground) {
+    for subnet in old.subnets.difference(&new.subnets) {
+        mesh::subnet(transaction, tag, *subnet, false);
+    }
+    for subnet in new.subnets.difference(&old.subnets) {
+        mesh::subnet(transaction, tag, *subnet, true);
+    }
+    for number in old.numbers.difference(&new.numbers) {
+        mesh::network(transaction, tag, *number, false);
+    }
+    for number in new.numbers.difference(&old.numbers) {
+        mesh::network(transaction, tag, *number, true);
+    }
+    for node in old.nodes.difference(&new.nodes) {
+        mesh::node(transaction, tag, *node, false);
+    }
+    for node in new.nodes.difference(&old.nodes) {
+        mesh::node(transaction, tag, *node, true);
+    }
+}

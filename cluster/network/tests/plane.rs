@@ -18,3 +18,6 @@ mod update;
 
 #[path = "plane/forgery.rs"]
 mod forgery;
+
+#[path = "plane/two_nodes.rs"]
+mod two_nodes;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::id::NetworkId;
 
@@ -26,6 +27,9 @@ pub struct Record {
     /// Its container's network namespace, once it has joined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// What that got routes to over this endpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<IpNet>,
     /// What was asked to be published for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted: Vec<HostPort>,
@@ -35,6 +39,13 @@ pub struct Record {
 }
 
 impl Book {
+    /// What a namespace has routes to over endpoints that joined it before.
+    pub fn routed(&self, sandbox: &str) -> Vec<IpNet> {
+        let mates = self.endpoints.values();
+        let mates = mates.filter(|one| one.sandbox.as_deref() == Some(sandbox));
+        mates.flat_map(|one| one.routes.iter().copied()).collect()
+    }
+
     /// The endpoint, if it is of that network.
     pub fn endpoint(&self, network: &str, endpoint: &str) -> Option<Record> {
         let record = self.endpoints.get(endpoint)?;

@@ -133,6 +133,7 @@ impl Driver {
             network,
             address,
             sandbox: None,
+            routes: Vec::new(),
             wanted: Vec::new(),
             bound: Vec::new(),
         };
@@ -173,8 +174,15 @@ impl Driver {
     async fn join(&self, body: &[u8]) -> Result<Value, Refusal> {
         let asked: Join = read(body)?;
         let record = self.record(&asked.of).await?;
-        let joined = self.ground.attach(record.network, record.address).await?;
-        let entered = |record: &mut Record| record.sandbox = Some(asked.sandbox);
+        let mut joined = self.ground.attach(record.network, record.address).await?;
+        // An engine refuses a route that the container has: names are looked up over the network that came first.
+        let routed = self.ground.book().await.routed(&asked.sandbox);
+        joined.routes.retain(|route| !routed.contains(route));
+        let routes = joined.routes.clone();
+        let entered = |record: &mut Record| {
+            record.sandbox = Some(asked.sandbox);
+            record.routes = routes;
+        };
         if let Err(refusal) = self.enter(&asked.of.endpoint, entered).await {
             self.ground.detach(record.network, record.address).await?;
             return Err(refusal);
@@ -203,6 +211,7 @@ impl Driver {
         self.ground.detach(record.network, record.address).await?;
         let left = |record: &mut Record| {
             record.sandbox = None;
+            record.routes.clear();
             record.wanted.clear();
             record.bound.clear();
         };

@@ -36,6 +36,7 @@ fn saved() -> Saved {
         network,
         address,
         sandbox: Some("/run/docker/netns/0".to_owned()),
+        routes: Vec::new(),
         wanted: vec![wanted],
         bound: vec![bound],
     };

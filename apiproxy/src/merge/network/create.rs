@@ -5,9 +5,11 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use swarmrs_node::SwarmState;
+use swarmrs_types::object::OVERLAY;
 use swarmrs_types::spec::NetworkSpec;
 use swarmrs_types::{Code, Fault, json};
 
+use super::super::fault_of;
 use super::Known;
 use crate::handler::{Handlers, json as answer, read};
 use crate::server::Body;
@@ -42,6 +44,7 @@ pub(super) async fn create(
     if known.as_ref().is_some_and(local) {
         return Err(name_taken(&spec.name));
     }
+    check_driver(handlers, &spec.driver).await?;
     let (id, warnings) = handlers.node.create_network(spec).await?;
     let ignored = decoded.unknown.iter();
     let ignored = ignored.map(|path| format!("unknown field {path} was ignored"));
@@ -58,7 +61,7 @@ pub(super) async fn create(
 
 /// Configurations are local whatever their driver.
 fn is_of_the_swarm(spec: &NetworkSpec) -> bool {
-    !spec.config_only && (spec.driver == "overlay" || spec.scope == "swarm")
+    !spec.config_only && (spec.driver == OVERLAY || spec.scope == "swarm")
 }
 
 fn name_taken(name: &str) -> Fault {
@@ -66,10 +69,23 @@ fn name_taken(name: &str) -> Fault {
     Fault::daemon(Code::AlreadyExists, text)
 }
 
+/// A driver that is not ours is the engine's to have.
+async fn check_driver(handlers: &Handlers, driver: &str) -> Result<(), Fault> {
+    if driver.is_empty() || driver == OVERLAY {
+        return Ok(());
+    }
+    let info = handlers.node.engine().info().await;
+    let info = info.map_err(|error| fault_of(&error))?;
+    if info.plugins.network.iter().any(|known| known == driver) {
+        return Ok(());
+    }
+    Err(Fault::not_found(format!("plugin {driver:?} not found")))
+}
+
 /// Only a manager makes networks of the swarm. Source: moby `daemon/network.go`.
 fn check_standing(handlers: &Handlers, spec: &NetworkSpec) -> Result<(), Fault> {
     let refused = |text: &str| Err(Fault::daemon(Code::PermissionDenied, text));
-    if spec.driver == "overlay" {
+    if spec.driver == OVERLAY {
         return match handlers.node.require_manager() {
             Ok(()) => Ok(()),
             Err(fault) => refused(&fault.text),

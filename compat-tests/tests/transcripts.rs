@@ -34,6 +34,15 @@ fn secrets_and_configs_answer_as_on_the_stock_swarm() {
 }
 
 #[test]
+fn networks_answer_as_on_the_stock_swarm() {
+    compare(
+        &own("scenarios/networks.txt"),
+        &Options::default(),
+        &meant().unwrap(),
+    );
+}
+
+#[test]
 fn the_lock_of_managers_answers_as_the_stock_one_does() {
     compare(
         &own("scenarios/autolock.txt"),

@@ -42,8 +42,9 @@ pub enum Key {
     Service(ServiceId),
     Spec(ServiceId, SpecNumber),
     Task(TaskId),
-    Network(NetworkId),
+    /// Before its network: a plan that removes both ends the leases first.
     Attachment(AttachmentId),
+    Network(NetworkId),
     Secret(SecretId),
     Config(ConfigId),
 }

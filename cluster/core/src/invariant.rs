@@ -1,5 +1,7 @@
 //! What must hold in every state, checked after each step in tests and debug builds.
 
+mod network;
+
 use crate::state::State;
 use std::collections::BTreeSet;
 use swarmrs_types::object::{Cluster, Task};
@@ -23,6 +25,7 @@ pub fn violations(state: &State) -> Vec<String> {
     }
     found.extend(crowded_ports(state));
     found.extend(shared_resources(state));
+    found.extend(network::violations(state));
     found.extend(state.cluster().and_then(|cluster| lock_violation(cluster)));
     found
 }

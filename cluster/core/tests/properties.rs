@@ -9,7 +9,7 @@ use std::time::Duration;
 use swarmrs_core::dispatcher::{assignment, status};
 use swarmrs_types::assignment::StatusReport;
 use swarmrs_types::object::{NodeState, Service, Task, TaskStatus};
-use swarmrs_types::spec::{Availability, Mode, ServiceSpec};
+use swarmrs_types::spec::{Availability, Ipam, IpamConfig, Mode, NetworkSpec, ServiceSpec};
 use swarmrs_types::{NodeId, TaskState};
 use world::agent::Image;
 use world::spec::{generic, plain, set};
@@ -20,6 +20,8 @@ const SERVICES: [&str; 5] = ["web", "db", "each", "job", "sweep"];
 const MODES: [&str; 5] = ["", "", "global", "replicated-job", "global-job"];
 /// Generic resources a node may have.
 const KINDS: [&str; 3] = ["gpu:a,b", "gpu:2", "gpu:c"];
+const NETWORKS: [&str; 3] = ["wide", "small", "ingress"];
+const CONTAINERS: [&str; 3] = ["shell", "probe", "cron"];
 const IMAGES: [&str; 5] = ["app:1", "app:2", "crash", "broken", "once"];
 
 /// Something that happens to the swarm.
@@ -36,6 +38,11 @@ enum Act {
     Availability(usize, usize),
     Label(usize, usize),
     Has(usize, usize),
+    Network(usize),
+    NetworkGone(usize),
+    Attach(usize, usize, usize),
+    Stop(usize),
+    Detach(usize),
     Report(usize, usize),
     Leader,
     LosePlans(usize),
@@ -50,6 +57,9 @@ fn setting() -> impl Strategy<Value = (&'static str, String)> {
         4 => choice("replicas", &["0", "1", "3", "5"]),
         4 => choice("image", &IMAGES),
         1 => choice("port", &["80", "81"]),
+        2 => choice("network", &["", "wide", "small", "small,wide"]),
+        1 => choice("publish", &["0", "80", "8080"]),
+        1 => choice("endpoint-mode", &["vip", "dnsrr"]),
         1 => choice("cpus", &["1", "3"]),
         1 => choice("max-per-node", &["1", "2"]),
         1 => choice("constraint", &["node.hostname==n1", "node.hostname!=n2"]),
@@ -84,6 +94,11 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Availability(node, to)),
         1 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Label(node, to)),
         1 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Has(node, to)),
+        2 => (0..3usize).prop_map(Act::Network),
+        1 => (0..3usize).prop_map(Act::NetworkGone),
+        2 => (0..3usize, 0..3usize, 0..3usize).prop_map(|(node, container, network)| Act::Attach(node, container, network)),
+        1 => (0..3usize).prop_map(Act::Stop),
+        1 => (0..3usize).prop_map(Act::Detach),
         2 => (0..100usize, 0..14usize).prop_map(|(task, to)| Act::Report(task, to)),
         1 => Just(Act::Leader),
         1 => (1..3usize).prop_map(Act::LosePlans),
@@ -129,6 +144,7 @@ fn world() -> World {
     for name in NODES {
         world.add_node(name, 6, 8192);
     }
+    world.create_network(network(0)).expect("there is none");
     world
 }
 
@@ -144,6 +160,25 @@ fn with(mut spec: ServiceSpec, settings: &[(&'static str, String)]) -> ServiceSp
         }
     }
     spec
+}
+
+/// A wide one, one with room for a few, and the one that carries ports.
+fn network(which: usize) -> NetworkSpec {
+    let config = IpamConfig {
+        subnet: "10.200.0.0/29".to_owned(),
+        ..IpamConfig::default()
+    };
+    let ipam = Ipam {
+        config: vec![config],
+        ..Ipam::default()
+    };
+    NetworkSpec {
+        name: NETWORKS[which].to_owned(),
+        attachable: which < 2,
+        ingress: which == 2,
+        ipam: (which == 1).then_some(ipam),
+        ..NetworkSpec::default()
+    }
 }
 
 fn perform(world: &mut World, act: &Act) {
@@ -216,6 +251,20 @@ fn perform(world: &mut World, act: &Act) {
                 });
             }
         }
+        Act::Network(which) => {
+            // The name, the subnet or the place of the ingress network may be taken.
+            let _ = world.create_network(network(*which));
+        }
+        Act::NetworkGone(which) => {
+            let _ = world.remove_network(NETWORKS[*which]);
+        }
+        Act::Attach(node, container, network) => {
+            if exists(world, *node).is_some() {
+                let _ = world.attach(NODES[*node], CONTAINERS[*container], NETWORKS[*network]);
+            }
+        }
+        Act::Stop(container) => world.stop_container(CONTAINERS[*container]),
+        Act::Detach(container) => world.detach(CONTAINERS[*container]),
         Act::Report(task, to) => lie(world, *task, TaskState::ALL[*to]),
         Act::Leader => world.change_leader(),
         Act::LosePlans(count) => world.lose_plans = *count,
@@ -277,6 +326,7 @@ fn check(world: &World) {
     }
     check_jobs(world);
     check_nodes(world);
+    world.check_facts();
 }
 
 /// A job runs no more at a time and completes no more than it was asked to, and nothing of its
@@ -367,9 +417,18 @@ fn check_rest(world: &mut World) {
     for task in world.state.tasks().iter() {
         let state = task.status.state;
         let settled = match task.desired {
-            TaskState::Running => matches!(state, TaskState::Running | TaskState::Pending),
+            TaskState::Running => {
+                matches!(
+                    state,
+                    TaskState::Running | TaskState::Pending | TaskState::New
+                )
+            }
             TaskState::Complete => {
-                task.is_done() || matches!(state, TaskState::Running | TaskState::Pending)
+                task.is_done()
+                    || matches!(
+                        state,
+                        TaskState::Running | TaskState::Pending | TaskState::New
+                    )
             }
             TaskState::Shutdown => state.is_terminal(),
             // A node that lies may say of a held task that it did its work.
@@ -378,7 +437,7 @@ fn check_rest(world: &mut World) {
         };
         assert!(settled, "{task:#?}");
         assert!(
-            state != TaskState::Pending || !task.status.err.is_empty(),
+            state > TaskState::Pending || !task.status.err.is_empty(),
             "{task:#?}"
         );
     }

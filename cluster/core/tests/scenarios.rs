@@ -9,6 +9,9 @@
 //! node NAME engine-label K=V | plugin KIND NAME | has KIND:NUMBER | has KIND:NAME,NAME | cpus N
 //! image NAME [broken] [start=SPAN] [exits=CODE after=SPAN] [unhealthy=SPAN] [stop=SPAN]
 //! service create NAME KEY=VALUE… | update NAME KEY=VALUE… | rollback NAME | rm NAME
+//! network create NAME [subnet=CIDR] [attachable] [internal] [ingress] | rm NAME
+//! attach NODE CONTAINER NETWORK | stop CONTAINER | detach CONTAINER
+//! networks · addresses NAME · endpoint NAME · facts NODE
 //! advance SPAN · leader · history N · lose-plans N
 //! tasks [NAME] · count NAME · spread NAME · given NAME · status NAME · job NAME · plans · rest
 //! ```
@@ -23,9 +26,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use swarmrs_core::Draft;
 use swarmrs_core::control::list::service_status;
+use swarmrs_types::endpoint::Fact;
 use swarmrs_types::object::Task;
-use swarmrs_types::spec::{Availability, PluginDescription};
-use swarmrs_types::{Fault, NodeId, TaskState};
+use swarmrs_types::spec::{Availability, IpamConfig, NetworkSpec, PluginDescription};
+use swarmrs_types::{Fault, NodeId, TaskId, TaskState};
 use world::agent::Image;
 use world::spec::{generic, plain, set, span};
 use world::{World, id_of};
@@ -91,6 +95,26 @@ fn run(world: &mut World, words: &[&str]) -> String {
             Ok(()) => String::new(),
             Err(fault) => format!("refused: {fault:?}\n"),
         },
+        ["network", rest @ ..] => match network(world, rest) {
+            Ok(()) => String::new(),
+            Err(fault) => format!("refused: {}\n", fault.text),
+        },
+        ["attach", node, container, network] => match world.attach(node, container, network) {
+            Ok(lease) => format!("{:?}{}\n", lease.addresses, way_out(lease.gateway)),
+            Err(fault) => format!("refused: {}\n", fault.text),
+        },
+        ["stop", container] => {
+            world.stop_container(container);
+            String::new()
+        }
+        ["detach", container] => {
+            world.detach(container);
+            String::new()
+        }
+        ["networks"] => return networks(world),
+        ["addresses", name] => return addresses(world, name),
+        ["endpoint", name] => return endpoint(world, name),
+        ["facts", node] => return facts(world, node),
         ["advance", time] => {
             world.advance(span(time));
             String::new()
@@ -216,6 +240,164 @@ fn service(world: &mut World, words: &[&str]) -> Result<(), Fault> {
         ["rm", name] => world.remove(name),
         other => panic!("no such command: {other:?}"),
     }
+}
+
+fn network(world: &mut World, words: &[&str]) -> Result<(), Fault> {
+    match words {
+        ["create", name, settings @ ..] => {
+            let mut spec = NetworkSpec {
+                name: (*name).to_owned(),
+                ..NetworkSpec::default()
+            };
+            for word in settings {
+                match pair(word) {
+                    ("subnet", subnet) => {
+                        let config = IpamConfig {
+                            subnet: subnet.to_owned(),
+                            ..IpamConfig::default()
+                        };
+                        spec.ipam.get_or_insert_default().config.push(config);
+                    }
+                    ("attachable", _) => spec.attachable = true,
+                    ("internal", _) => spec.internal = true,
+                    ("ingress", _) => spec.ingress = true,
+                    other => panic!("no such setting: {other:?}"),
+                }
+            }
+            world.create_network(spec)
+        }
+        ["rm", name] => world.remove_network(name),
+        other => panic!("no such command: {other:?}"),
+    }
+}
+
+fn networks(world: &World) -> String {
+    let mut networks: Vec<_> = world.state.networks().iter().collect();
+    networks.sort_by_key(|network| network.name().to_owned());
+    let mut out = String::new();
+    for network in networks {
+        let segments = network.segments.iter();
+        let segments = segments.map(|own| {
+            let segment = own.segment;
+            format!(
+                "{} via {} on {}",
+                segment.subnet, segment.gateway, segment.vni
+            )
+        });
+        let segments: Vec<_> = segments.collect();
+        let held = world.state.holders(network.id).count();
+        let _ = writeln!(
+            out,
+            "{}: {}, {held} held",
+            network.name(),
+            segments.join(", ")
+        );
+    }
+    out
+}
+
+/// The addresses of a service's tasks that have not ended.
+fn addresses(world: &World, name: &str) -> String {
+    let named = |task: &&std::sync::Arc<Task>| {
+        let spec = world.state.spec_of(task);
+        spec.is_some_and(|spec| spec.spec.name == name) && !task.status.state.is_terminal()
+    };
+    let mut tasks: Vec<_> = world.state.tasks().iter().filter(named).collect();
+    tasks.sort_by_key(|task| (task.slot, task.created, task.id));
+    let mut out = String::new();
+    for task in tasks {
+        let own = task.networks.iter().map(|on| {
+            let network = world
+                .state
+                .network(on.network)
+                .map_or("?", |found| found.name());
+            let addresses = on.addresses.iter().map(ToString::to_string);
+            format!("{network} {}", addresses.collect::<Vec<_>>().join(" "))
+        });
+        let own: Vec<_> = own.collect();
+        let _ = writeln!(out, "{} {}", short_name(world, task), own.join(", "));
+    }
+    if out.is_empty() {
+        out.push_str("none\n");
+    }
+    out
+}
+
+/// A service's own addresses and its ports.
+fn endpoint(world: &World, name: &str) -> String {
+    let Some(service) = world.service(name) else {
+        return "no such service\n".to_owned();
+    };
+    let own = service.endpoint.virtual_ips.iter().map(|ip| {
+        let network = world
+            .state
+            .network(ip.network)
+            .map_or("?", |found| found.name());
+        format!("{network} {}", ip.addr)
+    });
+    let ports = service.endpoint.ports.iter().map(|port| {
+        let mode = port.publish_mode.as_ref().map_or("", |mode| mode.as_str());
+        format!("{}->{} {mode}", port.published_port, port.target_port)
+    });
+    let all: Vec<_> = own.chain(ports).collect();
+    match all.as_slice() {
+        [] => "nothing\n".to_owned(),
+        all => format!("{}\n", all.join(", ")),
+    }
+}
+
+/// What a node knows of networks.
+fn facts(world: &World, node: &str) -> String {
+    let name = |id| {
+        world
+            .state
+            .network(id)
+            .map_or("?".to_owned(), |found| found.name().to_owned())
+    };
+    let mut lines = Vec::new();
+    for fact in world.facts[&id_of::<NodeId>(node)].values() {
+        lines.push(match fact {
+            Fact::Network(network) => format!("network {}", network.name),
+            Fact::Peer(peer) => {
+                let own = peer
+                    .ingress
+                    .map_or_else(String::new, |own| format!(" {own}"));
+                format!("peer {} number {}{own}", name_of(peer.node), peer.index)
+            }
+            Fact::Endpoint(endpoint) => {
+                let task = world.state.tasks().get(&TaskId(endpoint.owner));
+                let owner = task.map_or(endpoint.name.clone(), |task| short_name(world, task));
+                let ready = if endpoint.ready { "ready" } else { "not ready" };
+                let network = name(endpoint.network);
+                format!(
+                    "{network}: {owner} on {} {ready}{}",
+                    name_of(endpoint.node),
+                    way_out(endpoint.gateway)
+                )
+            }
+            Fact::Service(service) => {
+                let ports = service
+                    .ports
+                    .iter()
+                    .map(|port| format!(" {}", port.published_port));
+                let vip = service
+                    .vip
+                    .map_or("its tasks".to_owned(), |vip| vip.to_string());
+                format!(
+                    "{}: {} at {vip}{}",
+                    name(service.network),
+                    service.name,
+                    ports.collect::<String>()
+                )
+            }
+        });
+    }
+    lines.sort();
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn way_out(gateway: bool) -> &'static str {
+    if gateway { ", its way out" } else { "" }
 }
 
 fn apply(spec: &mut swarmrs_types::spec::ServiceSpec, settings: &[&str]) {

@@ -199,6 +199,7 @@ async fn propose<T>(
 ) -> Result<(T, Changed), ProposeFault> {
     let mut last = None;
     let mut newest = None;
+    let mut turn = None;
     for _ in 0..MOST_TRIES {
         let known = newest.is_some();
         let state = newest.take().unwrap_or_else(|| manager.store.view());
@@ -212,6 +213,11 @@ async fn propose<T>(
                         rejected @ (Rejected::OutOfSequence(_) | Rejected::Taken { .. }),
                     )) => {
                         last = Some(rejected);
+                        // Those who lost go on one by one: of many who want the same thing each has
+                        // it after one more try.
+                        if turn.is_none() {
+                            turn = Some(manager.turn.lock().await);
+                        }
                     }
                     Err(error) => return Err(error.into()),
                 }

@@ -21,7 +21,7 @@ use swarmrs_store::{Batch, Store};
 use swarmrs_types::NodeId;
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::TlsInfo;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Mutex, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info};
 
@@ -43,6 +43,8 @@ pub struct Manager {
     /// Up to which version of the state the lock agreed on is in force on the disk.
     pub lock_in_force: watch::Receiver<u64>,
     pub agent: swarmrs_agent::Handle,
+    /// Held by a request that is decided anew after another was faster.
+    pub turn: Mutex<()>,
     tasks: JoinSet<()>,
     /// Held so that the address is ours; nodes are not awaited on it yet.
     _reserved: TcpListener,
@@ -107,6 +109,7 @@ impl Manager {
             keys,
             lock_in_force,
             agent,
+            turn: Mutex::new(()),
             tasks,
             _reserved: reserved,
         })

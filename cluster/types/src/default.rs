@@ -22,6 +22,9 @@ pub const MIN_NODE_CERT_EXPIRY: Nanos = Nanos::from_secs(3600);
 pub const ADDR_POOL: &str = "10.0.0.0/8";
 /// Prefix length of a subnet from the pool. Source: as above.
 pub const SUBNET_SIZE: u32 = 24;
+/// Ports of the mesh that the swarm draws from. Source: moby `libnetwork/cnmallocator/portallocator.go`.
+pub const FIRST_DRAWN_PORT: u32 = 30_000;
+pub const LAST_DRAWN_PORT: u32 = 32_767;
 /// UDP port of VXLAN. Source: moby `daemon/cluster`.
 pub const DATA_PATH_PORT: u32 = 4789;
 /// TCP port on which nodes speak to each other. Source: as above.

@@ -5,12 +5,9 @@
 
 use crate::state::{Port, State, name_of};
 use std::collections::BTreeSet;
+use swarmrs_types::default::{FIRST_DRAWN_PORT as FIRST, LAST_DRAWN_PORT as LAST};
 use swarmrs_types::spec::{EndpointSpec, PortConfig, PublishMode};
 use swarmrs_types::{Code, Fault, ServiceId};
-
-/// What is drawn from. Source: moby `libnetwork/cnmallocator/portallocator.go`.
-const FIRST: u32 = 30_000;
-const LAST: u32 = 32_767;
 
 /// Whether a service that asks for these ports can stand beside the others. `own` is left out of account.
 pub fn check(

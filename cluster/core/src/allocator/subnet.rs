@@ -90,9 +90,14 @@ impl Asked {
         }
         if let Some((other, id)) = state.overlapping(subnet) {
             let name = state.network(id).map_or("", |network| network.name());
+            let departs = if state.networks().contains(&id) {
+                ""
+            } else {
+                ", which is being removed"
+            };
             return Err(refused(
                 subnet,
-                &format!("subnet {other} of network {name}"),
+                &format!("subnet {other} of network {name}{departs}"),
             ));
         }
         let mut routes = routes(state);

@@ -3,6 +3,7 @@
 mod convert;
 mod init;
 mod list;
+mod network;
 mod networks;
 mod node;
 mod payload;

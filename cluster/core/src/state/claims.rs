@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use swarmrs_types::default::{FIRST_DRAWN_PORT, LAST_DRAWN_PORT};
 use swarmrs_types::object::{Attachment, Network, Node, Service, Task};
 use swarmrs_types::spec::{PortConfig, Protocol, PublishMode};
 use swarmrs_types::{
@@ -149,7 +150,7 @@ impl State {
         self.claims.given.vni
     }
 
-    /// The port of the mesh given last, whoever chose it. 0: none yet.
+    /// The port given last of those that the swarm draws. 0: none yet.
     pub fn last_port(&self) -> u32 {
         self.claims.given.port
     }
@@ -450,7 +451,9 @@ impl Claims {
             self.host_ports.remove(&(port, id));
         }
         for port in new.into_iter().flat_map(mesh_ports) {
-            self.given.port = port.1;
+            if (FIRST_DRAWN_PORT..=LAST_DRAWN_PORT).contains(&port.1) {
+                self.given.port = port.1;
+            }
             self.mesh_ports.insert(port, id);
         }
         let ports = new.into_iter().flat_map(host_ports);

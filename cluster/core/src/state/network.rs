@@ -1,6 +1,6 @@
 //! Which services are on which networks.
 
-use super::State;
+use super::{Holder, State};
 use std::sync::Arc;
 use swarmrs_types::NetworkId;
 use swarmrs_types::object::{Network, Service};
@@ -14,6 +14,13 @@ impl State {
         let named = spec.task_template.networks.iter();
         let named = named.filter_map(|config| self.networks.get(&config.target.parse().ok()?));
         ingress.into_iter().chain(named)
+    }
+
+    /// Whether a service is on the network, or a container's lease is on it.
+    pub(super) fn is_in_use(&self, id: NetworkId) -> bool {
+        let mut holders = self.holders(id);
+        let leased = holders.any(|(_, holder)| matches!(holder, Holder::Attachment(_)));
+        leased || self.users_of_network(id).next().is_some()
     }
 
     /// The services whose current spec puts them on the network.

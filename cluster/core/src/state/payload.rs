@@ -12,7 +12,7 @@ impl State {
     /// decided looks again.
     pub(super) fn expect_unused(&self, key: Key) -> Result<(), Rejected> {
         let payload = match key {
-            Key::Network(id) if self.users_of_network(id).next().is_some() => {
+            Key::Network(id) if self.is_in_use(id) => {
                 return Err(Rejected::OutOfSequence(key));
             }
             Key::Secret(id) => PayloadId::Secret(id),

@@ -10,15 +10,20 @@ pub mod spec;
 use agent::{Agent, Image};
 use std::collections::BTreeMap;
 use std::time::Duration;
+use swarmrs_core::control::network::{self, attachment};
 use swarmrs_core::control::service::{self, UpdateOptions};
-use swarmrs_core::dispatcher::{assignment, status};
+use swarmrs_core::dispatcher::{assignment, endpoints, status};
 use swarmrs_core::leader::MOST_CHANGES;
 use swarmrs_core::{
     Agenda, Change, Command, Draft, Event, Ids, Plan, State, allocator, control, invariant, leader,
 };
-use swarmrs_types::object::{Cluster, JoinTokens, Node, NodeState, NodeStatus, RootCa, Service};
+use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
+use swarmrs_types::object::{
+    Attachment, Cluster, JoinTokens, Node, NodeState, NodeStatus, RootCa, Service,
+};
 use swarmrs_types::spec::{
-    Availability, NodeDescription, NodeSpec, Platform, Resources, Role, ServiceSpec, SwarmSpec,
+    Availability, NetworkSpec, NodeDescription, NodeSpec, Platform, Resources, Role, ServiceSpec,
+    SwarmSpec,
 };
 use swarmrs_types::{ClusterId, ClusterTime, Fault, NodeId, RawId};
 
@@ -62,6 +67,8 @@ pub struct World {
     pub ids: Shuffled,
     pub agents: BTreeMap<NodeId, Agent>,
     pub images: BTreeMap<String, Image>,
+    /// What each node in its session knows of networks.
+    pub facts: BTreeMap<NodeId, BTreeMap<FactKey, Fact>>,
     /// Plans of the leader since the last look.
     pub plans: Vec<Written>,
     /// So many of the leader's next plans are lost on the way.
@@ -79,6 +86,7 @@ impl World {
             ids: Shuffled(0),
             agents: BTreeMap::new(),
             images: BTreeMap::new(),
+            facts: BTreeMap::new(),
             plans: Vec::new(),
             lose_plans: 0,
         };
@@ -86,6 +94,12 @@ impl World {
         draft.put_cluster(cluster());
         let plan = draft.finish();
         world.write(plan);
+        let ingress = NetworkSpec {
+            name: network::INGRESS.to_owned(),
+            ingress: true,
+            ..NetworkSpec::default()
+        };
+        world.create_network(ingress).expect("there is none yet");
         world
     }
 
@@ -107,7 +121,7 @@ impl World {
         for event in &events {
             self.agenda.note(&self.state, event);
         }
-        self.tell(&events);
+        self.tell(&before, &events);
         true
     }
 
@@ -118,9 +132,11 @@ impl World {
         assert!(back.is_empty(), "{back:#?}");
     }
 
-    fn tell(&mut self, events: &[Event]) {
+    fn tell(&mut self, before: &State, events: &[Event]) {
         for (id, agent) in &mut self.agents {
             if agent.connected {
+                let facts = endpoints::difference(before, &self.state, *id, events);
+                learn(self.facts.entry(*id).or_default(), facts);
                 let diff = assignment::difference(&self.state, *id, events);
                 agent.obey(diff, self.now, &self.images);
             }
@@ -218,9 +234,28 @@ impl World {
         self.agents.insert(node.id, Agent::connected());
         let mut draft = Draft::new(&self.state, self.now);
         allocator::node::give(&draft, &mut node);
+        let id = node.id;
         draft.put_node(node);
         let plan = draft.finish();
         assert!(self.write(plan));
+        self.tell_all(id);
+    }
+
+    /// A session begins: the node is told all there is.
+    fn tell_all(&mut self, id: NodeId) {
+        let facts = self.facts.entry(id).or_default();
+        facts.clear();
+        learn(facts, endpoints::complete(&self.state, id));
+    }
+
+    /// What nodes learned bit by bit is what they would be told at once.
+    pub fn check_facts(&self) {
+        for (id, agent) in self.agents.iter().filter(|(_, agent)| agent.connected) {
+            let mut whole = BTreeMap::new();
+            learn(&mut whole, endpoints::complete(&self.state, *id));
+            let known = self.facts.get(id).cloned().unwrap_or_default();
+            assert_eq!(known, whole, "{id} with {agent:?}");
+        }
     }
 
     /// Changes a node's object as its user or its managers would.
@@ -247,6 +282,7 @@ impl World {
     /// The node is back: it is told everything and tells everything.
     pub fn node_up(&mut self, id: NodeId) {
         self.change_node(id, |node| node.status.state = NodeState::Ready);
+        self.tell_all(id);
         let all = assignment::complete(&self.state, id);
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.reconnect(all, self.now, &self.images);
@@ -285,6 +321,56 @@ impl World {
         Ok(())
     }
 
+    pub fn create_network(&mut self, spec: NetworkSpec) -> Result<(), Fault> {
+        let (_, plan) = network::create(&self.state, spec, self.now, &mut self.ids)?;
+        assert!(self.write(plan));
+        Ok(())
+    }
+
+    pub fn remove_network(&mut self, name: &str) -> Result<(), Fault> {
+        let (_, plan) = network::remove(&self.state, name)?;
+        assert!(self.write(plan));
+        Ok(())
+    }
+
+    /// A container of that name runs on the node, on an attachable network.
+    pub fn attach(&mut self, node: &str, name: &str, network: &str) -> Result<Attachment, Fault> {
+        let request = attachment::AttachRequest {
+            node: id_of(node),
+            container: name.to_owned(),
+            name: name.to_owned(),
+            network: network.to_owned(),
+            addresses: Vec::new(),
+            aliases: Vec::new(),
+            gateway: true,
+            active: true,
+        };
+        let made = attachment::attach(&self.state, &request, self.now, &mut self.ids)?;
+        assert!(self.write(made.1));
+        Ok(made.0)
+    }
+
+    /// The leases of a container of that name, wherever it is.
+    pub fn leases(&self, name: &str) -> Vec<Attachment> {
+        let all = self.state.attachments().iter();
+        let own = all.filter(|lease| lease.name == name);
+        own.map(|lease| (**lease).clone()).collect()
+    }
+
+    pub fn stop_container(&mut self, name: &str) {
+        for lease in self.leases(name) {
+            let plan = attachment::follow(&self.state, lease.id, name, false);
+            assert!(self.write(plan));
+        }
+    }
+
+    pub fn detach(&mut self, name: &str) {
+        for lease in self.leases(name) {
+            let plan = attachment::detach(&self.state, lease.id);
+            assert!(self.write(plan));
+        }
+    }
+
     pub fn service(&self, name: &str) -> Option<Service> {
         self.state
             .service_named(name)
@@ -294,6 +380,13 @@ impl World {
     pub fn spec(&self, name: &str) -> Option<ServiceSpec> {
         let service = self.state.service_named(name)?;
         Some(self.state.current_spec(service)?.spec.clone())
+    }
+}
+
+fn learn(known: &mut BTreeMap<FactKey, Fact>, facts: FactDiff) {
+    known.extend(facts.put.into_iter().map(|fact| (fact.key(), fact)));
+    for key in facts.remove {
+        assert!(known.remove(&key).is_some(), "{key:?} was not known");
     }
 }
 
@@ -370,6 +463,7 @@ fn node(name: &str, cpus: i64, memory: i64) -> Node {
         },
         status: NodeStatus {
             state: NodeState::Ready,
+            addr: "192.0.2.1".to_owned(),
             ..NodeStatus::default()
         },
         manager_addr: None,

@@ -4,9 +4,10 @@ use std::time::Duration;
 use swarmrs_types::Nanos;
 use swarmrs_types::spec::{
     ContainerSpec, DiscreteResource, Driver, EndpointSpec, FailureAction, GenericResource, Global,
-    Mode, NamedResource, Placement, PlacementPreference, Platform, PortConfig, Protocol,
-    PublishMode, Replicated, ReplicatedJob, ResourceRequirements, Resources, RestartCondition,
-    RestartPolicy, ServiceSpec, SpreadOver, UpdateConfig, UpdateOrder,
+    Mode, NamedResource, NetworkAttachmentConfig, Placement, PlacementPreference, Platform,
+    PortConfig, Protocol, PublishMode, Replicated, ReplicatedJob, ResolutionMode,
+    ResourceRequirements, Resources, RestartCondition, RestartPolicy, ServiceSpec, SpreadOver,
+    UpdateConfig, UpdateOrder,
 };
 
 /// A service with one replica of `app:1`.
@@ -81,7 +82,16 @@ pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
         }
         "cpus" => reserved(spec).nano_cpus = value.parse::<i64>().unwrap_or(0) * 1_000_000_000,
         "memory" => reserved(spec).memory_bytes = value.parse::<i64>().unwrap_or(0) << 20,
-        "port" => publish(spec, value.parse().unwrap_or(0)),
+        "port" => publish(spec, value.parse().unwrap_or(0), PublishMode::Host),
+        "publish" => publish(spec, value.parse().unwrap_or(0), PublishMode::Ingress),
+        "endpoint-mode" => {
+            let endpoint = spec.endpoint_spec.get_or_insert_default();
+            endpoint.mode = Some(ResolutionMode::from(value));
+        }
+        "network" => {
+            let names = value.split(',').filter(|name| !name.is_empty());
+            template.networks = names.map(attachment).collect();
+        }
         _ => return false,
     }
     true
@@ -135,12 +145,19 @@ fn reserved(spec: &mut ServiceSpec) -> &mut Resources {
         .get_or_insert_with(Resources::default)
 }
 
-fn publish(spec: &mut ServiceSpec, port: u32) {
+fn attachment(name: &str) -> NetworkAttachmentConfig {
+    NetworkAttachmentConfig {
+        target: name.to_owned(),
+        ..NetworkAttachmentConfig::default()
+    }
+}
+
+fn publish(spec: &mut ServiceSpec, port: u32, mode: PublishMode) {
     let port = PortConfig {
         protocol: Some(Protocol::Tcp),
         target_port: 80,
         published_port: port,
-        publish_mode: Some(PublishMode::Host),
+        publish_mode: Some(mode),
         ..PortConfig::default()
     };
     spec.endpoint_spec = Some(EndpointSpec {

@@ -7,6 +7,7 @@
 
 use crate::agenda::Agenda;
 use crate::change::Key;
+use crate::control::network;
 use crate::orchestrator::{global, job, orphan, replicated, restart, update};
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
@@ -23,6 +24,7 @@ const MOST_SERVICES: usize = 100;
 /// One step. The plan is empty when nothing needs doing before `wake_at`.
 pub fn step(state: &State, agenda: &mut Agenda, now: ClusterTime, ids: &mut dyn Ids) -> Plan {
     let mut draft = Draft::new(state, now);
+    network::complete(&mut draft, ids);
     for node in agenda.take_nodes() {
         if !draft.is_full() {
             allocator::node::admit(&mut draft, node);

@@ -5,8 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 use swarmrs_engine::Engine;
-use swarmrs_node::{Config, Node, Rotation, SwarmState};
-use swarmrs_types::spec::{ContainerSpec, InitRequest, Mode, Replicated, ServiceSpec, TaskSpec};
+use swarmrs_node::{Config, Node, Rotation, SwarmState, Wanted};
+use swarmrs_types::spec::{
+    ContainerSpec, EndpointSpec, InitRequest, Mode, NetworkAttachmentConfig, NetworkSpec,
+    PortConfig, Replicated, ServiceSpec, TaskSpec,
+};
 use swarmrs_types::{Code, TaskState};
 use tempfile::TempDir;
 
@@ -258,4 +261,105 @@ async fn a_swarm_that_lost_its_record_is_refused_and_kept() {
         "{error}"
     );
     assert!(folder.path().join("swarm/raft/format").exists());
+}
+
+fn network(name: &str) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        attachable: true,
+        ..NetworkSpec::default()
+    }
+}
+
+/// On a network, with a port of the mesh that is left to the swarm.
+fn published(name: &str, network: &str) -> ServiceSpec {
+    let mut spec = service(name, 2);
+    spec.task_template.networks = vec![NetworkAttachmentConfig {
+        target: network.to_owned(),
+        ..NetworkAttachmentConfig::default()
+    }];
+    spec.endpoint_spec = Some(EndpointSpec {
+        ports: vec![PortConfig {
+            target_port: 80,
+            ..PortConfig::default()
+        }],
+        ..EndpointSpec::default()
+    });
+    spec
+}
+
+#[tokio::test]
+async fn services_and_containers_are_on_a_network() {
+    let folder = TempDir::new().unwrap();
+    let node = start(folder.path()).await;
+    let id = node.init(init_request()).await.unwrap();
+    let (app, warnings) = node.create_network(network("app")).await.unwrap();
+    assert_eq!(warnings, Vec::<String>::new());
+    let web = node.create_service(published("web", "app"), None);
+    let web = web.await.unwrap();
+    eventually(&node, |view| {
+        let addressed = |task: &std::sync::Arc<swarmrs_types::object::Task>| {
+            task.networks.len() == 2 && task.networks.iter().all(|on| on.addresses.len() == 1)
+        };
+        let tasks = view.state.tasks_of_service(web);
+        tasks.filter(|task| addressed(task)).count() == 2
+    })
+    .await;
+    let view = node.view().await.unwrap();
+    let own = view.state.nodes().get(&id).unwrap();
+    assert_eq!((own.index, own.ingress.is_some()), (1, true));
+    let fault = node.remove_network("app").await.unwrap_err();
+    assert_eq!(
+        fault.text,
+        format!("network {app} is in use by service {web}")
+    );
+    let wanted = Wanted {
+        container: "shell".to_owned(),
+        name: "shell".to_owned(),
+        network: "app".to_owned(),
+        active: true,
+        ..Wanted::default()
+    };
+    let lease = node.attach(wanted.clone()).await.unwrap();
+    assert_eq!(node.attach(wanted).await.unwrap().id, lease.id);
+    node.remove_service("web").await.unwrap();
+    let fault = node.remove_network("app").await.unwrap_err();
+    assert_eq!(
+        fault.text,
+        format!("network {app} is in use by task {}", lease.id)
+    );
+    node.detach(lease.id).await.unwrap();
+    node.remove_network("app").await.unwrap();
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn what_many_ask_for_at_once_each_gets_for_itself() {
+    let folder = TempDir::new().unwrap();
+    let node = start(folder.path()).await;
+    node.init(init_request()).await.unwrap();
+    node.create_network(network("app")).await.unwrap();
+    let all = (0..60).map(|number| {
+        let node = node.clone();
+        tokio::spawn(async move {
+            let (name, net) = (format!("s{number}"), format!("n{number}"));
+            node.create_network(network(&net)).await.unwrap();
+            node.create_service(published(&name, "app"), None)
+                .await
+                .unwrap();
+        })
+    });
+    for one in all.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    let view = node.view().await.unwrap();
+    let services: Vec<_> = view.state.services().iter().collect();
+    let ports: std::collections::BTreeSet<u32> = services
+        .iter()
+        .map(|one| one.endpoint.ports[0].published_port)
+        .collect();
+    assert_eq!((services.len(), ports.len()), (60, 60));
+    let broken = swarmrs_core::invariant::violations(&view.state);
+    assert_eq!(broken, Vec::<String>::new());
+    node.stop().await;
 }

@@ -546,3 +546,30 @@ fn a_network_of_an_engine_has_no_addresses() {
     let id: NetworkId = state.network_named("local").unwrap().id;
     assert_eq!(state.holders(id).count(), 0);
 }
+
+#[test]
+fn a_swarm_of_a_release_without_networks_gets_its_ingress_network_once() {
+    let mut state = swarm(&[], 0, &[]);
+    let mut agenda = crate::Agenda::all(&state);
+    let mut ids = Counter::default();
+    let mut lead = |state: &mut State, agenda: &mut crate::Agenda| {
+        while agenda.is_due(at(1)) {
+            let plan = crate::leader::step(state, agenda, at(1), &mut ids);
+            let command = plan.into_command(at(1), at(1).shown());
+            for event in state.apply(state.applied() + 1, &command).unwrap() {
+                agenda.note(state, &event);
+            }
+        }
+    };
+    lead(&mut state, &mut agenda);
+    let ingress = state.ingress_network().unwrap().id;
+    let own = |state: &State| state.nodes().get(&id("n1")).unwrap().ingress;
+    assert_eq!(own(&state).unwrap().network, ingress);
+    let (_, plan) = crate::control::network::remove(&state, "ingress").unwrap();
+    apply(&mut state, plan).unwrap();
+    let mut agenda = crate::Agenda::all(&state);
+    lead(&mut state, &mut agenda);
+    assert_eq!(state.ingress_network(), None);
+    assert_eq!(own(&state), None);
+    assert_eq!(state.network(ingress), None, "nothing is left of it");
+}

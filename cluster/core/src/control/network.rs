@@ -71,6 +71,18 @@ pub(super) fn ingress(state: &State, id: NetworkId) -> Result<Network, Fault> {
     made(state, converted(spec), id)
 }
 
+/// Gives a swarm that a release without networks made its ingress network. One that ever had a network is left
+/// as it is: its user may have removed that.
+pub(crate) fn complete(draft: &mut Draft<'_>, ids: &mut dyn Ids) {
+    if draft.cluster().is_none() || draft.last_vni() != 0 {
+        return;
+    }
+    // Without a free subnet there is none: whoever publishes a port is told so.
+    if let Ok(network) = ingress(draft, NetworkId(ids.next())) {
+        draft.put_network(network);
+    }
+}
+
 /// What Docker's daemon checks before its manager is asked. Source: moby `daemon/network.go`,
 /// `daemon/libnetwork/network.go`.
 fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {

@@ -140,6 +140,7 @@ fn run(world: &mut World, words: &[&str]) -> String {
         other => panic!("no such command: {other:?}"),
     };
     world.settle();
+    world.check_facts();
     printed
 }
 

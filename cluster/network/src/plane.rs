@@ -202,7 +202,7 @@ impl Plane {
 
     /// Cuts the flows that were led to the owner.
     pub async fn reset(&self, network: NetworkId, owner: RawId) -> Result<(), Error> {
-        self.run(move |worker| worker.cut(network, owner)).await
+        self.run(move |worker| worker.reset(network, owner)).await
     }
 
     /// Where sockets of the network are opened; it exists once a fact tells of the network.
@@ -236,5 +236,5 @@ impl Plane {
     }
 }
 
-/// How often a drain looks: well below what a user notices, and a look costs less than a millisecond.
+/// How often a drain looks: well below what a user notices, and a look at known flows costs next to nothing.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);

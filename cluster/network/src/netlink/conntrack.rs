@@ -53,72 +53,111 @@ pub(crate) struct Flow {
 }
 
 impl Socket {
-    /// The flows that are meant.
-    pub(crate) fn flows(&mut self, which: &Which) -> io::Result<Vec<Flow>> {
-        let families: BTreeSet<u8> = match which {
+    /// The flows that are meant. The kernel walks its whole table, whoever's flows are in it: some ten milliseconds
+    /// where the table is large.
+    pub(crate) fn flows(&mut self, which: &[Which]) -> io::Result<Vec<Flow>> {
+        let families: BTreeSet<u8> = which.iter().flat_map(Which::families).collect();
+        let mut found = Vec::new();
+        for family in families {
+            let answers = self.dump(Message::new(CT_GET, 0, &[family, 0, 0, 0]))?;
+            let flows = answers.iter().filter_map(|payload| flow(payload));
+            found.extend(flows.filter(|(_, ends)| which.iter().any(|which| which.means(ends))));
+        }
+        Ok(found.into_iter().map(|(flow, _)| flow).collect())
+    }
+
+    /// Whether a flow that was found is still there and someone speaks. Costs little.
+    pub(crate) fn still_alive(&mut self, one: &Flow) -> io::Result<bool> {
+        match self.ask(one.message(CT_GET)) {
+            Ok(payload) => Ok(flow(&payload).is_some_and(|(now, _)| now.alive && now.id == one.id)),
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Forgets the flows that are meant: the next packet of each is a stranger's.
+    pub(crate) fn cut_flows(&mut self, which: &[Which]) -> io::Result<()> {
+        for flow in self.flows(which)? {
+            match self.request(flow.message(CT_DELETE)) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Flow {
+    /// A request that names the flow.
+    fn message(&self, kind: u16) -> Message {
+        let mut message = Message::new(kind, 0, &[self.family, 0, 0, 0]);
+        message.put(CTA_TUPLE_ORIG | libc::NLA_F_NESTED as u16, &self.original);
+        if let Some(zone) = &self.zone {
+            message.put(CTA_ZONE, zone);
+        }
+        if kind == CT_DELETE
+            && let Some(id) = &self.id
+        {
+            message.put(CTA_ID, id);
+        }
+        message
+    }
+}
+
+/// What of a flow says whether it is meant.
+struct Ends {
+    /// Its destination was rewritten.
+    led: bool,
+    datagrams: bool,
+    to: Option<IpAddr>,
+    to_port: Option<u16>,
+    answered_by: Option<IpAddr>,
+}
+
+impl Which {
+    fn families(&self) -> BTreeSet<u8> {
+        match self {
             Which::LedTo(addresses) | Which::Unled(addresses) => {
                 addresses.iter().map(|address| family(*address)).collect()
             }
             Which::Port(_) => BTreeSet::from([libc::AF_INET as u8]),
-        };
-        let mut found = Vec::new();
-        for family in families {
-            let answers = self.dump(Message::new(CT_GET, 0, &[family, 0, 0, 0]))?;
-            found.extend(answers.iter().filter_map(|payload| flow(payload, which)));
         }
-        Ok(found)
     }
 
-    /// Forgets the flows that are meant.
-    pub(crate) fn cut_flows(&mut self, which: &Which) -> io::Result<()> {
-        for flow in self.flows(which)? {
-            self.cut(&flow)?;
-        }
-        Ok(())
-    }
-
-    /// Forgets the flow: the next packet of it is a stranger's.
-    fn cut(&mut self, flow: &Flow) -> io::Result<()> {
-        let mut message = Message::new(CT_DELETE, 0, &[flow.family, 0, 0, 0]);
-        message.put(CTA_TUPLE_ORIG | libc::NLA_F_NESTED as u16, &flow.original);
-        if let Some(zone) = &flow.zone {
-            message.put(CTA_ZONE, zone);
-        }
-        if let Some(id) = &flow.id {
-            message.put(CTA_ID, id);
-        }
-        match self.request(message) {
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-            other => other,
+    fn means(&self, ends: &Ends) -> bool {
+        let among =
+            |list: &[IpAddr], one: Option<IpAddr>| one.is_some_and(|one| list.contains(&one));
+        match self {
+            Which::LedTo(addresses) => ends.led && among(addresses, ends.answered_by),
+            Which::Unled(addresses) => ends.datagrams && !ends.led && among(addresses, ends.to),
+            Which::Port(port) => ends.datagrams && ends.to_port == Some(*port),
         }
     }
 }
 
-fn flow(payload: &[u8], which: &Which) -> Option<Flow> {
+fn flow(payload: &[u8]) -> Option<(Flow, Ends)> {
     let attributes = payload.get(4..)?;
     let number = |kind| attribute(attributes, kind).map(|v| u32_at(v, 0).to_be());
-    let led = number(CTA_STATUS)? & IPS_DST_NAT != 0;
     let original = attribute(attributes, CTA_TUPLE_ORIG)?;
     let reply = attribute(attributes, CTA_TUPLE_REPLY)?;
     let ports = attribute(original, CTA_TUPLE_PROTO)?;
     let protocol = *attribute(ports, CTA_PROTO_NUM)?.first()?;
-    let datagrams = i32::from(protocol) == libc::IPPROTO_UDP;
-    let meant = match which {
-        Which::LedTo(addresses) => led && addresses.contains(&end(reply, Side::Source)?),
-        Which::Unled(addresses) => {
-            datagrams && !led && addresses.contains(&end(original, Side::Destination)?)
-        }
-        Which::Port(port) => {
-            datagrams && attribute(ports, CTA_PROTO_DST_PORT) == Some(&port.to_be_bytes()[..])
-        }
+    let to_port = attribute(ports, CTA_PROTO_DST_PORT).and_then(|port| port.try_into().ok());
+    let ends = Ends {
+        led: number(CTA_STATUS)? & IPS_DST_NAT != 0,
+        datagrams: i32::from(protocol) == libc::IPPROTO_UDP,
+        to: end(original, Side::Destination),
+        to_port: to_port.map(u16::from_be_bytes),
+        answered_by: end(reply, Side::Source),
     };
-    meant.then(|| Flow {
-        family: payload[0],
+    let flow = Flow {
+        family: *payload.first()?,
         original: original.to_vec(),
         zone: attribute(attributes, CTA_ZONE).map(<[u8]>::to_vec),
         id: attribute(attributes, CTA_ID).map(<[u8]>::to_vec),
         alive: alive(protocol, attributes, number(CTA_TIMEOUT).unwrap_or(0)),
-    })
+    };
+    Some((flow, ends))
 }
 
 /// The ends of a flow as one direction of it has them.

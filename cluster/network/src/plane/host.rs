@@ -167,7 +167,7 @@ impl Host {
     }
 
     /// Cuts flows of the host.
-    pub(super) fn cut(&mut self, which: &Which) -> io::Result<()> {
+    pub(super) fn cut(&mut self, which: &[Which]) -> io::Result<()> {
         self.rules.cut_flows(which)
     }
 

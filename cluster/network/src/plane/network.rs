@@ -8,7 +8,7 @@ use crate::error::{Doing, Error};
 use crate::firewall::{self, Family, Table, Transaction};
 use crate::guard::{self, Port};
 use crate::mesh::{Inner, Transport};
-use crate::netlink::conntrack::Which;
+use crate::netlink::conntrack::{Flow, Which};
 use crate::netlink::route::{Kind, Mac, NewLink};
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{self, Namespace};
@@ -58,6 +58,8 @@ pub(super) struct Network {
     ports: BTreeMap<IpAddr, Port>,
     bound: BTreeMap<(Transport, u16), Inner>,
     pages: BTreeSet<Page>,
+    /// Flows whose end someone waits for.
+    drained: BTreeMap<RawId, Vec<Flow>>,
     /// Whether the rules in the kernel are those of the fields above.
     whole: bool,
 }
@@ -159,6 +161,7 @@ impl Network {
             ports: BTreeMap::new(),
             bound: BTreeMap::new(),
             pages: BTreeSet::new(),
+            drained: BTreeMap::new(),
             whole: false,
         }
     }
@@ -455,6 +458,9 @@ impl Network {
             let peer = desired.peer(member.node).filter(|_| elsewhere);
             (member, peer.map(|peer| peer.data_path))
         });
+        if new.is_none() {
+            self.drained.remove(&owner);
+        }
         let old = self.members.remove(&owner);
         if let Some((member, node)) = &old
             && (anew || old != new)
@@ -635,14 +641,35 @@ impl Network {
             .collect())
     }
 
-    /// How many flows that were led to the addresses still live.
-    pub(super) fn live_flows(&mut self, addresses: Vec<IpAddr>) -> io::Result<usize> {
-        let flows = self.rules.flows(&Which::LedTo(addresses))?;
-        Ok(flows.iter().filter(|flow| flow.alive).count())
+    /// How many flows that were led to an owner's addresses still live. Who waits for their end asks often: those that
+    /// were found are asked for one by one, and all are looked at again when none of them is left.
+    pub(super) fn live_flows(&mut self, owner: RawId, addresses: Vec<IpAddr>) -> io::Result<usize> {
+        let mut known = self.drained.remove(&owner).unwrap_or_default();
+        let mut left = Vec::new();
+        for flow in known.drain(..) {
+            if self.rules.still_alive(&flow)? {
+                left.push(flow);
+            }
+        }
+        if left.is_empty() {
+            left = self.rules.flows(&[Which::LedTo(addresses)])?;
+            left.retain(|flow| flow.alive);
+        }
+        let count = left.len();
+        if count > 0 {
+            self.drained.insert(owner, left);
+        }
+        Ok(count)
+    }
+
+    /// Cuts all flows that were led to an owner's addresses.
+    pub(super) fn reset(&mut self, owner: RawId, addresses: Vec<IpAddr>) -> io::Result<()> {
+        self.drained.remove(&owner);
+        self.rules.cut_flows(&[Which::LedTo(addresses)])
     }
 
     /// Cuts flows.
-    pub(super) fn cut(&mut self, which: &Which) -> io::Result<()> {
+    pub(super) fn cut(&mut self, which: &[Which]) -> io::Result<()> {
         self.rules.cut_flows(which)
     }
 

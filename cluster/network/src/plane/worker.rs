@@ -54,7 +54,7 @@ pub(super) struct Worker {
     unfinished: Touched,
     bound: BTreeMap<Outer, Bound>,
     /// Flows to be cut after the answer: of a network, or of the host.
-    cuts: Vec<(Option<NetworkId>, Which)>,
+    cuts: BTreeMap<Option<NetworkId>, Vec<Which>>,
     warnings: Arc<RwLock<Vec<String>>>,
 }
 
@@ -78,7 +78,7 @@ impl Worker {
             networks: BTreeMap::new(),
             unfinished: Touched::default(),
             bound: BTreeMap::new(),
-            cuts: Vec::new(),
+            cuts: BTreeMap::new(),
             warnings,
         })
     }
@@ -105,6 +105,12 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
             self.cut_later();
+        }
+    }
+
+    fn cut_soon(&mut self, network: Option<NetworkId>, which: Vec<Which>) {
+        if !which.is_empty() {
+            self.cuts.entry(network).or_default().extend(which);
         }
     }
 
@@ -265,8 +271,7 @@ impl Worker {
         let result = network.program(&self.desired, touched, &bound);
         self.networks.insert(id, network);
         let cut = result?;
-        self.cuts
-            .extend(cut.into_iter().map(|which| (Some(id), which)));
+        self.cut_soon(Some(id), cut);
         Ok(())
     }
 
@@ -398,8 +403,7 @@ impl Worker {
         let bound = &mut self.bound;
         let mut held = |outer: &Outer| bound.get_mut(outer)?.held.take();
         let cuts = self.host.program(ground, wanted, &mut held)?;
-        self.cuts
-            .extend(cuts.into_iter().map(|which| (None, which)));
+        self.cut_soon(None, cuts);
         Ok(())
     }
 
@@ -658,18 +662,16 @@ impl Worker {
         let Some((network, addresses)) = self.owned(network, owner) else {
             return Ok(0);
         };
-        network
-            .live_flows(addresses)
-            .doing(|| format!("look at the flows of {owner}"))
+        let flows = network.live_flows(owner, addresses);
+        flows.doing(|| format!("look at the flows of {owner}"))
     }
 
-    pub(super) fn cut(&mut self, network: NetworkId, owner: RawId) -> Result<(), Error> {
+    pub(super) fn reset(&mut self, network: NetworkId, owner: RawId) -> Result<(), Error> {
         let Some((network, addresses)) = self.owned(network, owner) else {
             return Ok(());
         };
-        network
-            .cut(&Which::LedTo(addresses))
-            .doing(|| format!("cut the flows of {owner}"))
+        let done = network.reset(owner, addresses);
+        done.doing(|| format!("cut the flows of {owner}"))
     }
 
     /// Says what is wrong now.

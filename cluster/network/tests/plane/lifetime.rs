@@ -1,7 +1,7 @@
 //! What lasts and what goes: a later plane takes over, and nothing is left of one that was cleared.
 
 use crate::rig::*;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use swarmrs_network::mesh::Transport;
 use swarmrs_network::plane::{HostPort, Joined, Plane, Route};
 use swarmrs_types::endpoint::{Endpoint, Fact, FactDiff};
@@ -172,11 +172,12 @@ fn a_thousand_networks_and_containers_leave_nothing() {
         let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
         let open = files();
         let network_of = |round: usize| round % 200 + 1;
-        let began = Instant::now();
+        let mut sums = [Duration::ZERO; 4];
         let rounds = std::env::var("PLANE_ROUNDS")
             .ok()
             .and_then(|text| text.parse().ok());
-        for round in 0..rounds.unwrap_or(100) {
+        let rounds = rounds.unwrap_or(100);
+        for round in 0..rounds {
             let number = network_of(round);
             let vip = format!("10.0.{number}.2");
             let facts = [
@@ -184,21 +185,22 @@ fn a_thousand_networks_and_containers_leave_nothing() {
                 Fact::Service(balanced(number, 1, &vip, &[])),
                 Fact::Endpoint(endpoint(number, 1, 1, 11)),
             ];
+            let at = facts_address(number);
+            let mut steps = [Instant::now(); 5];
             plane.tell(&put(facts.clone()), false).await.unwrap();
-            plane
-                .join(network(number), facts_address(number))
-                .await
-                .unwrap();
-            plane
-                .leave(network(number), facts_address(number))
-                .await
-                .unwrap();
+            steps[1] = Instant::now();
+            plane.join(network(number), at).await.unwrap();
+            steps[2] = Instant::now();
+            plane.leave(network(number), at).await.unwrap();
+            steps[3] = Instant::now();
             plane.tell(&without(facts), false).await.unwrap();
+            steps[4] = Instant::now();
+            for (sum, step) in sums.iter_mut().zip(steps.windows(2)) {
+                *sum += step[1] - step[0];
+            }
         }
-        println!(
-            "{:?} a round",
-            began.elapsed() / rounds.unwrap_or(100) as u32
-        );
+        let each = sums.map(|sum| sum / rounds as u32);
+        println!("network made, joined, left, removed: {each:?}");
         let without_numbers = |text: String| {
             let lines = text
                 .lines()

@@ -63,6 +63,7 @@ fn systemd_finds_nothing_to_say_against_the_units() {
             "systemd-analyze",
             "verify",
             "/lib/systemd/system/swarmrsd.service",
+            "/lib/systemd/system/swarmrs-holder.service",
         ])
         .unwrap();
     let said: Vec<_> = verified
@@ -88,6 +89,26 @@ fn a_killed_daemon_is_started_again_and_its_containers_run_on() {
         "2/2"
     );
     assert_eq!(containers(&machine), before);
+}
+
+#[test]
+fn the_holder_is_a_unit_of_its_own_and_comes_back_by_itself() {
+    let machine = machine();
+    let holder = || machine.ok("systemctl show --property MainPID --value swarmrs-holder.service");
+    let pid = holder();
+    assert_ne!(pid, "0");
+    machine.ok("systemctl restart swarmrsd.service");
+    machine.wait_for_swarmrs().unwrap();
+    assert_eq!(holder(), pid, "the daemon's restart is not the holder's");
+    machine.ok("systemctl stop swarmrsd.socket swarmrsd.service");
+    machine.ok(&format!("kill -9 {pid}"));
+    let another = || match holder() {
+        now if now != "0" && now != pid => Ok(()),
+        now => Err(now),
+    };
+    wait::until("another holder without swarmrsd", SOON, another).unwrap();
+    machine.ok("systemctl start swarmrsd.socket swarmrsd.service");
+    machine.wait_for_swarmrs().unwrap();
 }
 
 #[test]

@@ -33,7 +33,11 @@ const SYSTEMD: &str = "/lib/systemd/systemd";
 /// Where swarmrsd listens unless told otherwise.
 const SOCKET: &str = "/run/swarmrs/docker.sock";
 /// What `contrib/systemd` has.
-const UNITS: [&str; 2] = ["swarmrsd.socket", "swarmrsd.service"];
+const UNITS: [&str; 3] = [
+    "swarmrsd.socket",
+    "swarmrsd.service",
+    "swarmrs-holder.service",
+];
 const UP: Duration = Duration::from_secs(60);
 const DOWN: Duration = Duration::from_secs(60);
 const COMMAND: Duration = Duration::from_secs(120);

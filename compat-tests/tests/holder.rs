@@ -1,0 +1,317 @@
+//! What carries a node's networks outlives swarmrsd, and itself.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::testbed::IMAGE;
+use swarmrs_compat_tests::{Host, Testbed, wait};
+
+const SOON: Duration = Duration::from_secs(30);
+const SERVER: &str = "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p 80 -h /srv";
+
+/// Looks a name up and fetches from what it found, again and again, and counts what went well and what did not.
+const PROBE: &str = "while :; do \
+    if nslookup web >/dev/null 2>&1; then echo >>/tmp/found; else echo >>/tmp/lost; fi; \
+    if wget -qO- http://web/ >/dev/null 2>&1; then echo >>/tmp/found; else echo >>/tmp/lost; fi; done";
+
+/// A swarm of one with a service `web` of two on the network `front`, and a container `probe` that probes it.
+fn probed() -> Testbed {
+    let testbed = Testbed::one().unwrap();
+    let host = testbed.host(0);
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    let network = [
+        "network",
+        "create",
+        "--driver",
+        "overlay",
+        "--attachable",
+        "front",
+    ];
+    host.docker_ok(&network);
+    let create = [
+        "service",
+        "create",
+        "--detach",
+        "--no-resolve-image",
+        "--stop-signal",
+        "KILL",
+    ];
+    let what = ["--name", "web", "--network", "front", "--replicas", "2"];
+    let published = ["--publish", "8080:80", IMAGE, "sh", "-c", SERVER];
+    host.docker_ok(&[&create[..], &what, &published].concat());
+    wait_for_replicas(host, "web", "2/2").unwrap();
+    let probe = [
+        "run",
+        "--detach",
+        "--name",
+        "probe",
+        "--network",
+        "front",
+        IMAGE,
+    ];
+    host.docker_ok(&[&probe[..], &["sh", "-c", PROBE]].concat());
+    wait::until("the first answers", SOON, || match probes(host) {
+        (found, _) if found > 4 => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    })
+    .unwrap();
+    forget(host);
+    testbed
+}
+
+/// In the container, past swarmrsd.
+fn in_probe(host: &Host, line: &str) -> String {
+    let output = host.engine_docker(&["exec", "probe", "sh", "-c", line]);
+    output.unwrap().success().unwrap().trim().to_owned()
+}
+
+/// How many probes went well, and how many did not.
+fn probes(host: &Host) -> (usize, usize) {
+    let counted = in_probe(
+        host,
+        "touch /tmp/found /tmp/lost; wc -l </tmp/found; wc -l </tmp/lost",
+    );
+    let mut counts = counted.lines().map(|line| line.trim().parse().unwrap());
+    (counts.next().unwrap(), counts.next().unwrap())
+}
+
+fn forget(host: &Host) {
+    in_probe(host, "rm -f /tmp/found /tmp/lost");
+}
+
+fn exec_root(host: &Host) -> String {
+    let root = host.daemon().data_root().with_file_name("exec");
+    root.to_string_lossy().into_owned()
+}
+
+/// The holder of this host's swarmrsd.
+fn holder(host: &Host) -> Option<i32> {
+    let root = exec_root(host);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.find(|pid: &i32| {
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+        words.contains(&&b"holder"[..]) && words.contains(&root.as_bytes())
+    })
+}
+
+fn kill(pid: i32) {
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(killed.unwrap().success());
+}
+
+/// The mesh, asked on the host itself.
+fn mesh(host: &Host) -> Result<(), String> {
+    let asked = host.inside(&[
+        "curl",
+        "--silent",
+        "--fail",
+        "--max-time",
+        "2",
+        "http://127.0.0.1:8080/",
+    ]);
+    let output = asked.map_err(|error| error.to_string())?;
+    output
+        .success()
+        .map(drop)
+        .map_err(|error| error.to_string())
+}
+
+#[test]
+fn nothing_is_lost_while_swarmrsd_is_killed_and_away() {
+    let mut testbed = probed();
+    let before = holder(testbed.host(0)).expect("a holder");
+    testbed.host_mut(0).kill_daemon();
+    std::thread::sleep(Duration::from_secs(5));
+    let host = testbed.host(0);
+    mesh(host).unwrap();
+    host.engine_docker(&["restart", "--time", "0", "probe"])
+        .unwrap()
+        .success()
+        .unwrap();
+    wait::until(
+        "a container that was started meanwhile",
+        SOON,
+        || match probes(host) {
+            (found, 0) if found > 20 => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        },
+    )
+    .unwrap();
+    testbed.host_mut(0).start_daemon().unwrap();
+    let host = testbed.host(0);
+    wait_for_replicas(host, "web", "2/2").unwrap();
+    let (found, lost) = probes(host);
+    assert!(found > 50 && lost == 0, "{found} went well, {lost} did not");
+    assert_eq!(holder(host), Some(before), "the holder is the same");
+}
+
+#[test]
+fn a_killed_holder_is_back_within_a_second_and_no_connection_notices() {
+    let testbed = probed();
+    let host = testbed.host(0);
+    let address = in_probe(host, "nslookup web | sed -n 's/^Address: //p' | tail -1");
+    let fetch = format!(
+        "for i in 1 2 3 4 5 6 7 8 9 10; do wget -qO- http://{address}/ >/dev/null || echo lost; done"
+    );
+    let before = holder(host).expect("a holder");
+    let began = Instant::now();
+    kill(before);
+    assert_eq!(in_probe(host, &fetch), "", "packets need no holder");
+    mesh(host).unwrap();
+    wait::until("another holder", SOON, || match holder(host) {
+        Some(pid) if pid != before => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    })
+    .unwrap();
+    wait::until("a name", SOON, || {
+        match in_probe(host, "nslookup web >/dev/null && echo found") {
+            found if found == "found" => Ok(()),
+            other => Err(other),
+        }
+    })
+    .unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    let log = std::fs::read_to_string(host.daemon().log()).unwrap();
+    let taken = log
+        .lines()
+        .rfind(|line| line.contains("networks taken up"))
+        .unwrap();
+    let took: u64 = taken
+        .rsplit_once("took=")
+        .unwrap()
+        .1
+        .trim()
+        .parse()
+        .unwrap();
+    assert!(took < 1000, "{taken}");
+}
+
+#[test]
+fn a_holder_of_another_build_is_replaced_and_no_container_notices() {
+    let mut testbed = probed();
+    testbed.host_mut(0).stop_daemon().unwrap();
+    let host = testbed.host(0);
+    let old = holder(host).expect("a holder");
+    let program = std::fs::read_link(format!("/proc/{old}/exe")).unwrap();
+    let other = host.files().join("swarmrsd-of-another-build");
+    std::fs::copy(program, &other).unwrap();
+    kill(old);
+    let mut stranger = start_holder(host, &other.to_string_lossy());
+    wait::until("the stranger", SOON, || mesh_and_name(host)).unwrap();
+    testbed.host_mut(0).start_daemon().unwrap();
+    let host = testbed.host(0);
+    let ours = || match holder(host) {
+        Some(pid) if stranger.id() != pid.cast_unsigned() => Ok(()),
+        seen => Err(format!("{seen:?}")),
+    };
+    wait::until("a holder of our build", SOON, ours).unwrap();
+    assert!(
+        stranger.wait().unwrap().success(),
+        "it ended as it was told"
+    );
+    wait::until("names", SOON, || mesh_and_name(host)).unwrap();
+    let id = host.docker_ok(&[
+        "inspect",
+        "--format",
+        "{{.State.Running}} {{.RestartCount}}",
+        "probe",
+    ]);
+    assert_eq!(id.trim(), "true 0");
+}
+
+fn mesh_and_name(host: &Host) -> Result<(), String> {
+    mesh(host)?;
+    match in_probe(host, "nslookup web >/dev/null && echo found") {
+        found if found == "found" => Ok(()),
+        other => Err(other),
+    }
+}
+
+fn start_holder(host: &Host, program: &str) -> Child {
+    let data = host.daemon().data_root();
+    let mut command = host.inside_command();
+    command
+        .arg(program)
+        .args(["holder", "--exec-root", &exec_root(host), "--data-root"]);
+    command
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+#[test]
+fn leaving_takes_the_holder_and_all_that_it_held_along() {
+    let testbed = Testbed::one().unwrap();
+    let host = testbed.host(0);
+    let seen = || {
+        let seen = |program: &[&str]| host.inside(program).unwrap().success().unwrap().to_owned();
+        [
+            seen(&[
+                "sh",
+                "-c",
+                "nft list ruleset 2>/dev/null | sed 's/packets [0-9]* bytes [0-9]*//'",
+            ]),
+            seen(&["sh", "-c", "ip -brief link | awk '{print $1}'"]),
+            seen(&["sh", "-c", "grep -c nsfs /proc/self/mounts || true"]),
+            seen(&["sh", "-c", "ls /run/docker/plugins 2>/dev/null || true"]),
+            seen(&[
+                "sh",
+                "-c",
+                "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].(conf.(all|default|lo|eth0).(forwarding|rp_filter|route_localnet|send_redirects)|ip_forward) '",
+            ]),
+        ]
+    };
+    let before = seen();
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    host.docker_ok(&[
+        "network",
+        "create",
+        "--driver",
+        "overlay",
+        "--attachable",
+        "front",
+    ]);
+    let create = [
+        "service",
+        "create",
+        "--detach",
+        "--no-resolve-image",
+        "--stop-signal",
+        "KILL",
+        "--name",
+        "web",
+    ];
+    let what = [
+        "--network",
+        "front",
+        "--publish",
+        "8080:80",
+        IMAGE,
+        "sh",
+        "-c",
+        SERVER,
+    ];
+    host.docker_ok(&[&create[..], &what].concat());
+    wait_for_replicas(host, "web", "1/1").unwrap();
+    mesh(host).unwrap();
+    assert!(holder(host).is_some());
+    host.docker_ok(&["service", "rm", "web"]);
+    wait_until_gone(host, "web").unwrap();
+    host.docker_ok(&["swarm", "leave", "--force"]);
+    wait::until("the end of the holder", SOON, || match holder(host) {
+        None => Ok(()),
+        some => Err(format!("{some:?}")),
+    })
+    .unwrap();
+    assert_eq!(seen(), before);
+}

@@ -19,6 +19,8 @@ PARTS=(
     "proxy        the engine through swarmrsd"
     "never        what is ours never reaches the engine"
     "services     services by the stock command"
+    "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
+    "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
     "jobs         jobs and generic resources in real containers"
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"
@@ -58,7 +60,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
+                compat) only+=(testbed proxy never services network holder jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -183,6 +185,8 @@ part testbed suite testbed
 part proxy suite proxy
 part never suite never_past_us
 part services suite services
+part network suite network
+part holder suite holder
 part jobs suite jobs
 part adoption suite adoption
 part engine suite engine_states

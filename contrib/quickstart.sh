@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a running swarm: builds swarmrs, starts it in front of a Docker engine on this
-# machine and runs a web service of three replicas on it.
+# machine and deploys an example stack on it (contrib/stacks/hello): a web service of three replicas
+# behind one published port, overlay networks, a config and a secret.
 #
 #   contrib/quickstart.sh          set everything up; a second run changes nothing
 #   contrib/quickstart.sh --down   bring the machine back to how it was
@@ -171,7 +172,7 @@ init_swarm() {
     swarm swarm init --advertise-addr "${addr:-127.0.0.1}"
 }
 
-# A web server in 2 MB: busybox, and a page that says which replica answers.
+# A web server in 2 MB: busybox.
 make_image() {
     if engine image inspect "$image" >/dev/null 2>&1; then
         return 0
@@ -179,44 +180,53 @@ make_image() {
     say "Making the image $image"
     local root
     root=$(mktemp -d)
-    mkdir -p "$root/bin" "$root/www" "$root/tmp" "$root/etc"
+    mkdir -p "$root/bin" "$root/www/cgi-bin" "$root/tmp" "$root/etc"
     cp /bin/busybox "$root/bin/busybox"
-    for applet in sh httpd hostname echo sleep; do
+    for applet in sh httpd wget cp hostname echo sleep; do
         ln -s busybox "$root/bin/$applet"
     done
-    tar -C "$root" -c . | engine import \
-        --change 'ENV PATH=/bin' \
-        --change 'CMD ["sh", "-c", "echo \"Hello from replica $SLOT on $(hostname)\" >/www/index.html; exec httpd -f -p 80 -h /www"]' \
-        - "$image" >/dev/null
+    tar -C "$root" -c . | engine import --change 'ENV PATH=/bin' --change 'CMD ["httpd", "-f", "-h", "/www"]' - "$image" >/dev/null
     rm -rf "$root"
     note made_image
 }
 
-run_service() {
-    if ! swarm service inspect web >/dev/null 2>&1; then
-        say "docker service create --replicas $replicas --publish mode=host,target=80 web"
-        swarm service create --name web --replicas "$replicas" --publish mode=host,target=80 \
-            --env 'SLOT={{.Task.Slot}}' --no-resolve-image "$image"
+# The first port from 8080 on that nobody listens at; the same in each run.
+choose_port() {
+    if ! noted port; then
+        local port=8080
+        while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+        note port "$port"
     fi
-    say "docker service ls"
-    swarm service ls
-    say "docker service ps web"
-    swarm service ps web
+    cat "$state/port"
 }
 
-ask_service() {
-    say "The replicas answer"
-    local ports answers=0 port
-    ports=$(swarm service ps web --filter desired-state=running --format '{{.Ports}}' |
-        sed -n 's/^\*:\([0-9]*\)->80\/tcp$/\1/p')
-    for port in $ports; do
-        wait_for 20 "an answer on port $port" curl -sf --max-time 5 "http://127.0.0.1:$port/"
-        printf 'http://127.0.0.1:%s  ' "$port"
-        curl -sf --max-time 5 "http://127.0.0.1:$port/"
-        answers=$((answers + 1))
-    done
+deploy_stack() {
+    HELLO_PORT=$(choose_port)
+    export HELLO_PORT
+    say "docker stack deploy --compose-file contrib/stacks/hello/stack.yml hello"
+    swarm stack deploy --resolve-image never --compose-file "$top/contrib/stacks/hello/stack.yml" hello
+    say "docker stack services hello"
+    swarm stack services hello
+    say "docker service ps hello_web"
+    swarm service ps hello_web
+}
+
+ask() { curl -sf --max-time 5 "http://127.0.0.1:$HELLO_PORT/cgi-bin/hello"; }
+
+# Whether all replicas of the web service run.
+is_whole() { [ "$(swarm service ls --filter name=hello_web --format '{{.Replicas}}')" = "$replicas/$replicas" ]; }
+
+# One port; each request goes to the next replica.
+ask_stack() {
+    say "The replicas answer at http://127.0.0.1:$HELLO_PORT/cgi-bin/hello"
+    wait_for 60 "a whole service" is_whole
+    wait_for 20 "an answer" ask
+    local answers
+    answers=$(for _ in $(seq $replicas); do ask; done | sort)
+    echo "$answers"
+    answers=$(printf '%s\n' "$answers" | sed -n 's/^\(replica [0-9]*\) .*hello.*/\1/p' | sort -u | wc -l)
     [ "$answers" = "$replicas" ] || fail "$answers of $replicas replicas answered"
-    say "$answers/$replicas replicas answered. Try: docker --context swarmrs service scale web=5"
+    say "$answers/$replicas replicas answered. Try: docker --context swarmrs service scale hello_web=5"
     echo "Undo everything with: contrib/quickstart.sh --down"
 }
 
@@ -259,8 +269,8 @@ case ${1-} in
     set_up_client
     init_swarm
     make_image
-    run_service
-    ask_service
+    deploy_stack
+    ask_stack
     ;;
 *) fail "unknown argument $1 (only --down)" ;;
 esac

@@ -14,7 +14,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
@@ -24,6 +24,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Clients of datagrams that one port remembers at once.
 const CLIENTS: usize = 1024;
+
+/// A carrier lets go of its socket when its runtime comes round to it: at once, unless the machine is busy.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// The largest datagram there is.
 const DATAGRAM: usize = 65_535;
@@ -93,9 +96,15 @@ impl Reservation {
 }
 
 impl Drop for Reservation {
+    /// Once this is done the port is free: whoever publishes it anew does not find it taken by us.
     fn drop(&mut self) {
-        if let Some(carrier) = &self.carrier {
-            carrier.abort();
+        let Some(carrier) = &self.carrier else {
+            return;
+        };
+        carrier.abort();
+        let patience = Instant::now() + LETTING_GO;
+        while !carrier.is_finished() && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -9,7 +9,7 @@ use swarmrs_types::id::{NetworkId, RawId};
 use swarmrs_types::spec::Protocol;
 
 use crate::error::Error;
-use crate::holder::carrier::{Attached, Settings};
+use crate::holder::carrier::{Attached, Route, Settings};
 use crate::holder::{Carrier, Opener};
 use crate::mesh::Transport;
 use crate::plane::{self, Config, Plane, Tag};
@@ -62,12 +62,15 @@ impl Carrier for Plane {
 
     async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Attached, String> {
         let joined = Plane::join(self, network, address).await.map_err(text)?;
-        let direct = joined.routes.iter().filter(|route| route.via.is_none());
+        let route = |route: plane::Route| Route {
+            destination: route.destination,
+            via: route.via,
+        };
         Ok(Attached {
             source_name: joined.source_name,
             gateway: joined.gateway,
             gateway_v6: joined.gateway_v6,
-            routes: direct.map(|route| route.destination).collect(),
+            routes: joined.routes.into_iter().map(route).collect(),
             disable_gateway_service: joined.disable_gateway_service,
         })
     }

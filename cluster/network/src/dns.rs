@@ -6,8 +6,10 @@
 //! ```
 //!
 //! The address stands on the bridge of each network's namespace, so it is there before any container, on internal
-//! networks too, and nothing has to be done inside a container.
+//! networks too, and nothing has to be done inside a container. Only containers of users, which may come to a network of ours
+//! from elsewhere while they run, have a server of their own besides ([`inside`]).
 
+pub mod inside;
 pub mod packet;
 pub mod resolvers;
 pub mod server;

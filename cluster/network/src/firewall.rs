@@ -190,6 +190,7 @@ const NEW_SET: u16 = 9;
 const NEW_ELEMENTS: u16 = 12;
 const DELETE_ELEMENTS: u16 = 14;
 const LIST_ELEMENT: u16 = 1;
+const TABLE_OWNED: u32 = 2;
 const SET_ANONYMOUS: u32 = 1;
 const SET_CONSTANT: u32 = 2;
 const SET_INTERVAL: u32 = 4;
@@ -216,6 +217,13 @@ impl Transaction {
     pub(crate) fn table(&mut self, table: &Table) {
         self.add(table.family, NEW_TABLE, libc::NLM_F_CREATE, |m| {
             m.text(1, &table.name);
+        });
+    }
+
+    /// Makes a table that ends with the socket which this is sent over: nothing of it outlives whoever made it.
+    pub(crate) fn own_table(&mut self, table: &Table) {
+        self.add(table.family, NEW_TABLE, libc::NLM_F_CREATE, |m| {
+            m.text(1, &table.name).number(2, TABLE_OWNED);
         });
     }
 

@@ -48,14 +48,17 @@ async fn a_container_joins_has_a_port_published_and_leaves() {
     let rig = Rig::told().await;
     rig.endpoint().await;
     let joined = rig
-        .call("NetworkDriver.Join", &join("ep1", "/proc/self/ns/net"))
+        .call("NetworkDriver.Join", &join("ep1", "/nowhere"))
         .await;
     assert_eq!(
         joined,
         json!({
             "InterfaceName": {"SrcName": "veth5", "DstPrefix": "eth"},
             "Gateway": "10.0.1.1",
-            "StaticRoutes": [{"Destination": "169.254.77.53/32", "RouteType": 1}],
+            "StaticRoutes": [
+                {"Destination": "169.254.77.53/32", "RouteType": 1},
+                {"Destination": "10.0.2.0/24", "RouteType": 0, "NextHop": "10.0.1.1"}
+            ],
             "DisableGatewayService": false
         })
     );
@@ -69,7 +72,7 @@ async fn a_container_joins_has_a_port_published_and_leaves() {
     let info = rig.call("NetworkDriver.EndpointOperInfo", &of("ep1")).await;
     assert_eq!(info, json!({"Value": {}}));
     let record = &rig.book()["endpoints"]["ep1"];
-    assert_eq!(record["sandbox"], "/proc/self/ns/net");
+    assert_eq!(record["sandbox"], "/nowhere");
     assert_eq!(record["bound"][0]["host_port"], 32_768);
     for call in ["RevokeExternalConnectivity", "Leave", "DeleteEndpoint"] {
         let done = rig.call(&format!("NetworkDriver.{call}"), &of("ep1")).await;
@@ -274,7 +277,7 @@ async fn an_endpoint_that_the_engine_never_ended_gives_its_address_up() {
 async fn a_network_and_its_endpoints_are_known_after_a_restart() {
     let mut rig = Rig::told().await;
     rig.endpoint().await;
-    rig.call("NetworkDriver.Join", &join("ep1", "/proc/self/ns/net"))
+    rig.call("NetworkDriver.Join", &join("ep1", "/nowhere"))
         .await;
     let ports = json!([{"Proto": 17, "Port": 53, "HostPort": 0, "HostPortEnd": 0}]);
     let call = "NetworkDriver.ProgramExternalConnectivity";

@@ -36,10 +36,11 @@ const MOST_FORWARDED: usize = 256;
 /// After an error of a socket that is not a client's fault.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What every query needs.
+/// What all servers answer from.
 #[derive(Debug)]
 pub struct Names {
     pub zone: ArcSwap<Zone>,
+    /// Whom servers of networks ask.
     pub upstream: Arc<Upstream>,
     /// Answers in turns: no client gets the same order for ever.
     turn: AtomicU64,
@@ -53,21 +54,54 @@ impl Names {
             turn: AtomicU64::new(0),
         })
     }
+}
+
+/// Where a server stands, and so who asks it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// In a network's namespace: whoever has the source address.
+    Network(NetworkId),
+    /// In a container's own: that container. The engine's resolver is behind it and knows names that are not ours.
+    Container(Asker),
+}
+
+/// One server: how it answers.
+#[derive(Debug)]
+pub(super) struct Resolver {
+    pub names: Arc<Names>,
+    pub place: Place,
+    pub upstream: Arc<Upstream>,
+}
+
+impl Resolver {
+    fn asker(&self, client: SocketAddr) -> Asker {
+        match self.place {
+            Place::Network(network) => Asker {
+                network,
+                address: client.ip(),
+            },
+            Place::Container(asker) => asker,
+        }
+    }
 
     /// Answers at once what needs nobody else. False: somebody else must be asked.
     fn answer(&self, asker: &Asker, query: &Query<'_>, room: usize, out: &mut Vec<u8>) -> bool {
-        let zone = self.zone.load();
+        let zone = self.names.zone.load();
         let answer = query.name().map_or(Answer::Elsewhere, |name| {
             zone.answer(asker, name, query.kind)
         });
         match answer {
             Answer::Addresses(mut addresses) => {
-                shuffle(&mut addresses, self.turn.fetch_add(1, Ordering::Relaxed));
+                let turn = self.names.turn.fetch_add(1, Ordering::Relaxed);
+                shuffle(&mut addresses, turn);
                 query.addresses(&addresses, room, out);
             }
             Answer::Pointer(name) => query.pointer(&name, out),
             Answer::Nothing => query.bare(Code::Success, out),
-            Answer::NoSuchName => query.bare(Code::NoSuchName, out),
+            Answer::NoSuchName => match self.place {
+                Place::Network(_) => query.bare(Code::NoSuchName, out),
+                Place::Container(_) => return false,
+            },
             Answer::Elsewhere => return false,
         }
         true
@@ -138,9 +172,14 @@ impl Servers {
         tcp.set_nonblocking(true)?;
         let udp = UdpSocket::from_std(udp)?;
         let tcp = TcpListener::from_std(tcp)?;
+        let resolver = Arc::new(Resolver {
+            names: self.names.clone(),
+            place: Place::Network(network),
+            upstream: self.names.upstream.clone(),
+        });
         let mut parts = JoinSet::new();
-        parts.spawn(datagrams(self.names.clone(), network, Arc::new(udp)));
-        parts.spawn(connections(self.names.clone(), network, tcp));
+        parts.spawn(datagrams(resolver.clone(), Arc::new(udp)));
+        parts.spawn(connections(resolver, tcp));
         self.open.insert(network, parts);
         Ok(())
     }
@@ -173,7 +212,8 @@ fn bind_inside(namespace: File) -> io::Result<(StdSocket, StdListener)> {
     inside.join().map_err(panicked)?
 }
 
-async fn datagrams(names: Arc<Names>, network: NetworkId, socket: Arc<UdpSocket>) {
+/// Answers what comes over UDP, for as long as it is polled.
+pub(super) async fn datagrams(resolver: Arc<Resolver>, socket: Arc<UdpSocket>) {
     let mut packet = vec![0; LARGEST_QUERY];
     let mut out = Vec::with_capacity(LARGEST_QUERY);
     let mut forwarding = JoinSet::new();
@@ -182,17 +222,14 @@ async fn datagrams(names: Arc<Names>, network: NetworkId, socket: Arc<UdpSocket>
             Ok(received) => received,
             Err(error) => {
                 // An answer that could not be delivered is reported on the next call.
-                debug!(%network, %error, "name server socket");
+                debug!(place = ?resolver.place, %error, "name server socket");
                 tokio::task::yield_now().await;
                 continue;
             }
         };
         while forwarding.try_join_next().is_some() {}
-        let asker = Asker {
-            network,
-            address: client.ip(),
-        };
-        match here(&names, &asker, &packet[..length], &mut out) {
+        let asker = resolver.asker(client);
+        match here(&resolver, &asker, &packet[..length], &mut out) {
             Reply::Now => {
                 // A client that does not take its answer asks again.
                 let _ = socket.try_send_to(&out, client);
@@ -201,10 +238,11 @@ async fn datagrams(names: Arc<Names>, network: NetworkId, socket: Arc<UdpSocket>
             // The client asks again, and finds room or does not.
             Reply::Later if forwarding.len() >= MOST_FORWARDED => {}
             Reply::Later => {
-                let (names, socket) = (names.clone(), socket.clone());
+                let (resolver, socket) = (resolver.clone(), socket.clone());
                 let packet = packet[..length].to_vec();
                 forwarding.spawn(async move {
-                    let reply = names.answer_in_time(asker, &packet, Carriage::Udp).await;
+                    let answer = resolver.answer_in_time(asker, &packet, Carriage::Udp);
+                    let reply = answer.await;
                     let _ = socket.send_to(&reply, client).await;
                 });
             }
@@ -219,9 +257,9 @@ enum Reply {
 }
 
 /// The short way: most questions are answered before the next is read.
-fn here(names: &Names, asker: &Asker, packet: &[u8], out: &mut Vec<u8>) -> Reply {
+fn here(resolver: &Resolver, asker: &Asker, packet: &[u8], out: &mut Vec<u8>) -> Reply {
     match Query::read(packet) {
-        Ok(query) => match names.answer(asker, &query, query.room(Carriage::Udp), out) {
+        Ok(query) => match resolver.answer(asker, &query, query.room(Carriage::Udp), out) {
             true => Reply::Now,
             false => Reply::Later,
         },
@@ -233,7 +271,8 @@ fn here(names: &Names, asker: &Asker, packet: &[u8], out: &mut Vec<u8>) -> Reply
     }
 }
 
-async fn connections(names: Arc<Names>, network: NetworkId, listener: TcpListener) {
+/// Answers whoever connects, for as long as it is polled.
+pub(super) async fn connections(resolver: Arc<Resolver>, listener: TcpListener) {
     let room = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut open = JoinSet::new();
     loop {
@@ -244,19 +283,16 @@ async fn connections(names: Arc<Names>, network: NetworkId, listener: TcpListene
         while open.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, client)) => {
-                let names = names.clone();
-                let asker = Asker {
-                    network,
-                    address: client.ip(),
-                };
+                let resolver = resolver.clone();
+                let asker = resolver.asker(client);
                 open.spawn(async move {
                     // A client that misbehaves or goes away is no news.
-                    let _ = converse(&names, asker, stream).await;
+                    let _ = converse(&resolver, asker, stream).await;
                     drop(place);
                 });
             }
             Err(error) => {
-                warn!(%network, %error, "name server takes no connection");
+                warn!(place = ?resolver.place, %error, "name server takes no connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -264,13 +300,13 @@ async fn connections(names: Arc<Names>, network: NetworkId, listener: TcpListene
 }
 
 /// Query after query, each behind its length, until the client is silent or gone.
-async fn converse(names: &Names, asker: Asker, mut stream: TcpStream) -> io::Result<()> {
+async fn converse(resolver: &Resolver, asker: Asker, mut stream: TcpStream) -> io::Result<()> {
     let mut packet = vec![0; LARGEST_MESSAGE];
     loop {
         let length = usize::from(timeout(IDLE, stream.read_u16()).await??);
         timeout(IDLE, stream.read_exact(&mut packet[..length])).await??;
         let query = &packet[..length];
-        let reply = names.answer_in_time(asker, query, Carriage::Tcp).await;
+        let reply = resolver.answer_in_time(asker, query, Carriage::Tcp).await;
         if reply.is_empty() {
             return Ok(());
         }

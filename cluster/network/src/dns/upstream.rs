@@ -4,12 +4,15 @@
 //! (EDNS) and what a server answers is between the two. Sockets are of the host's namespace, so a resolver on the host's
 //! own loopback works as any other.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpStream, UdpSocket};
+use tokio::net::{TcpSocket, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -26,13 +29,21 @@ const MOST_UNDER_WAY: usize = 1024;
 pub struct Upstream {
     resolvers: Resolvers,
     under_way: Semaphore,
+    /// What our packets are marked with, so that rules tell them from others'; 0: with nothing.
+    mark: u32,
 }
 
 impl Upstream {
     pub fn new(resolvers: Resolvers) -> Arc<Self> {
+        Self::marked(resolvers, 0)
+    }
+
+    /// One whose packets carry a mark. Its sockets are opened in the namespace of the thread that asks.
+    pub fn marked(resolvers: Resolvers, mark: u32) -> Arc<Self> {
         Arc::new(Upstream {
             resolvers,
             under_way: Semaphore::new(MOST_UNDER_WAY),
+            mark,
         })
     }
 
@@ -44,7 +55,7 @@ impl Upstream {
         sent.get_mut(..2)?.copy_from_slice(&id);
         let query = Query::read(&sent).ok()?;
         for server in self.resolvers.now().iter() {
-            let asked = timeout(PATIENCE, ask_one(*server, &query, carriage));
+            let asked = timeout(PATIENCE, self.ask_one(*server, &query, carriage));
             if let Ok(Ok(mut reply)) = asked.await {
                 reply[..2].copy_from_slice(&packet[..2]);
                 return Some(reply);
@@ -52,52 +63,66 @@ impl Upstream {
         }
         None
     }
-}
 
-/// Over TCP if the client came so; if the server does not listen there, over UDP after all.
-async fn ask_one(
-    server: SocketAddr,
-    query: &Query<'_>,
-    carriage: Carriage,
-) -> std::io::Result<Vec<u8>> {
-    match carriage {
-        Carriage::Udp => over_udp(server, query).await,
-        Carriage::Tcp => match over_tcp(server, query).await {
-            Ok(reply) => Ok(reply),
-            Err(_) => over_udp(server, query).await,
-        },
-    }
-}
-
-async fn over_udp(server: SocketAddr, query: &Query<'_>) -> std::io::Result<Vec<u8>> {
-    let any: SocketAddr = match server {
-        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-    };
-    let socket = UdpSocket::bind(any).await?;
-    socket.connect(server).await?;
-    socket.send(query.packet()).await?;
-    let mut reply = vec![0; LARGEST_MESSAGE];
-    loop {
-        let length = socket.recv(&mut reply).await?;
-        // Somebody guessing, or a late answer to somebody else's question: the right one may still come.
-        if packet::answers(query, &reply[..length]) {
-            reply.truncate(length);
-            return Ok(reply);
+    /// Over TCP if the client came so; if the server does not listen there, over UDP after all.
+    async fn ask_one(
+        &self,
+        server: SocketAddr,
+        query: &Query<'_>,
+        carriage: Carriage,
+    ) -> io::Result<Vec<u8>> {
+        match carriage {
+            Carriage::Udp => self.over_udp(server, query).await,
+            Carriage::Tcp => match self.over_tcp(server, query).await {
+                Ok(reply) => Ok(reply),
+                Err(_) => self.over_udp(server, query).await,
+            },
         }
     }
-}
 
-async fn over_tcp(server: SocketAddr, query: &Query<'_>) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = query.packet().len() as u16;
-    let framed = [&length.to_be_bytes(), query.packet()].concat();
-    stream.write_all(&framed).await?;
-    let mut reply = vec![0; usize::from(stream.read_u16().await?)];
-    stream.read_exact(&mut reply).await?;
-    match packet::answers(query, &reply) {
-        true => Ok(reply),
-        false => Err(std::io::ErrorKind::InvalidData.into()),
+    async fn over_udp(&self, server: SocketAddr, query: &Query<'_>) -> io::Result<Vec<u8>> {
+        let any: SocketAddr = match server {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        self.mark(&socket)?;
+        socket.connect(server).await?;
+        socket.send(query.packet()).await?;
+        let mut reply = vec![0; LARGEST_MESSAGE];
+        loop {
+            let length = socket.recv(&mut reply).await?;
+            // Somebody guessing, or a late answer to somebody else's question: the right one may still come.
+            if packet::answers(query, &reply[..length]) {
+                reply.truncate(length);
+                return Ok(reply);
+            }
+        }
+    }
+
+    async fn over_tcp(&self, server: SocketAddr, query: &Query<'_>) -> io::Result<Vec<u8>> {
+        let socket = match server {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        self.mark(&socket)?;
+        let mut stream = socket.connect(server).await?;
+        let length = query.packet().len() as u16;
+        let framed = [&length.to_be_bytes(), query.packet()].concat();
+        stream.write_all(&framed).await?;
+        let mut reply = vec![0; usize::from(stream.read_u16().await?)];
+        stream.read_exact(&mut reply).await?;
+        match packet::answers(query, &reply) {
+            true => Ok(reply),
+            false => Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+
+    fn mark(&self, socket: &impl AsFd) -> io::Result<()> {
+        match self.mark {
+            0 => Ok(()),
+            mark => Ok(setsockopt(socket, sockopt::Mark, &mark)?),
+        }
     }
 }
 

@@ -66,6 +66,15 @@ impl Book {
         Some(found.0.clone())
     }
 
+    /// What is in the container with that namespace.
+    pub fn in_sandbox(&self, sandbox: &str) -> Vec<(NetworkId, IpAddr)> {
+        let inside = |record: &&Record| record.sandbox.as_deref() == Some(sandbox);
+        let inside = self.endpoints.values().filter(inside);
+        inside
+            .map(|record| (record.network, record.address))
+            .collect()
+    }
+
     /// Endpoints that are in a container, and its namespace.
     pub fn joined(&self) -> Vec<(String, String)> {
         let of = |(id, record): (&String, &Record)| Some((id.clone(), record.sandbox.clone()?));

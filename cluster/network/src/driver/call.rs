@@ -15,12 +15,15 @@ use super::message::{
     OfEndpoint, OfNetwork, PortBinding, Program, StaticRoute,
 };
 use crate::holder::Ground;
+use crate::holder::carrier::Route;
 use crate::port::HostPort;
 
 /// How interfaces in containers are called.
 const PREFIX: &str = "eth";
 /// A route over the interface itself. Source: libnetwork `types.CONNECTED`.
 const CONNECTED: u8 = 1;
+/// A route over a router. Source: libnetwork `types.NEXTHOP`.
+const NEXT_HOP: u8 = 0;
 
 /// Answers the engine.
 pub struct Driver {
@@ -168,6 +171,9 @@ impl Driver {
         };
         self.ground.detach(record.network, record.address).await?;
         self.forget(&asked.endpoint).await?;
+        if let Some(sandbox) = &record.sandbox {
+            self.ground.depart(sandbox).await;
+        }
         Ok(json!({}))
     }
 
@@ -177,20 +183,26 @@ impl Driver {
         let mut joined = self.ground.attach(record.network, record.address).await?;
         // An engine refuses a route that the container has: names are looked up over the network that came first.
         let routed = self.ground.book().await.routed(&asked.sandbox);
-        joined.routes.retain(|route| !routed.contains(route));
-        let routes = joined.routes.clone();
+        joined
+            .routes
+            .retain(|route| !routed.contains(&route.destination));
+        let routes = joined.routes.iter().map(|route| route.destination);
+        let routes: Vec<IpNet> = routes.collect();
+        let sandbox = asked.sandbox.clone();
         let entered = |record: &mut Record| {
-            record.sandbox = Some(asked.sandbox);
+            record.sandbox = Some(sandbox);
             record.routes = routes;
         };
         if let Err(refusal) = self.enter(&asked.of.endpoint, entered).await {
             self.ground.detach(record.network, record.address).await?;
             return Err(refusal);
         }
-        let route = |destination: &IpNet| StaticRoute {
-            destination: destination.to_string(),
-            route_type: CONNECTED,
-        };
+        // A container that runs already has its names before the engine hears that it has joined.
+        let ground = &self.ground;
+        ground
+            .enter(record.network, record.address, &asked.sandbox)
+            .await;
+        ground.enter_soon(record.network, record.address, asked.sandbox);
         answer(&Joined {
             interface_name: InterfaceName {
                 src_name: joined.source_name.clone(),
@@ -198,7 +210,7 @@ impl Driver {
             },
             gateway: joined.gateway,
             gateway_v6: joined.gateway_v6,
-            static_routes: joined.routes.iter().map(route).collect(),
+            static_routes: joined.routes.iter().map(static_route).collect(),
             disable_gateway_service: joined.disable_gateway_service,
         })
     }
@@ -216,6 +228,9 @@ impl Driver {
             record.bound.clear();
         };
         self.enter(&asked.endpoint, left).await?;
+        if let Some(sandbox) = &record.sandbox {
+            self.ground.depart(sandbox).await;
+        }
         Ok(json!({}))
     }
 
@@ -298,6 +313,17 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
 
 fn answer(answer: &impl serde::Serialize) -> Result<Value, Refusal> {
     serde_json::to_value(answer).map_err(|error| error.to_string())
+}
+
+fn static_route(route: &Route) -> StaticRoute {
+    StaticRoute {
+        destination: route.destination.to_string(),
+        route_type: match route.via {
+            Some(_) => NEXT_HOP,
+            None => CONNECTED,
+        },
+        next_hop: route.via,
+    }
 }
 
 /// The address that an endpoint is known by.

@@ -133,8 +133,10 @@ pub struct InterfaceName {
 #[serde(rename_all = "PascalCase")]
 pub struct StaticRoute {
     pub destination: String,
-    /// 1: reached over the interface itself.
+    /// 1: reached over the interface itself; 0: over the next hop.
     pub route_type: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_hop: Option<IpAddr>,
 }
 
 /// A container's ports are to be published.

@@ -28,10 +28,17 @@ pub struct Attached {
     pub source_name: String,
     pub gateway: Option<IpAddr>,
     pub gateway_v6: Option<IpAddr>,
-    /// Reached over the link itself.
-    pub routes: Vec<IpNet>,
+    pub routes: Vec<Route>,
     /// The engine is to make no way out of its own.
     pub disable_gateway_service: bool,
+}
+
+/// A route in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    pub destination: IpNet,
+    /// None: reached over the link itself.
+    pub via: Option<IpAddr>,
 }
 
 /// Errors are sentences: they end in an engine's message or in a log.

@@ -18,8 +18,10 @@ use tracing::{info, warn};
 use super::carrier::{Attached, Carrier, Opener, Settings};
 use super::facts::Facts;
 use super::sandbox;
+use crate::dns::inside::Inside;
 use crate::dns::server::{Names, Servers};
-use crate::driver::book::Book;
+use crate::dns::zone::Asker;
+use crate::driver::book::{Book, Record};
 use crate::port::{BoundPort, HostPort};
 use crate::state_file::{Saved, StateFolder};
 
@@ -33,6 +35,8 @@ const DRAIN_LOOK: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_secs(2);
 /// How long a container's namespace may take to appear after it has joined.
 const APPEAR: Duration = Duration::from_secs(30);
+/// Between two looks for it: its first process starts as little as 90 ms later.
+const APPEAR_LOOK: Duration = Duration::from_millis(5);
 
 /// The holder's state and whoever carries it out.
 pub struct Ground {
@@ -42,6 +46,8 @@ pub struct Ground {
     book: Mutex<Book>,
     names: Arc<Names>,
     servers: Mutex<Servers>,
+    /// Servers inside containers, by their namespaces.
+    insides: Mutex<BTreeMap<String, Inside>>,
     folder: StateFolder,
     changed: Notify,
 }
@@ -79,6 +85,7 @@ impl Ground {
             facts: watch::Sender::new(facts),
             book: Mutex::new(saved.book),
             servers: Mutex::new(Servers::new(names.clone())),
+            insides: Mutex::default(),
             names,
             folder,
             changed: Notify::new(),
@@ -246,6 +253,7 @@ impl Ground {
     pub async fn clear(&self) -> Result<(), String> {
         let mut carrying = self.carrier.lock().await;
         self.servers.lock().await.close_all().await;
+        close(std::mem::take(&mut *self.insides.lock().await)).await;
         if let Some(carrier) = carrying.carrier.as_mut() {
             carrier.clear().await?;
         }
@@ -343,6 +351,50 @@ impl Ground {
         }
     }
 
+    /// Has a container's own questions answered, if it is a user's and its namespace is there.
+    pub async fn enter(&self, network: NetworkId, address: IpAddr, sandbox: &str) {
+        let endpoint = self.facts.borrow().endpoint(network, address).cloned();
+        let users = endpoint.is_some_and(|endpoint| endpoint.service.is_none());
+        let mut insides = self.insides.lock().await;
+        if !users || insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {
+            return;
+        }
+        let (names, path) = (self.names.clone(), sandbox.to_owned());
+        let asker = Asker { network, address };
+        let opened = tokio::task::spawn_blocking(move || {
+            let inside = Inside::open(Path::new(&path), names, asker);
+            inside.map(|inside| (path, inside))
+        });
+        match opened.await {
+            Ok(Ok((path, inside))) => {
+                insides.insert(path, inside);
+            }
+            Ok(Err(error)) => warn!(%network, %address, %error, "no names inside the container"),
+            Err(error) => warn!(%network, %address, %error, "no names inside the container"),
+        }
+    }
+
+    /// As [`Ground::enter`], once the namespace is there: some engines make it only after a container has joined.
+    pub fn enter_soon(self: &Arc<Self>, network: NetworkId, address: IpAddr, sandbox: String) {
+        let ground = self.clone();
+        tokio::spawn(async move {
+            let deadline = Instant::now() + APPEAR;
+            while !sandbox::lives(Path::new(&sandbox)) && Instant::now() < deadline {
+                tokio::time::sleep(APPEAR_LOOK).await;
+            }
+            ground.enter(network, address, &sandbox).await;
+        });
+    }
+
+    /// The endpoint left its container. If the container has others of ours, they find names from the next look on.
+    pub async fn depart(&self, sandbox: &str) {
+        let gone = self.insides.lock().await.remove_entry(sandbox);
+        close(gone.into_iter().collect()).await;
+        for (network, address) in self.book().await.in_sandbox(sandbox) {
+            self.enter(network, address, sandbox).await;
+        }
+    }
+
     // What goes on by itself.
 
     /// Writes facts that changed, for as long as it is polled.
@@ -370,6 +422,7 @@ impl Ground {
     pub async fn sweep(&self) {
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         loop {
+            self.enter_all().await;
             tokio::time::sleep(SWEEP).await;
             if let Some(carrier) = &self.carrier.lock().await.carrier {
                 self.open_servers(carrier.as_ref()).await;
@@ -381,6 +434,16 @@ impl Ground {
                 if seen.vanished(Path::new(&sandbox)) {
                     self.bury(&endpoint).await;
                 }
+            }
+        }
+    }
+
+    /// After a restart of ours, containers have no server inside yet.
+    async fn enter_all(&self) {
+        let records: Vec<Record> = self.book().await.endpoints.values().cloned().collect();
+        for record in records {
+            if let Some(sandbox) = &record.sandbox {
+                self.enter(record.network, record.address, sandbox).await;
             }
         }
     }
@@ -401,6 +464,17 @@ impl Ground {
         if let Err(error) = left.and(book.save()) {
             warn!(error, "not all of it is taken away");
         }
+        drop(carrying);
+        if let Some(sandbox) = &record.sandbox {
+            self.depart(sandbox).await;
+        }
+    }
+}
+
+/// Ends servers inside containers. Each waits for its thread.
+async fn close(insides: BTreeMap<String, Inside>) {
+    if !insides.is_empty() {
+        let _ = tokio::task::spawn_blocking(move || drop(insides)).await;
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use swarmrs_network::holder::carrier::{Attached, Carrier, Opener, Settings};
+use swarmrs_network::holder::carrier::{Attached, Carrier, Opener, Route, Settings};
 use swarmrs_network::holder::control::{Call, Reply, Request};
 use swarmrs_network::holder::{self, Config, Error, frame};
 use swarmrs_network::port::{BoundPort, HostPort};
@@ -80,7 +80,16 @@ impl Carrier for Fake {
             source_name: "veth5".to_owned(),
             gateway: Some(IpAddr::from([10, 0, 1, 1])),
             gateway_v6: None,
-            routes: vec!["169.254.77.53/32".parse().unwrap()],
+            routes: vec![
+                Route {
+                    destination: "169.254.77.53/32".parse().unwrap(),
+                    via: None,
+                },
+                Route {
+                    destination: "10.0.2.0/24".parse().unwrap(),
+                    via: Some(IpAddr::from([10, 0, 1, 1])),
+                },
+            ],
             disable_gateway_service: false,
         })
     }

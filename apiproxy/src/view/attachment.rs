@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use swarmrs_core::State;
 use swarmrs_types::object;
-use swarmrs_types::spec::{Ipam, IpamConfig, Labels, TaskSpec};
+use swarmrs_types::spec::{Ipam, IpamConfig, Labels};
 
 use super::Head;
 use super::network::{Subnet, is_first, options, subnets};
@@ -92,22 +92,14 @@ struct IpamDriver<'a> {
     name: &'a str,
 }
 
-/// The networks of a task: those that it has addresses on, and those of its engine that its spec names.
-pub(super) fn attachments<'a>(
-    state: &'a State,
-    task: &object::Task,
-    spec: &TaskSpec,
-) -> Vec<Attachment<'a>> {
-    let ours = task.networks.iter().filter_map(|attached| {
+/// The networks of a task, with its addresses on those that are the swarm's.
+pub(super) fn attachments<'a>(state: &'a State, task: &object::Task) -> Vec<Attachment<'a>> {
+    let attached = task.networks.iter().filter_map(|attached| {
         let network = state.networks().get(&attached.network)?;
         let addresses = attached.addresses.iter().map(ToString::to_string);
         Some(attachment(network, addresses.collect()))
     });
-    let named = spec.networks.iter().filter_map(|n| n.target.parse().ok());
-    let engines = named.filter_map(|id| state.networks().get(&id));
-    let engines = engines.filter(|network| network.is_predefined());
-    ours.chain(engines.map(|network| attachment(network, Vec::new())))
-        .collect()
+    attached.collect()
 }
 
 /// The first network of a swarm asks for no driver, and gets ours.

@@ -78,7 +78,7 @@ pub fn task<'a>(state: &'a State, task: &'a object::Task, now: &'a TaskStatus) -
     Task {
         head: Head::new(task.id.as_str(), task.meta),
         labels: Empty {},
-        networks_attachments: attachments(state, task, &spec),
+        networks_attachments: attachments(state, task),
         spec,
         service: task.service.as_str(),
         slot: task.shown_slot(),

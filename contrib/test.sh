@@ -80,7 +80,7 @@ done
 NEEDS="/usr/sbin/dockerd:docker.io /lib/systemd/systemd:systemd iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack
     /bin/busybox:busybox-static nsenter:util-linux script:bsdutils curl:curl strace:strace cc:gcc strip:binutils dpkg-deb:dpkg
     /usr/sbin/sshd:openssh-server ssh-keygen:openssh-client shellcheck:shellcheck ss:iproute2 mkfs.ext4:e2fsprogs mount:mount
-    openssl:openssl docker-compose:docker-compose"
+    openssl:openssl docker-compose:docker-compose sysctl:procps"
 
 # Whether a part runs.
 chosen() {

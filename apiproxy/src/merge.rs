@@ -254,6 +254,15 @@ fn pass(answer: Response<Incoming>) -> Response<Body> {
     Response::from_parts(head, body.map_err(Into::into).boxed_unsync())
 }
 
+/// Of an answer of the engine's that ended before it was whole.
+const BROKEN_OFF: &str = "the Docker engine's answer broke off";
+
+/// The whole body of an answer of the engine's.
+async fn whole(body: Incoming) -> Result<Bytes, Fault> {
+    let body = body.collect().await;
+    Ok(body.map_err(|_| Fault::unavailable(BROKEN_OFF))?.to_bytes())
+}
+
 /// Changes the JSON object of an answer that succeeded; any other answer passes as it is.
 async fn edited(
     answer: Response<Incoming>,
@@ -264,10 +273,7 @@ async fn edited(
     }
     let (head, body) = answer.into_parts();
     let Ok(body) = body.collect().await else {
-        return Ok(refusal(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the Docker engine's answer broke off",
-        ));
+        return Ok(refusal(StatusCode::SERVICE_UNAVAILABLE, BROKEN_OFF));
     };
     let bytes = body.to_bytes();
     let Ok(mut object) = object::RawObject::parse(&bytes) else {

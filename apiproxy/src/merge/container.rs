@@ -21,7 +21,7 @@ use swarmrs_types::Fault;
 
 use super::disguise::Disguise;
 use super::object::RawObject;
-use super::{ask, pass, unreachable_fault, with_body, with_filters};
+use super::{BROKEN_OFF, ask, pass, unreachable_fault, with_body, with_filters};
 use crate::handler::{Handlers, Query, parse_bool};
 use crate::refusal::refusal;
 use crate::route::Route;
@@ -112,8 +112,7 @@ async fn shown(
     }
     let (head, body) = answer.into_parts();
     let Ok(body) = body.collect().await else {
-        let text = "the Docker engine's answer broke off";
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, text);
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, BROKEN_OFF);
     };
     let bytes = body.to_bytes();
     let Ok(mut containers) = serde_json::from_slice::<Vec<Box<RawValue>>>(&bytes) else {

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use swarmrs_types::{Timestamp, json};
 
-use super::{ask, pass, passing, with_body};
+use super::{BROKEN_OFF, ask, pass, passing, with_body};
 use crate::events::{EventFilter, Message};
 use crate::forward;
 use crate::handler::{Handlers, Query, unix_nanos};
@@ -92,8 +92,7 @@ async fn past(
 ) -> Response<Body> {
     let (head, body) = answer.into_parts();
     let Ok(body) = body.collect().await else {
-        let text = "the Docker engine's answer broke off";
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, text);
+        return refusal(StatusCode::SERVICE_UNAVAILABLE, BROKEN_OFF);
     };
     let bytes = body.to_bytes();
     let engines = bytes.split_inclusive(|byte| *byte == b'\n');

@@ -43,10 +43,7 @@ const MOST_TASKS: usize = 400;
 pub fn fault_of(rejected: &Rejected) -> Fault {
     match rejected {
         Rejected::OutOfSequence(_) => out_of_sequence(),
-        Rejected::NameTaken { kind, name } if kind == "network" => Fault::daemon(
-            Code::AlreadyExists,
-            format!("network with name {name} already exists"),
-        ),
+        Rejected::NameTaken { kind, name } if kind == "network" => network::name_taken(name),
         Rejected::NameTaken { kind, name } if matches!(kind.as_str(), "secret" | "config") => {
             Fault::manager(Code::AlreadyExists, format!("{kind} {name} already exists"))
         }

@@ -293,8 +293,7 @@ async fn services_and_containers_are_on_a_network() {
     let folder = TempDir::new().unwrap();
     let node = start(folder.path()).await;
     let id = node.init(init_request()).await.unwrap();
-    let (app, warnings) = node.create_network(network("app")).await.unwrap();
-    assert_eq!(warnings, Vec::<String>::new());
+    let app = node.create_network(network("app")).await.unwrap();
     let web = node.create_service(published("web", "app"), None);
     let web = web.await.unwrap();
     eventually(&node, |view| {

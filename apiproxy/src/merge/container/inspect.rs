@@ -2,12 +2,11 @@
 
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
 use swarmrs_types::Fault;
 
 use super::super::disguise::Disguise;
 use super::super::object::RawObject;
-use super::super::{ask, pass, unreachable_fault, with_body};
+use super::super::{ask, pass, unreachable_fault, whole, with_body};
 use crate::handler::Handlers;
 use crate::route::Route;
 use crate::server::Body;
@@ -27,9 +26,7 @@ pub(in crate::merge) async fn inspect(
         return Ok(Some(pass(answer)));
     }
     let (head, body) = answer.into_parts();
-    let body = body.collect().await;
-    let bytes = body.map_err(|_| Fault::unavailable("the Docker engine's answer broke off"))?;
-    let bytes = bytes.to_bytes();
+    let bytes = whole(body).await?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     if !disguise.concerns(text) {
         return Ok(Some(with_body(head, bytes)));

@@ -3,6 +3,7 @@
 use http::Response;
 use hyper::body::Incoming;
 use serde::Deserialize;
+use swarmrs_engine::ContainerState;
 use swarmrs_node::label;
 use swarmrs_types::{Code, Fault, NetworkId, json};
 
@@ -12,17 +13,12 @@ use super::{Choice, Known};
 use crate::handler::{Handlers, done, read};
 use crate::server::Body;
 
+/// The body of either call.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Connect {
+struct Request {
     container: String,
     endpoint_config: Option<EndpointSettings>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Disconnect {
-    container: String,
     force: bool,
 }
 
@@ -45,37 +41,58 @@ pub(in crate::merge) struct Fixed {
     pub ipv6: String,
 }
 
-/// The swarm network that a term names for a container; none: it is the engine's to say.
-async fn swarm_network(
+/// A call about a network of the swarm.
+struct Asked {
+    known: Known,
+    network: NetworkId,
+    request: Request,
+    container: ContainerState,
+}
+
+/// None: the term names no network of the swarm, or the body cannot be read: both are the engine's to judge.
+async fn asked(
     handlers: &Handlers,
     term: &str,
-) -> Result<Option<(Known, NetworkId)>, Fault> {
+    mut body: Incoming,
+) -> Result<Option<Asked>, Fault> {
     let Some(known) = Known::look(handlers).await? else {
         return Ok(None);
     };
-    match known.candidates().to_join(term) {
-        Some(Choice::Swarm(id)) => Ok(id.parse().ok().map(|id| (known, id))),
-        _ => Ok(None),
-    }
+    let Some(Choice::Swarm(id)) = known.candidates().to_join(term) else {
+        return Ok(None);
+    };
+    let Ok(network) = id.parse() else {
+        return Ok(None);
+    };
+    let bytes = read(&mut body).await?;
+    let Ok(decoded) = json::from_slice::<Request>(&bytes) else {
+        return Ok(None);
+    };
+    let request = decoded.value;
+    let container = handlers.node.engine().inspect_container(&request.container);
+    let container = container.await.map_err(|error| fault_of(&error))?;
+    Ok(Some(Asked {
+        known,
+        network,
+        request,
+        container,
+    }))
 }
 
 pub(super) async fn connect(
     handlers: &Handlers,
     term: &str,
-    mut body: Incoming,
+    body: Incoming,
 ) -> Result<Option<Response<Body>>, Fault> {
-    let Some((known, network)) = swarm_network(handlers, term).await? else {
+    let Some(Asked {
+        known,
+        network,
+        request,
+        container,
+    }) = asked(handlers, term, body).await?
+    else {
         return Ok(None);
     };
-    let bytes = read(&mut body).await?;
-    // What cannot be read is the engine's to refuse.
-    let Ok(decoded) = json::from_slice::<Connect>(&bytes) else {
-        return Ok(None);
-    };
-    let request = decoded.value;
-    let engine = handlers.node.engine();
-    let container = engine.inspect_container(&request.container).await;
-    let container = container.map_err(|error| fault_of(&error))?;
     if let Some(twin) = known.twins.get(&network)
         && container.raw["NetworkSettings"]["Networks"]
             .get(&twin.name)
@@ -90,6 +107,7 @@ pub(super) async fn connect(
     let wanted = lease::wanted(term, token, &container.name, &settings)?;
     let taken = lease::take(handlers, wanted).await?;
     let link = &taken.link;
+    let engine = handlers.node.engine();
     let connected = engine
         .connect_network(&link.twin.id, &container.id, &link.settings)
         .await;
@@ -103,19 +121,17 @@ pub(super) async fn connect(
 pub(super) async fn disconnect(
     handlers: &Handlers,
     term: &str,
-    mut body: Incoming,
+    body: Incoming,
 ) -> Result<Option<Response<Body>>, Fault> {
-    let Some((known, network)) = swarm_network(handlers, term).await? else {
+    let Some(Asked {
+        known,
+        network,
+        request,
+        container,
+    }) = asked(handlers, term, body).await?
+    else {
         return Ok(None);
     };
-    let bytes = read(&mut body).await?;
-    let Ok(decoded) = json::from_slice::<Disconnect>(&bytes) else {
-        return Ok(None);
-    };
-    let request = decoded.value;
-    let engine = handlers.node.engine();
-    let container = engine.inspect_container(&request.container).await;
-    let container = container.map_err(|error| fault_of(&error))?;
     let name = known.name_of(network);
     let Some(twin) = known.twins.get(&network) else {
         let text = format!(
@@ -124,7 +140,9 @@ pub(super) async fn disconnect(
         );
         return Err(Fault::daemon(Code::PermissionDenied, text));
     };
-    let left = engine
+    let left = handlers
+        .node
+        .engine()
         .disconnect_network(&twin.id, &container.id, request.force)
         .await;
     left.map_err(|error| fault_of(&error))?;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
+use swarmrs_core::control::network::name_taken;
 use swarmrs_node::SwarmState;
 use swarmrs_types::object::OVERLAY;
 use swarmrs_types::spec::NetworkSpec;
@@ -45,16 +46,12 @@ pub(super) async fn create(
         return Err(name_taken(&spec.name));
     }
     check_driver(handlers, &spec.driver).await?;
-    let (id, warnings) = handlers.node.create_network(spec).await?;
+    let id = handlers.node.create_network(spec).await?;
     let ignored = decoded.unknown.iter();
     let ignored = ignored.map(|path| format!("unknown field {path} was ignored"));
     let created = Created {
         id: id.as_str(),
-        warning: warnings
-            .into_iter()
-            .chain(ignored)
-            .collect::<Vec<_>>()
-            .join("\n"),
+        warning: ignored.collect::<Vec<_>>().join("\n"),
     };
     Ok(Some(answer(StatusCode::CREATED, &created)))
 }
@@ -62,11 +59,6 @@ pub(super) async fn create(
 /// Configurations are local whatever their driver.
 fn is_of_the_swarm(spec: &NetworkSpec) -> bool {
     !spec.config_only && (spec.driver == OVERLAY || spec.scope == "swarm")
-}
-
-fn name_taken(name: &str) -> Fault {
-    let text = format!("network with name {name} already exists");
-    Fault::daemon(Code::AlreadyExists, text)
 }
 
 /// A driver that is not ours is the engine's to have.

@@ -2,14 +2,13 @@
 
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use swarmrs_node::{label, read_twin};
 use swarmrs_types::filter::Filters;
 use swarmrs_types::{Fault, json};
 
-use super::super::{ask, pass, unreachable_fault, with_body};
+use super::super::{ask, pass, unreachable_fault, whole, with_body};
 use super::Known;
 use super::filter::{Seen, lets_through};
 use crate::handler::{Handlers, Query};
@@ -34,9 +33,7 @@ pub(super) async fn list(
     }
     let filters = Filters::parse(Query::parse(route.query()).get("filters"))?;
     let (head, body) = answer.into_parts();
-    let body = body.collect().await;
-    let bytes = body.map_err(|_| Fault::unavailable("the Docker engine's answer broke off"))?;
-    let bytes = bytes.to_bytes();
+    let bytes = whole(body).await?;
     let Ok(engines) = serde_json::from_slice::<Vec<Box<RawValue>>>(&bytes) else {
         return Ok(Some(with_body(head, bytes)));
     };

@@ -2,15 +2,15 @@
 
 use http::request::Parts;
 use http::{Response, StatusCode};
-use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use swarmrs_core::control::network::prunable;
 use swarmrs_node::label;
 use swarmrs_types::filter::Filters;
 use swarmrs_types::object::Network;
 use swarmrs_types::{Fault, Timestamp};
 
-use super::super::{ask, pass, unreachable_fault, with_body, with_filters};
+use super::super::{ask, pass, unreachable_fault, whole, with_body, with_filters};
 use super::Known;
 use crate::handler::{Handlers, Query, unix_nanos};
 use crate::route::Route;
@@ -40,9 +40,7 @@ pub(super) async fn prune(
     let filters = Filters::parse(query.get("filters"))?;
     let mut removed = remove_unused(handlers, &known, &filters).await;
     let (head, body) = answer.into_parts();
-    let body = body.collect().await;
-    let bytes = body.map_err(|_| Fault::unavailable("the Docker engine's answer broke off"))?;
-    let engines: Pruned = serde_json::from_slice(&bytes.to_bytes()).unwrap_or_default();
+    let engines: Pruned = serde_json::from_slice(&whole(body).await?).unwrap_or_default();
     let is_twin = |name: &String| known.doubles.iter().any(|double| double["Name"] == **name);
     let own = engines.networks.unwrap_or_default().into_iter();
     removed.extend(own.filter(|name| !is_twin(name)));
@@ -51,10 +49,10 @@ pub(super) async fn prune(
     Ok(Some(with_body(head, body.into())))
 }
 
-/// One that is in use stays.
+/// One that came into use meanwhile stays.
 async fn remove_unused(handlers: &Handlers, known: &Known, filters: &Filters) -> Vec<String> {
     let mut removed = Vec::new();
-    let networks = known.state.iter().flat_map(|state| state.networks().iter());
+    let networks = known.state.iter().flat_map(|state| prunable(state));
     for network in networks.filter(|network| is_wanted(network, filters)) {
         if handlers
             .node
@@ -72,9 +70,7 @@ fn is_wanted(network: &Network, filters: &Filters) -> bool {
     let labels = &network.spec.labels;
     let unwanted = filters.contains("label!") && filters.labels("label!", labels);
     let mut until = filters.values("until");
-    !network.is_predefined()
-        && !network.spec.ingress
-        && !unwanted
+    !unwanted
         && filters.labels("label", labels)
         && until.all(|until| is_older(network.meta.created_at, until, Timestamp::now()))
 }

@@ -6,12 +6,12 @@
 pub mod attachment;
 mod ipam;
 
+use super::refused;
 use super::swarm::PREDEFINED;
 use super::text::quoted;
 use super::validate::name;
-use super::{fault_of, refused};
 use crate::allocator::subnet;
-use crate::change::{Key, Rejected};
+use crate::change::Key;
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::{Holder, State, find};
 use std::sync::Arc;
@@ -87,12 +87,9 @@ pub(crate) fn complete(draft: &mut Draft<'_>, ids: &mut dyn Ids) {
 /// `daemon/libnetwork/network.go`.
 fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
     let name = &spec.name;
-    if state
-        .networks()
-        .iter()
-        .any(|other| other.name() == name && !other.is_predefined())
-    {
-        return Err(fault_of(&name_taken(name)));
+    let mut networks = state.networks().iter();
+    if networks.any(|other| other.name() == name && !other.is_predefined()) {
+        return Err(name_taken(name));
     }
     if PREDEFINED.contains(&name.as_str()) || name == "default" {
         return Err(forbidden(format!(
@@ -186,11 +183,10 @@ fn driver(name: &str) -> Result<(), Fault> {
     Err(refused(format!("error during lookup of plugin {name}")))
 }
 
-fn name_taken(name: &str) -> Rejected {
-    Rejected::NameTaken {
-        kind: "network".to_owned(),
-        name: name.to_owned(),
-    }
+/// The swarm or the engine has a network of that name.
+pub fn name_taken(name: &str) -> Fault {
+    let text = format!("network with name {name} already exists");
+    Fault::daemon(Code::AlreadyExists, text)
 }
 
 fn forbidden(text: impl Into<String>) -> Fault {
@@ -212,12 +208,8 @@ pub fn remove(state: &State, term: &str) -> Result<(NetworkId, Plan), Fault> {
     may_remove(state, &network)?;
     let id = network.id;
     let mut draft = Draft::new(state, state.time());
-    let leases = state.holders(id).filter_map(|(_, holder)| match holder {
-        Holder::Attachment(lease) => Some(lease),
-        _ => None,
-    });
-    for lease in leases.collect::<Vec<_>>() {
-        draft.remove(Key::Attachment(lease));
+    for lease in attachment::on_network(state, &network) {
+        draft.remove(Key::Attachment(lease.id));
     }
     draft.remove(Key::Network(id));
     Ok((id, draft.finish()))

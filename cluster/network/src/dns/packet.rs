@@ -268,11 +268,6 @@ pub fn answers(query: &Query<'_>, reply: &[u8]) -> bool {
     })
 }
 
-/// Whether records are missing in a reply.
-pub fn is_truncated(reply: &[u8]) -> bool {
-    reply.get(2).is_some_and(|flags| flags & 0x02 != 0)
-}
-
 fn number(packet: &[u8], at: usize) -> Option<u16> {
     let bytes = packet.get(at..at + 2)?;
     Some(u16::from_be_bytes([bytes[0], bytes[1]]))

@@ -37,17 +37,14 @@ pub struct Wanted {
 }
 
 impl Node {
-    /// Makes a network of the swarm. Returns its id and what is worth a warning.
-    pub async fn create_network(
-        &self,
-        spec: NetworkSpec,
-    ) -> Result<(NetworkId, Vec<String>), Fault> {
+    /// Makes a network of the swarm.
+    pub async fn create_network(&self, spec: NetworkSpec) -> Result<NetworkId, Fault> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let decide =
                 |state: &State, now| network::create(state, spec.clone(), now, &mut RandomIds);
             match self.decide(decide).await {
-                Ok((id, _)) => return Ok((id, Vec::new())),
+                Ok((id, _)) => return Ok(id),
                 Err(fault) if Instant::now() > deadline || !self.is_departing(&spec) => {
                     return Err(fault);
                 }

@@ -257,7 +257,7 @@ fn exposed(container: &RawObject) -> Vec<String> {
 fn resolver(container: &RawObject) -> Vec<(&'static str, Value)> {
     let host: Option<RawObject> = container.read("HostConfig");
     let servers: Option<Vec<String>> = host.and_then(|host| host.read("Dns"));
-    if servers.as_deref() != Some(&[label::RESOLVER.to_owned()]) {
+    if servers.as_deref() != Some(&[label::resolver()]) {
         return Vec::new();
     }
     let config: Option<RawObject> = container.read("Config");

@@ -9,10 +9,10 @@ use swarmrs_types::id::{NetworkId, RawId};
 use swarmrs_types::spec::Protocol;
 
 use crate::error::Error;
-use crate::holder::carrier::{Attached, Route, Settings};
+use crate::holder::carrier::Settings;
 use crate::holder::{Carrier, Opener};
 use crate::mesh::Transport;
-use crate::plane::{self, Config, Plane, Tag};
+use crate::plane::{self, Config, Joined, Plane, Tag};
 use crate::port::{BoundPort, HostPort};
 use crate::vxlan;
 
@@ -60,19 +60,8 @@ impl Carrier for Plane {
             .join(":")
     }
 
-    async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Attached, String> {
-        let joined = Plane::join(self, network, address).await.map_err(text)?;
-        let route = |route: plane::Route| Route {
-            destination: route.destination,
-            via: route.via,
-        };
-        Ok(Attached {
-            source_name: joined.source_name,
-            gateway: joined.gateway,
-            gateway_v6: joined.gateway_v6,
-            routes: joined.routes.into_iter().map(route).collect(),
-            disable_gateway_service: joined.disable_gateway_service,
-        })
+    async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Joined, String> {
+        Plane::join(self, network, address).await.map_err(text)
     }
 
     async fn leave(&mut self, network: NetworkId, address: IpAddr) -> Result<(), String> {

@@ -29,10 +29,7 @@ use tokio::sync::oneshot;
 use worker::{Job, Worker};
 
 /// Where our names are answered in every network's namespace.
-pub const NAME_SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 77, 53));
-
-/// UDP port of the overlay's frames. Source: RFC 7348, and Docker's default.
-pub const DATA_PATH_PORT: u16 = 4789;
+pub const NAME_SERVER: IpAddr = IpAddr::V4(crate::dns::ADDRESS);
 
 /// What a plane is opened with.
 #[derive(Clone, Debug)]

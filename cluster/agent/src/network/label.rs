@@ -11,4 +11,6 @@ pub const ASKED_DNS: &str = "swarmrs.dns";
 pub const OURS: [&str; 2] = [LEASE, ASKED_DNS];
 
 /// Where names are looked up in every network of the swarm.
-pub const RESOLVER: &str = "169.254.77.53";
+pub fn resolver() -> String {
+    swarmrs_network::dns::ADDRESS.to_string()
+}

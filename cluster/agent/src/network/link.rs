@@ -50,7 +50,7 @@ pub fn join(container: &mut Value, first: &Link) {
 pub fn resolve_with_us(container: &mut Value) {
     let host = &mut container["HostConfig"];
     let asked = json!({"Dns": host["Dns"], "DnsOptions": host["DnsOptions"]});
-    host["Dns"] = json!([label::RESOLVER]);
+    host["Dns"] = json!([label::resolver()]);
     match host.get_mut("DnsOptions").and_then(Value::as_array_mut) {
         Some(options) => options.retain(|option| !is_ndots(option)),
         None => drop(host.as_object_mut().map(|host| host.remove("DnsOptions"))),

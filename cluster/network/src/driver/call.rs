@@ -15,7 +15,7 @@ use super::message::{
     OfEndpoint, OfNetwork, PortBinding, Program, StaticRoute,
 };
 use crate::holder::Ground;
-use crate::holder::carrier::Route;
+use crate::plane::Route;
 use crate::port::HostPort;
 
 /// How interfaces in containers are called.

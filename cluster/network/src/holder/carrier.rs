@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::id::{NetworkId, NodeId, RawId};
 
+use crate::plane::Joined;
 use crate::port::{BoundPort, HostPort};
 
 /// What a node's part of the swarm's networks stands on.
@@ -21,26 +21,6 @@ pub struct Settings {
     pub data_path_port: u16,
 }
 
-/// What a container gets when it joins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attached {
-    /// The link that the engine moves into the container.
-    pub source_name: String,
-    pub gateway: Option<IpAddr>,
-    pub gateway_v6: Option<IpAddr>,
-    pub routes: Vec<Route>,
-    /// The engine is to make no way out of its own.
-    pub disable_gateway_service: bool,
-}
-
-/// A route in a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    pub destination: IpNet,
-    /// None: reached over the link itself.
-    pub via: Option<IpAddr>,
-}
-
 /// Errors are sentences: they end in an engine's message or in a log.
 #[async_trait]
 pub trait Carrier: Send + Sync {
@@ -48,7 +28,7 @@ pub trait Carrier: Send + Sync {
     async fn tell(&mut self, diff: &FactDiff, complete: bool) -> Result<(), String>;
     /// The MAC address that goes with an address.
     fn mac(&self, network: NetworkId, address: IpAddr) -> String;
-    async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Attached, String>;
+    async fn join(&mut self, network: NetworkId, address: IpAddr) -> Result<Joined, String>;
     /// What has not joined is fine.
     async fn leave(&mut self, network: NetworkId, address: IpAddr) -> Result<(), String>;
     async fn publish(

@@ -15,13 +15,14 @@ use swarmrs_types::id::{NetworkId, RawId};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tracing::{info, warn};
 
-use super::carrier::{Attached, Carrier, Opener, Settings};
+use super::carrier::{Carrier, Opener, Settings};
 use super::facts::Facts;
 use super::sandbox;
 use crate::dns::inside::Inside;
 use crate::dns::server::{Names, Servers};
 use crate::dns::zone::Asker;
 use crate::driver::book::{Book, Record};
+use crate::plane::Joined;
 use crate::port::{BoundPort, HostPort};
 use crate::state_file::{Saved, StateFolder};
 
@@ -295,7 +296,7 @@ impl Ground {
         Ok(self.carrier.lock().await.get()?.mac(network, address))
     }
 
-    pub async fn attach(&self, network: NetworkId, address: IpAddr) -> Result<Attached, String> {
+    pub async fn attach(&self, network: NetworkId, address: IpAddr) -> Result<Joined, String> {
         self.carrier
             .lock()
             .await

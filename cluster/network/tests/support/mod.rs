@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use swarmrs_network::holder::carrier::{Attached, Carrier, Opener, Route, Settings};
+use swarmrs_network::holder::carrier::{Carrier, Opener, Settings};
 use swarmrs_network::holder::control::{Call, Reply, Request};
 use swarmrs_network::holder::{self, Config, Error, frame};
+use swarmrs_network::plane::{Joined, Route};
 use swarmrs_network::port::{BoundPort, HostPort};
 use swarmrs_types::endpoint::{Endpoint, Fact, FactDiff, Overlay, Segment};
 use swarmrs_types::id::{NetworkId, NodeId, RawId};
@@ -74,10 +75,11 @@ impl Carrier for Fake {
         }
     }
 
-    async fn join(&mut self, _: NetworkId, address: IpAddr) -> Result<Attached, String> {
+    async fn join(&mut self, _: NetworkId, address: IpAddr) -> Result<Joined, String> {
         self.note(format!("join {address}"));
-        Ok(Attached {
+        Ok(Joined {
             source_name: "veth5".to_owned(),
+            mac: [2, 0x42, 10, 0, 1, 5],
             gateway: Some(IpAddr::from([10, 0, 1, 1])),
             gateway_v6: None,
             routes: vec![

@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
+use swarmrs_core::control::network::attachment::AttachRequest;
 use swarmrs_engine::ContainerState;
-use swarmrs_node::{Link, Wanted, label};
+use swarmrs_node::{Link, label};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::{AttachmentId, Code, Fault, NetworkId, RawId};
 use tracing::warn;
@@ -33,7 +34,7 @@ pub(super) fn wanted(
     container: &str,
     name: &str,
     settings: &EndpointSettings,
-) -> Result<Wanted, Fault> {
+) -> Result<AttachRequest, Fault> {
     let fixed = settings.ipam.clone().unwrap_or_default();
     let given = [&fixed.ipv4, &fixed.ipv6];
     let given = given.into_iter().filter(|text| !text.is_empty());
@@ -41,7 +42,7 @@ pub(super) fn wanted(
         let invalid = |_| Fault::invalid(format!("invalid IP address: {text}"));
         text.parse().map_err(invalid)
     };
-    Ok(Wanted {
+    Ok(AttachRequest {
         container: container.to_owned(),
         name: name.to_owned(),
         network: network.to_owned(),
@@ -53,7 +54,7 @@ pub(super) fn wanted(
 }
 
 /// Takes a lease and waits until the network carries it.
-pub(super) async fn take(handlers: &Handlers, wanted: Wanted) -> Result<Taken, Fault> {
+pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<Taken, Fault> {
     let term = wanted.network.clone();
     let lease = handlers.node.attach(wanted).await.map_err(|fault| {
         let text = format!(

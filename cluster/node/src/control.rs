@@ -20,8 +20,6 @@ use swarmrs_types::object::RegistryAuth;
 use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, SecretText, ServiceId, Timestamp};
 
-pub use network::Wanted;
-
 /// Decisions made anew before a request is given up.
 const MOST_TRIES: usize = 64;
 

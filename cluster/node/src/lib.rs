@@ -42,7 +42,7 @@ mod role;
 mod trust;
 
 pub use config::Config;
-pub use control::{Changed, Rotation, Wanted};
+pub use control::{Changed, Rotation};
 pub use glance::{ManagerGlance, Measures, Space};
 pub use health::{Health, check_engine};
 pub use local::{ClusterView, Standing, State as SwarmState};

@@ -4,8 +4,9 @@
 
 use std::path::Path;
 use std::time::Duration;
+use swarmrs_core::control::network::attachment::AttachRequest;
 use swarmrs_engine::Engine;
-use swarmrs_node::{Config, Node, Rotation, SwarmState, Wanted};
+use swarmrs_node::{Config, Node, Rotation, SwarmState};
 use swarmrs_types::spec::{
     ContainerSpec, EndpointSpec, InitRequest, Mode, NetworkAttachmentConfig, NetworkSpec,
     PortConfig, Replicated, ServiceSpec, TaskSpec,
@@ -312,12 +313,12 @@ async fn services_and_containers_are_on_a_network() {
         fault.text,
         format!("network {app} is in use by service {web}")
     );
-    let wanted = Wanted {
+    let wanted = AttachRequest {
         container: "shell".to_owned(),
         name: "shell".to_owned(),
         network: "app".to_owned(),
         active: true,
-        ..Wanted::default()
+        ..AttachRequest::default()
     };
     let lease = node.attach(wanted.clone()).await.unwrap();
     assert_eq!(node.attach(wanted).await.unwrap().id, lease.id);

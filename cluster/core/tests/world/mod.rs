@@ -336,7 +336,6 @@ impl World {
     /// A container of that name runs on the node, on an attachable network.
     pub fn attach(&mut self, node: &str, name: &str, network: &str) -> Result<Attachment, Fault> {
         let request = attachment::AttachRequest {
-            node: id_of(node),
             container: name.to_owned(),
             name: name.to_owned(),
             network: network.to_owned(),
@@ -345,7 +344,7 @@ impl World {
             gateway: true,
             active: true,
         };
-        let made = attachment::attach(&self.state, &request, self.now, &mut self.ids)?;
+        let made = attachment::attach(&self.state, id_of(node), &request, self.now, &mut self.ids)?;
         assert!(self.write(made.1));
         Ok(made.0)
     }

@@ -2,39 +2,19 @@
 
 use crate::ids::RandomIds;
 use crate::role::{Node, Role};
-use std::net::IpAddr;
 use std::time::Duration;
 use swarmrs_core::State;
-use swarmrs_core::control::network::{self, attachment};
+use swarmrs_core::control::network;
+use swarmrs_core::control::network::attachment::{self, AttachRequest};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::spec::NetworkSpec;
 use swarmrs_types::{AttachmentId, Fault, NetworkId};
 use tokio::time::{Instant, sleep};
 
-pub use swarmrs_core::control::network::attachment::AttachRequest;
-
 /// How long a new network waits for a removed one whose subnet it wants: the tasks on that are stopping.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// What one of this node's containers asks for.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Wanted {
-    /// The container as this node names it: the same for all its attachments.
-    pub container: String,
-    /// What others find it by.
-    pub name: String,
-    /// Id or name of the network.
-    pub network: String,
-    /// Addresses that the user wants; of a family without one any will do.
-    pub addresses: Vec<IpAddr>,
-    pub aliases: Vec<String>,
-    /// Whether this network may be the container's way out.
-    pub gateway: bool,
-    /// Whether it runs, or is about to.
-    pub active: bool,
-}
 
 impl Node {
     /// Makes a network of the swarm.
@@ -68,21 +48,12 @@ impl Node {
     }
 
     /// Gives one of this node's containers addresses on a network, or those it has there already.
-    pub async fn attach(&self, wanted: Wanted) -> Result<Attachment, Fault> {
+    pub async fn attach(&self, request: AttachRequest) -> Result<Attachment, Fault> {
         self.require_manager()?;
         let node = self.standing().node;
         let node = node.ok_or_else(|| Fault::unavailable(super::NOT_A_MANAGER))?;
-        let request = AttachRequest {
-            node,
-            container: wanted.container,
-            name: wanted.name,
-            network: wanted.network,
-            addresses: wanted.addresses,
-            aliases: wanted.aliases,
-            gateway: wanted.gateway,
-            active: wanted.active,
-        };
-        let decide = |state: &State, now| attachment::attach(state, &request, now, &mut RandomIds);
+        let decide =
+            |state: &State, now| attachment::attach(state, node, &request, now, &mut RandomIds);
         Ok(self.decide(decide).await?.0)
     }
 

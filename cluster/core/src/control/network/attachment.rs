@@ -16,9 +16,8 @@ use swarmrs_types::object::{Attachment, Network};
 use swarmrs_types::{AttachmentId, ClusterTime, Code, Fault, NodeId};
 
 /// What a node asks for one of its containers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AttachRequest {
-    pub node: NodeId,
     /// The container as its node names it: the same for all its attachments.
     pub container: String,
     /// What others find it by.
@@ -34,11 +33,12 @@ pub struct AttachRequest {
     pub active: bool,
 }
 
-/// Gives the container addresses on the network, or those it has there already. Errors are the manager's,
+/// Gives the node's container addresses on the network, or those it has there already. Errors are the manager's,
 /// as Docker's has them: 404 `network X not found`, 403 `network X not manually attachable`; an address that
 /// cannot be had.
 pub fn attach(
     state: &State,
+    node: NodeId,
     request: &AttachRequest,
     now: ClusterTime,
     ids: &mut dyn Ids,
@@ -50,7 +50,7 @@ pub fn attach(
         let text = format!("network {term} not manually attachable");
         return Err(Fault::manager(Code::PermissionDenied, text));
     }
-    let known = of_container(state, request.node, &request.container);
+    let known = of_container(state, node, &request.container);
     let old = known
         .iter()
         .find(|lease| lease.network == network.id)
@@ -67,7 +67,7 @@ pub fn attach(
             .as_ref()
             .map_or_else(|| AttachmentId(ids.next()), |old| old.id),
         meta: old.as_ref().map_or_else(Default::default, |old| old.meta),
-        node: request.node,
+        node,
         container: request.container.clone(),
         name: request.name.clone(),
         network: network.id,
@@ -81,7 +81,7 @@ pub fn attach(
     };
     let mut draft = Draft::new(state, now);
     draft.guard(Key::Network(network.id));
-    draft.guard(Key::Node(request.node));
+    draft.guard(Key::Node(node));
     if old.as_deref() != Some(&lease) {
         draft.put_attachment(lease.clone());
     }

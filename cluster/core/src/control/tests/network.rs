@@ -307,7 +307,6 @@ fn a_service_is_on_the_ingress_network_by_its_ports_only() {
 
 fn request(container: &str, network: &str) -> AttachRequest {
     AttachRequest {
-        node: NodeId(raw(9)),
         container: container.to_owned(),
         name: container.to_owned(),
         network: network.to_owned(),
@@ -320,7 +319,8 @@ fn request(container: &str, network: &str) -> AttachRequest {
 
 fn attached(state: &mut State, request: &AttachRequest) -> Result<Attachment, String> {
     let mut ids = Counter(1_000 + state.applied());
-    let (lease, plan) = attach(state, request, NOW, &mut ids).map_err(|fault| said(&fault))?;
+    let (lease, plan) =
+        attach(state, NodeId(raw(9)), request, NOW, &mut ids).map_err(|fault| said(&fault))?;
     if !plan.is_empty() {
         apply(state, plan);
     }

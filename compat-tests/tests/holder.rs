@@ -167,13 +167,7 @@ fn a_killed_holder_is_back_within_a_second_and_no_connection_notices() {
         seen => Err(format!("{seen:?}")),
     })
     .unwrap();
-    wait::until("a name", SOON, || {
-        match in_probe(host, "nslookup web >/dev/null && echo found") {
-            found if found == "found" => Ok(()),
-            other => Err(other),
-        }
-    })
-    .unwrap();
+    wait::until("a name", SOON, || name(host)).unwrap();
     assert!(
         began.elapsed() < Duration::from_secs(8),
         "{:?}",
@@ -229,7 +223,12 @@ fn a_holder_of_another_build_is_replaced_and_no_container_notices() {
 
 fn mesh_and_name(host: &Host) -> Result<(), String> {
     mesh(host)?;
-    match in_probe(host, "nslookup web >/dev/null && echo found") {
+    name(host)
+}
+
+/// A look-up in the probe.
+fn name(host: &Host) -> Result<(), String> {
+    match in_probe(host, "nslookup web >/dev/null && echo found || echo lost") {
         found if found == "found" => Ok(()),
         other => Err(other),
     }

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::id::{NetworkId, RawId};
-use swarmrs_types::spec::Protocol;
 
 use crate::error::Error;
 use crate::holder::carrier::Settings;
 use crate::holder::{Carrier, Opener};
-use crate::mesh::Transport;
-use crate::plane::{self, Config, Joined, Plane, Tag};
+use crate::plane::{Config, Joined, Plane, Tag};
 use crate::port::{BoundPort, HostPort};
 use crate::vxlan;
 
@@ -74,9 +72,8 @@ impl Carrier for Plane {
         address: IpAddr,
         ports: &[HostPort],
     ) -> Result<Vec<BoundPort>, String> {
-        let asked: Vec<_> = ports.iter().map(asked).collect::<Result<_, _>>()?;
-        let bound = Plane::publish(self, network, address, &asked).await;
-        Ok(bound.map_err(text)?.into_iter().map(had).collect())
+        let bound = Plane::publish(self, network, address, ports).await;
+        bound.map_err(text)
     }
 
     async fn revoke(&mut self, network: NetworkId, address: IpAddr) -> Result<(), String> {
@@ -106,31 +103,4 @@ impl Carrier for Plane {
 
 fn text(error: Error) -> String {
     error.to_string()
-}
-
-fn asked(port: &HostPort) -> Result<plane::HostPort, String> {
-    let protocol = Transport::named(Some(&port.protocol));
-    Ok(plane::HostPort {
-        protocol: protocol
-            .ok_or_else(|| format!("{} is no protocol that has ports", port.protocol.as_str()))?,
-        container_port: port.port,
-        host: port.host_ip,
-        host_port: port.host_port,
-        host_port_end: port.host_port_end,
-    })
-}
-
-fn had(port: plane::BoundPort) -> BoundPort {
-    BoundPort {
-        network: port.network,
-        address: port.address,
-        protocol: match port.protocol {
-            Transport::Tcp => Protocol::Tcp,
-            Transport::Udp => Protocol::Udp,
-            Transport::Sctp => Protocol::Sctp,
-        },
-        port: port.container_port,
-        host_ip: port.host,
-        host_port: port.host_port,
-    }
 }

@@ -56,6 +56,14 @@ impl Transport {
         }
     }
 
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+            Transport::Sctp => Protocol::Sctp,
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Transport::Tcp => "tcp",

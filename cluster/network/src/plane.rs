@@ -16,9 +16,8 @@ mod worker;
 pub use tag::Tag;
 
 pub use crate::error::Error;
-use crate::mesh::Transport;
+use crate::port::{BoundPort, HostPort};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -69,32 +68,6 @@ pub struct Route {
     pub destination: IpNet,
     /// None: on the link itself.
     pub via: Option<IpAddr>,
-}
-
-/// A port of the host that a container asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    pub protocol: Transport,
-    pub container_port: u16,
-    /// None, or unspecified: on every address of the host.
-    pub host: Option<IpAddr>,
-    /// 0: one is chosen.
-    pub host_port: u16,
-    /// The last of the range to choose from; below `host_port`: just that one.
-    pub host_port_end: u16,
-}
-
-/// A port of the host that leads to a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct BoundPort {
-    pub network: NetworkId,
-    /// The container's, on that network.
-    pub address: IpAddr,
-    pub protocol: Transport,
-    pub container_port: u16,
-    /// None: on every address of the host.
-    pub host: Option<IpAddr>,
-    pub host_port: u16,
 }
 
 /// The data plane of this node. Dropping it leaves the kernel as it is; see [`Plane::clear`].

@@ -16,7 +16,7 @@ pub struct HostPort {
     pub host_ip: Option<IpAddr>,
     /// 0: any that is free.
     pub host_port: u16,
-    /// The last of the range to choose from; no less than the first.
+    /// The last of the range to choose from; below the first: just that one.
     pub host_port_end: u16,
 }
 

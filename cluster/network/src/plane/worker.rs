@@ -2,7 +2,7 @@
 
 use super::host::{Ground, Host};
 use super::network::{self, Network, Site};
-use super::{BoundPort, Config, HostPort, Joined, NAME_SERVER, Route};
+use super::{Config, Joined, NAME_SERVER, Route};
 use crate::desired::{Desired, Touched};
 use crate::error::{Doing, Error};
 use crate::firewall::Family;
@@ -10,6 +10,7 @@ use crate::mesh::{self, Inner, Outer, Transport, docker_user};
 use crate::netlink::conntrack::Which;
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{self, Namespace};
+use crate::port::{BoundPort, HostPort};
 use crate::reserve::Reservation;
 use crate::vxlan;
 use ipnet::IpNet;
@@ -277,12 +278,12 @@ impl Worker {
 
     /// Host ports that lead to containers of a network, as its namespace has them.
     fn bound_on(&self, id: NetworkId) -> BTreeMap<(Transport, u16), Inner> {
-        let of_it = self.bound.values().filter(|bound| bound.port.network == id);
+        let of_it = self.bound.iter();
         of_it
-            .map(|bound| {
-                let port = &bound.port;
-                let target = (port.address, port.container_port);
-                ((port.protocol, bound.inner), target)
+            .filter(|(_, bound)| bound.port.network == id)
+            .map(|((transport, ..), bound)| {
+                let target = (bound.port.address, bound.port.port);
+                ((*transport, bound.inner), target)
             })
             .collect()
     }
@@ -536,7 +537,7 @@ impl Worker {
         }
         let bound: Vec<BoundPort> = taken
             .iter()
-            .filter_map(|outer| Some(self.bound.get(outer)?.port))
+            .filter_map(|outer| Some(self.bound.get(outer)?.port.clone()))
             .collect();
         // Before the first facts there is nothing to lead to; what is kept here goes with them.
         if !taken.is_empty() && self.networks.contains_key(&network) {
@@ -558,8 +559,13 @@ impl Worker {
         address: IpAddr,
         wish: &HostPort,
     ) -> Result<Outer, Error> {
-        let host = wish.host.filter(|host| !host.is_unspecified());
-        let transport = wish.protocol;
+        let host = wish.host_ip.filter(|host| !host.is_unspecified());
+        let transport = Transport::named(Some(&wish.protocol)).ok_or_else(|| {
+            Error::Refused(format!(
+                "{} is no protocol that has ports",
+                wish.protocol.as_str()
+            ))
+        })?;
         let last = wish.host_port_end.max(wish.host_port);
         let mut refused = None;
         for candidate in wish.host_port..=last {
@@ -569,9 +575,9 @@ impl Worker {
                     let port = BoundPort {
                         network,
                         address,
-                        protocol: transport,
-                        container_port: wish.container_port,
-                        host,
+                        protocol: transport.protocol(),
+                        port: wish.port,
+                        host_ip: host,
                         host_port: held.port,
                     };
                     let inner = self.free_inner(network, transport, held.port);
@@ -621,9 +627,9 @@ impl Worker {
     fn free_inner(&self, network: NetworkId, transport: Transport, port: u16) -> u16 {
         let used: BTreeSet<u16> = self
             .bound
-            .values()
-            .filter(|bound| bound.port.network == network && bound.port.protocol == transport)
-            .map(|bound| bound.inner)
+            .iter()
+            .filter(|(outer, bound)| outer.0 == transport && bound.port.network == network)
+            .map(|(_, bound)| bound.inner)
             .collect();
         let published = self.networks.get(&network).into_iter();
         let published = published.flat_map(|network| network.services.values());
@@ -648,7 +654,10 @@ impl Worker {
     }
 
     pub(super) fn ports(&self) -> Vec<BoundPort> {
-        self.bound.values().map(|bound| bound.port).collect()
+        self.bound
+            .values()
+            .map(|bound| bound.port.clone())
+            .collect()
     }
 
     /// The addresses of an owner on a network, and the network.

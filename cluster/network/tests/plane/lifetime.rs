@@ -2,9 +2,10 @@
 
 use crate::rig::*;
 use std::time::{Duration, Instant};
-use swarmrs_network::mesh::Transport;
-use swarmrs_network::plane::{HostPort, Joined, Plane, Route};
+use swarmrs_network::plane::{Joined, Plane, Route};
+use swarmrs_network::port::HostPort;
 use swarmrs_types::endpoint::{Endpoint, Fact, FactDiff};
+use swarmrs_types::spec::Protocol;
 
 /// The ingress network with a published service, an application's network with another, and a task of each.
 fn facts() -> FactDiff {
@@ -58,9 +59,9 @@ fn a_cleared_plane_leaves_the_host_as_it_was() {
         plane.tell(&facts(), true).await.unwrap();
         let one = container(&plane, network(1), "10.0.1.11/24").await;
         let port = HostPort {
-            protocol: Transport::Tcp,
-            container_port: 80,
-            host: None,
+            protocol: Protocol::Tcp,
+            port: 80,
+            host_ip: None,
             host_port: 8081,
             host_port_end: 0,
         };

@@ -2,9 +2,10 @@
 
 use crate::rig::*;
 use std::io::ErrorKind;
-use swarmrs_network::mesh::Transport;
-use swarmrs_network::plane::{HostPort, Plane};
+use swarmrs_network::plane::Plane;
+use swarmrs_network::port::HostPort;
 use swarmrs_types::endpoint::{Fact, FactDiff};
+use swarmrs_types::spec::Protocol;
 
 /// The ingress network with service 1, which publishes 8080 for 80, and tasks at 10.0.0.11, …
 fn facts(tasks: usize) -> FactDiff {
@@ -190,9 +191,9 @@ fn nothing_else_can_take_a_published_port() {
 
 fn wish(container_port: u16, host_port: u16) -> HostPort {
     HostPort {
-        protocol: Transport::Tcp,
-        container_port,
-        host: None,
+        protocol: Protocol::Tcp,
+        port: container_port,
+        host_ip: None,
         host_port,
         host_port_end: 0,
     }
@@ -212,7 +213,7 @@ fn a_container_has_ports_of_the_host_of_its_own() {
         let one = container(&plane, network(1), "10.0.1.11/24").await;
         one.serve(80);
         let udp_wish = HostPort {
-            protocol: Transport::Udp,
+            protocol: Protocol::Udp,
             ..wish(80, 8081)
         };
         let wishes = [wish(80, 8081), udp_wish, wish(80, 0)];

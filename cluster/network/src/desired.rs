@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use swarmrs_types::endpoint::{Balanced, Endpoint, Fact, FactDiff, FactKey, Overlay, Peer};
+use swarmrs_types::endpoint::{Balanced, Endpoint, Fact, FactDiff, FactKey, Facts, Overlay, Peer};
 use swarmrs_types::id::{NetworkId, NodeId, RawId, ServiceId};
 use swarmrs_types::spec::PublishMode;
 
@@ -14,7 +14,7 @@ use crate::mesh::Transport;
 /// All that this node was told, and what of it belongs together.
 #[derive(Default)]
 pub(crate) struct Desired {
-    facts: BTreeMap<FactKey, Fact>,
+    facts: Facts,
     members: BTreeMap<(NetworkId, ServiceId), BTreeSet<RawId>>,
     by_node: BTreeMap<NodeId, BTreeSet<(NetworkId, RawId)>>,
     by_address: BTreeMap<(NetworkId, IpAddr), RawId>,
@@ -60,34 +60,20 @@ impl Desired {
     /// Takes facts over and says what they reach. Complete: what is not among them is no more so.
     pub(crate) fn take(&mut self, diff: &FactDiff, complete: bool) -> Touched {
         let mut touched = Touched::default();
-        let mut gone: Vec<FactKey> = diff.remove.clone();
-        if complete {
-            let told: BTreeSet<FactKey> = diff.put.iter().map(Fact::key).collect();
-            gone.extend(self.facts.keys().filter(|key| !told.contains(key)).copied());
-        }
-        for key in gone {
-            if let Some(old) = self.facts.remove(&key) {
+        let changes = self.facts.changes(diff, complete);
+        let put = changes.put.iter().map(Fact::key);
+        for key in changes.remove.iter().copied().chain(put) {
+            if let Some(old) = self.facts.get(&key).cloned() {
                 self.forget(&old);
                 self.touch(&old, &mut touched);
             }
         }
-        for fact in &diff.put {
-            self.put(fact, &mut touched);
+        self.facts.apply(&changes);
+        for fact in &changes.put {
+            self.remember(fact);
+            self.touch(fact, &mut touched);
         }
         touched
-    }
-
-    fn put(&mut self, fact: &Fact, touched: &mut Touched) {
-        let old = self.facts.insert(fact.key(), fact.clone());
-        if old.as_ref() == Some(fact) {
-            return;
-        }
-        if let Some(old) = old {
-            self.forget(&old);
-            self.touch(&old, touched);
-        }
-        self.remember(fact);
-        self.touch(fact, touched);
     }
 
     fn remember(&mut self, fact: &Fact) {
@@ -148,19 +134,11 @@ impl Desired {
     }
 
     pub(crate) fn network(&self, id: NetworkId) -> Option<&Overlay> {
-        match self.facts.get(&FactKey::Network(id)) {
-            Some(Fact::Network(network)) => Some(network),
-            _ => None,
-        }
+        self.facts.network(id)
     }
 
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Peer> {
-        let first = FactKey::Peer(NodeId(RawId::MIN));
-        let facts = self.facts.range(first..).map(|(_, fact)| fact);
-        facts.map_while(|fact| match fact {
-            Fact::Peer(peer) => Some(peer),
-            Fact::Network(_) | Fact::Endpoint(_) | Fact::Service(_) => None,
-        })
+        self.facts.peers()
     }
 
     pub(crate) fn peer(&self, node: NodeId) -> Option<&Peer> {
@@ -171,10 +149,7 @@ impl Desired {
     }
 
     pub(crate) fn endpoint(&self, network: NetworkId, owner: RawId) -> Option<&Endpoint> {
-        match self.facts.get(&FactKey::Endpoint(network, owner)) {
-            Some(Fact::Endpoint(endpoint)) => Some(endpoint),
-            _ => None,
-        }
+        self.facts.endpoint(network, owner)
     }
 
     /// The endpoint that has an address on a network.
@@ -192,7 +167,7 @@ impl Desired {
     /// What of a network can be touched at all: for a network that is built anew.
     pub(crate) fn all_of(&self, network: NetworkId) -> Touched {
         let mut touched = Touched::default();
-        for fact in self.facts.values() {
+        for fact in self.facts.iter() {
             let of_it = match fact {
                 Fact::Endpoint(endpoint) => endpoint.network == network,
                 Fact::Service(service) => service.network == network,

@@ -17,7 +17,6 @@
 
 pub mod carrier;
 pub mod control;
-pub mod facts;
 pub mod frame;
 pub mod ground;
 pub mod life;

@@ -7,6 +7,10 @@
 //! A node is told of the networks it has endpoints on, of every endpoint and service of those networks wherever
 //! they are, and of the nodes they are on. A fact is whole: a newer one of the same key replaces it.
 
+mod facts;
+
+pub use facts::Facts;
+
 use crate::id::{NetworkId, NodeId, RawId, ServiceId};
 use crate::spec::PortConfig;
 use ipnet::IpNet;

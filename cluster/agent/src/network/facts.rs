@@ -1,40 +1,43 @@
 //! What this node was told of the swarm's networks, by key and by owner. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::ops::Deref;
 use swarmrs_types::NetworkId;
-use swarmrs_types::endpoint::{Endpoint, Fact, FactDiff, FactKey, Overlay, Peer};
+use swarmrs_types::endpoint::{self, Endpoint, Fact, FactDiff, FactKey, Overlay};
 use swarmrs_types::id::RawId;
 
 /// The facts of a node.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
-    by_key: BTreeMap<FactKey, Fact>,
+    told: endpoint::Facts,
     /// The networks each task or container is on.
     owned: BTreeMap<RawId, BTreeSet<NetworkId>>,
     grounded: bool,
+}
+
+impl Deref for Facts {
+    type Target = endpoint::Facts;
+
+    fn deref(&self) -> &endpoint::Facts {
+        &self.told
+    }
 }
 
 impl Facts {
     /// Takes a difference in, or a complete set, which replaces all before it.
     pub fn take(&mut self, diff: &FactDiff, complete: bool) {
         if complete {
-            *self = Facts {
-                grounded: true,
-                ..Facts::default()
-            };
+            self.owned.clear();
+            self.grounded = true;
         }
-        for key in &diff.remove {
-            self.by_key.remove(key);
-            self.disown(*key);
-        }
+        diff.remove.iter().for_each(|key| self.disown(*key));
         for fact in &diff.put {
             if let Fact::Endpoint(endpoint) = fact {
                 let networks = self.owned.entry(endpoint.owner).or_default();
                 networks.insert(endpoint.network);
             }
-            self.by_key.insert(fact.key(), fact.clone());
         }
+        self.told.take(diff, complete);
     }
 
     fn disown(&mut self, key: FactKey) {
@@ -54,46 +57,6 @@ impl Facts {
         self.grounded
     }
 
-    /// All of them, as a complete set.
-    pub fn all(&self) -> FactDiff {
-        FactDiff {
-            put: self.by_key.values().cloned().collect(),
-            remove: Vec::new(),
-        }
-    }
-
-    /// The network of that id.
-    pub fn network(&self, id: NetworkId) -> Option<&Overlay> {
-        match self.by_key.get(&FactKey::Network(id)) {
-            Some(Fact::Network(network)) => Some(network),
-            _ => None,
-        }
-    }
-
-    /// All networks, in the order of their ids.
-    pub fn networks(&self) -> impl Iterator<Item = &Overlay> {
-        self.by_key.values().filter_map(|fact| match fact {
-            Fact::Network(network) => Some(network),
-            _ => None,
-        })
-    }
-
-    /// The nodes that carry one of the networks.
-    pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.by_key.values().filter_map(|fact| match fact {
-            Fact::Peer(peer) => Some(peer),
-            _ => None,
-        })
-    }
-
-    /// Where a task or container is on one network.
-    pub fn endpoint(&self, network: NetworkId, owner: RawId) -> Option<&Endpoint> {
-        match self.by_key.get(&FactKey::Endpoint(network, owner)) {
-            Some(Fact::Endpoint(endpoint)) => Some(endpoint),
-            _ => None,
-        }
-    }
-
     /// Where a task or container is on networks: the one that is its way out first.
     pub fn endpoints_of(&self, owner: RawId) -> Vec<(&Overlay, &Endpoint)> {
         let networks = self.owned.get(&owner).into_iter().flatten();
@@ -102,21 +65,6 @@ impl Facts {
             .collect();
         found.sort_by_key(|(_, endpoint)| !endpoint.gateway);
         found
-    }
-
-    /// Who has an address on a network.
-    pub fn holder_of(&self, network: NetworkId, address: IpAddr) -> Option<&Endpoint> {
-        let first = FactKey::Endpoint(network, RawId::MIN);
-        let last = FactKey::Endpoint(network, RawId::MAX);
-        let endpoints = self.by_key.range(first..=last);
-        let mut endpoints = endpoints.filter_map(|(_, fact)| match fact {
-            Fact::Endpoint(endpoint) => Some(endpoint),
-            _ => None,
-        });
-        endpoints.find(|endpoint| {
-            let mut addresses = endpoint.addresses.iter();
-            addresses.any(|own| own.addr() == address)
-        })
     }
 }
 
@@ -189,7 +137,7 @@ mod tests {
         facts.take(&told(vec![Fact::Network(network(2, "b"))]), true);
         assert!(facts.are_grounded());
         assert!(facts.network(network_id(1)).is_none());
-        assert_eq!(facts.all().put.len(), 1);
+        assert_eq!(facts.whole().put.len(), 1);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Owed {
         }
         let complete = std::mem::take(&mut self.whole);
         let diff = match complete {
-            true => facts.all(),
+            true => facts.whole(),
             false => difference(changes),
         };
         let last = self.last;

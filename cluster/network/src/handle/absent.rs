@@ -1,11 +1,10 @@
 //! A node that carries no packets, and the stand-in of tests: it keeps what it is told and does nothing.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
+use swarmrs_types::endpoint::{Fact, FactDiff, Facts};
 use swarmrs_types::id::{NetworkId, RawId};
 
 use super::{Error, Plane};
@@ -19,14 +18,14 @@ pub struct Absent {
 
 #[derive(Debug, Default)]
 struct Told {
-    facts: BTreeMap<FactKey, Fact>,
+    facts: Facts,
     drained: Vec<(NetworkId, RawId)>,
 }
 
 impl Absent {
     /// All facts that hold.
     pub fn facts(&self) -> Vec<Fact> {
-        self.lock().facts.values().cloned().collect()
+        self.lock().facts.whole().put
     }
 
     /// What was drained, in order.
@@ -42,16 +41,7 @@ impl Absent {
 #[async_trait]
 impl Plane for Absent {
     async fn tell(&self, diff: FactDiff, complete: bool) -> Result<(), Error> {
-        let mut told = self.lock();
-        if complete {
-            told.facts.clear();
-        }
-        for key in diff.remove {
-            told.facts.remove(&key);
-        }
-        for fact in diff.put {
-            told.facts.insert(fact.key(), fact);
-        }
+        self.lock().facts.take(&diff, complete);
         Ok(())
     }
 

@@ -1,12 +1,11 @@
 //! The holder as swarmrsd sees it: found or started, spoken to, and told everything again when it is a new one.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
+use swarmrs_types::endpoint::{FactDiff, Facts};
 use swarmrs_types::id::{NetworkId, RawId};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
@@ -59,7 +58,7 @@ enum Attendance {
 struct Told {
     /// Anything at all: before that, what the holder remembers is better than nothing.
     any: bool,
-    facts: BTreeMap<FactKey, Fact>,
+    facts: Facts,
 }
 
 impl Handle {
@@ -211,7 +210,7 @@ impl Inner {
             return;
         }
         let call = Call::Tell {
-            diff: told.whole(),
+            diff: told.facts.whole(),
             complete: true,
         };
         if let Err(error) = self.exchange(call).await {
@@ -271,28 +270,6 @@ impl Inner {
     }
 }
 
-impl Told {
-    fn apply(&mut self, diff: &FactDiff, complete: bool) {
-        self.any = true;
-        if complete {
-            self.facts.clear();
-        }
-        for key in &diff.remove {
-            self.facts.remove(key);
-        }
-        for fact in &diff.put {
-            self.facts.insert(fact.key(), fact.clone());
-        }
-    }
-
-    fn whole(&self) -> FactDiff {
-        FactDiff {
-            put: self.facts.values().cloned().collect(),
-            remove: Vec::new(),
-        }
-    }
-}
-
 async fn converse(stream: &mut UnixStream, call: Call) -> io::Result<Reply> {
     frame::send(stream, &Request::of(call)).await?;
     frame::receive(stream).await
@@ -311,7 +288,8 @@ impl Plane for Handle {
     async fn tell(&self, diff: FactDiff, complete: bool) -> Result<(), Error> {
         // Held to the end: what is told first is in force first.
         let mut told = self.inner.told.lock().await;
-        told.apply(&diff, complete);
+        told.any = true;
+        told.facts.take(&diff, complete);
         let call = || Call::Tell {
             diff: diff.clone(),
             complete,

@@ -10,13 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use swarmrs_types::endpoint::{Endpoint, FactDiff, FactKey, Overlay};
+use swarmrs_types::endpoint::{Endpoint, FactDiff, FactKey, Facts, Overlay};
 use swarmrs_types::id::{NetworkId, RawId};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tracing::{info, warn};
 
 use super::carrier::{Carrier, Opener, Settings};
-use super::facts::Facts;
 use super::sandbox;
 use crate::dns::inside::Inside;
 use crate::dns::server::{Names, Servers};
@@ -193,7 +192,10 @@ impl Ground {
     }
 
     async fn open_servers(&self, carrier: &dyn Carrier) {
-        let networks: Vec<NetworkId> = self.facts.borrow().networks().collect();
+        let networks: Vec<NetworkId> = {
+            let facts = self.facts.borrow();
+            facts.networks().map(|network| network.id).collect()
+        };
         let mut servers = self.servers.lock().await;
         for network in networks {
             if servers.has(network) {
@@ -281,7 +283,7 @@ impl Ground {
             .as_ref()
             .map(|of| of.node);
         let here = |endpoint: &&Endpoint| Some(endpoint.node) == node;
-        self.told(|facts| facts.endpoint(network, address).filter(here).cloned())
+        self.told(|facts| facts.holder_of(network, address).filter(here).cloned())
             .await
     }
 
@@ -354,7 +356,7 @@ impl Ground {
 
     /// Has a container's own questions answered, if it is a user's and its namespace is there.
     pub async fn enter(&self, network: NetworkId, address: IpAddr, sandbox: &str) {
-        let endpoint = self.facts.borrow().endpoint(network, address).cloned();
+        let endpoint = self.facts.borrow().holder_of(network, address).cloned();
         let users = endpoint.is_some_and(|endpoint| endpoint.service.is_none());
         let mut insides = self.insides.lock().await;
         if !users || insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {

@@ -1,8 +1,7 @@
 //! What a message changes.
 
 use super::*;
-use swarmrs_types::endpoint::Peer;
-use swarmrs_types::id::NodeId;
+use crate::id::NodeId;
 
 fn node(number: u8) -> NodeId {
     format!("{number:025}").parse().unwrap()

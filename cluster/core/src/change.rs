@@ -130,6 +130,14 @@ pub enum Event {
     Config(Delta<Config>),
 }
 
+impl Event {
+    /// Whether it can move a task, a node or a network. Secrets and configs move nothing: they are read when
+    /// a task that names them is told to its node.
+    pub fn moves_tasks(&self) -> bool {
+        !matches!(self, Event::Secret(_) | Event::Config(_))
+    }
+}
+
 /// Before and after; one of both is always there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delta<T> {

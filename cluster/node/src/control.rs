@@ -8,6 +8,7 @@ mod payload;
 
 use crate::ids::RandomIds;
 use crate::local::ClusterView;
+use crate::lock;
 use crate::manager::Manager;
 use crate::role::{Node, Role};
 use swarmrs_core::control::swarm::Rotations;
@@ -153,16 +154,17 @@ impl Node {
         decide: impl Fn(&State, ClusterTime) -> Result<((), Plan), Fault>,
     ) -> Result<Changed, Fault> {
         let changed = self.decide(decide).await?.1;
-        self.lock_in_force(changed.version).await?;
+        self.lock_in_force().await?;
         Ok(changed)
     }
 
-    /// Waits until the lock agreed on at `version` is in force.
-    async fn lock_in_force(&self, version: u64) -> Result<(), Fault> {
+    /// Waits until the lock that is agreed on by now is in force.
+    async fn lock_in_force(&self) -> Result<(), Fault> {
         let role = self.0.role.load_full();
         let Role::Manager(manager) = &*role else {
             return Ok(());
         };
+        let version = lock::agreed(&manager.store.view());
         let mut in_force = manager.lock_in_force.clone();
         let wait = in_force.wait_for(|reached| *reached >= version);
         match tokio::time::timeout(REQUEST_TIMEOUT, wait).await {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
-use swarmrs_core::{Draft, State};
+use swarmrs_core::{Draft, Event, State};
 use swarmrs_rpc::{
     AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Position, ToNode,
 };
@@ -35,7 +35,7 @@ pub async fn serve(
     live: Arc<LiveStatuses>,
     session: ManagerEnd,
 ) {
-    let watch = store.watch();
+    let watch = store.watch_for(Event::moves_tasks);
     let state = watch.view().clone();
     let dispatcher = Dispatcher {
         store,

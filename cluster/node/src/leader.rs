@@ -8,7 +8,7 @@ use crate::ids::RandomIds;
 use crate::manager::Told;
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_core::{Agenda, Plan, State, leader, outline};
+use swarmrs_core::{Agenda, Event, Plan, State, leader, outline};
 use swarmrs_store::{ProposeError, Store, Watch};
 use swarmrs_types::Timestamp;
 use swarmrs_types::report::{Flight, Outcome, PlannedTask};
@@ -21,7 +21,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
 /// Leads until the store closes.
 pub async fn run(store: Arc<Store>, clock: ClusterClock, told: Told) {
-    let watch = store.watch();
+    let watch = store.watch_for(Event::moves_tasks);
     let state = watch.view().clone();
     let agenda = Agenda::all(&state);
     let leader = Leader {

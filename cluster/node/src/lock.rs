@@ -66,24 +66,24 @@ pub fn wrap(keys: &SharedKeys, state: &State) -> Result<(), Error> {
     })
 }
 
+/// The version of the agreement in `state`.
+pub(crate) fn agreed(state: &State) -> u64 {
+    state.cluster().map_or(0, |cluster| cluster.meta.version)
+}
+
 /// Follows the agreement until the store closes, and says up to which version it is in force.
 pub async fn follow(store: Arc<Store>, keys: SharedKeys, in_force: watch::Sender<u64>) {
-    let mut watch = store.watch();
+    let mut watch = store.watch_for(|event| matches!(event, Event::Cluster(_)));
     let mut state = watch.view().clone();
-    let mut is_due = true;
     loop {
-        if is_due {
-            while let Err(error) = wrap(&keys, &state) {
-                error!(%error, "the data key cannot be wrapped as agreed");
-                tokio::time::sleep(RETRY).await;
-            }
+        while let Err(error) = wrap(&keys, &state) {
+            error!(%error, "the data key cannot be wrapped as agreed");
+            tokio::time::sleep(RETRY).await;
         }
-        in_force.send_replace(state.applied());
+        in_force.send_replace(agreed(&state));
         let Some(batch) = watch.next().await else {
             return;
         };
-        let touches = |event: &Event| matches!(event, Event::Cluster(_));
-        is_due = batch.events.iter().any(touches);
         state = batch.state;
     }
 }

@@ -53,4 +53,4 @@ pub use figures::{Figures, Measures};
 pub use leadership::Leadership;
 pub use raw_log::panic_is_contained;
 pub use store::Store;
-pub use watch::{Batch, Watch};
+pub use watch::{Batch, Interest, Watch};

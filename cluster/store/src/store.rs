@@ -9,7 +9,7 @@ use crate::error::{Error, ProposeError};
 use crate::figures::Figures;
 use crate::leadership::{Leadership, consensus, leads};
 use crate::raft_thread::RaftThread;
-use crate::watch::Watch;
+use crate::watch::{Interest, Watch};
 use openraft::async_runtime::watch::WatchReceiver;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -93,7 +93,13 @@ impl Store {
 
     /// The view, and everything that is applied after it, without a gap.
     pub fn watch(&self) -> Watch {
-        self.shared.feed.watch()
+        self.watch_for(|_| true)
+    }
+
+    /// As [`Store::watch`], without the batches in which no event is of interest: whoever follows is
+    /// woken for nothing else.
+    pub fn watch_for(&self, interest: Interest) -> Watch {
+        self.shared.feed.watch(interest)
     }
 
     /// Who leads.

@@ -22,6 +22,9 @@ pub struct Batch {
     pub state: Arc<State>,
 }
 
+/// Which events a watch is about.
+pub type Interest = fn(&Event) -> bool;
+
 /// A view, and everything that happens after it.
 #[derive(Debug)]
 pub struct Watch {
@@ -51,7 +54,23 @@ impl Watch {
 pub(crate) struct Feed {
     view: ArcSwap<State>,
     /// `None` once the store is closed.
-    watchers: Mutex<Option<Vec<UnboundedSender<Batch>>>>,
+    watchers: Mutex<Option<Vec<Watcher>>>,
+}
+
+#[derive(Debug)]
+struct Watcher {
+    interest: Interest,
+    batches: UnboundedSender<Batch>,
+}
+
+impl Watcher {
+    /// False when it is gone.
+    fn tell(&self, batch: &Batch) -> bool {
+        match batch.events.iter().any(self.interest) {
+            true => self.batches.send(batch.clone()).is_ok(),
+            false => !self.batches.is_closed(),
+        }
+    }
 }
 
 impl Feed {
@@ -66,11 +85,14 @@ impl Feed {
         self.view.load_full()
     }
 
-    pub(crate) fn watch(&self) -> Watch {
+    pub(crate) fn watch(&self, interest: Interest) -> Watch {
         let (sender, batches) = unbounded_channel();
         let mut watchers = self.watchers.lock().expect("no holder panics");
         if let Some(watchers) = watchers.as_mut() {
-            watchers.push(sender);
+            watchers.push(Watcher {
+                interest,
+                batches: sender,
+            });
         }
         Watch {
             view: self.view(),
@@ -91,7 +113,7 @@ impl Feed {
                 events: events.into(),
                 state,
             };
-            watchers.retain(|watcher| watcher.send(batch.clone()).is_ok());
+            watchers.retain(|watcher| watcher.tell(&batch));
         }
     }
 

@@ -165,6 +165,21 @@ async fn a_store_that_was_only_dropped_can_be_opened_at_once() {
 }
 
 #[tokio::test]
+async fn a_watch_is_woken_for_what_it_is_about_and_ends_with_the_store() {
+    let root = tempfile::tempdir().unwrap();
+    let store = fresh(config(root.path())).await;
+    let mut networks = store.watch_for(|event| matches!(event, Event::Network(_)));
+    let mut nodes = store.watch_for(|event| matches!(event, Event::Node(_)));
+    let first = store.propose(create(1)).await.unwrap();
+    let second = store.propose(create(2)).await.unwrap();
+    store.shutdown().await.unwrap();
+    assert_eq!(networks.next().await.unwrap().index, first);
+    assert_eq!(networks.next().await.unwrap().index, second);
+    assert!(networks.next().await.is_none());
+    assert!(nodes.next().await.is_none());
+}
+
+#[tokio::test]
 async fn after_a_shutdown_nothing_is_taken_and_watches_end() {
     let root = tempfile::tempdir().unwrap();
     let store = fresh(config(root.path())).await;

@@ -1,28 +1,29 @@
 //! The one thread that programs the kernel: all of the plane's state, and one job after another.
 
+mod containers;
+mod forwarding;
+mod ports;
+mod warnings;
+
+use super::Config;
 use super::host::{Ground, Host};
 use super::network::{self, Network, Site};
-use super::{Config, Joined, NAME_SERVER, Route};
 use crate::desired::{Desired, Touched};
 use crate::error::{Doing, Error};
-use crate::firewall::Family;
-use crate::mesh::{self, Inner, Outer, Transport, docker_user};
+use crate::mesh::{self, Outer, docker_user};
 use crate::netlink::conntrack::Which;
 use crate::netlink::{Protocol, Socket};
-use crate::netns::{self, Namespace};
-use crate::port::{BoundPort, HostPort};
-use crate::reserve::Reservation;
-use crate::vxlan;
+use crate::netns::Namespace;
 use ipnet::IpNet;
-use sha2::{Digest, Sha256};
+use ports::Bound;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
-use swarmrs_types::endpoint::{Endpoint, FactDiff, Overlay};
+use swarmrs_types::endpoint::{FactDiff, Overlay};
 use swarmrs_types::id::{NetworkId, RawId};
 
 /// Something for the thread to do.
@@ -30,19 +31,6 @@ pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 
 /// How often it is looked after rules that others may have taken away. A look runs one short program.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
-
-/// What the host was set to before us.
-const BEFORE: &str = "before";
-
-const FORWARDING: &str = "ipv4/ip_forward";
-const FORWARDING_V6: &str = "ipv6/conf/all/forwarding";
-
-/// A container's port, and its number behind the network's link.
-struct Bound {
-    port: BoundPort,
-    inner: u16,
-    held: Option<Reservation>,
-}
 
 pub(super) struct Worker {
     config: Config,
@@ -276,18 +264,6 @@ impl Worker {
         Ok(())
     }
 
-    /// Host ports that lead to containers of a network, as its namespace has them.
-    fn bound_on(&self, id: NetworkId) -> BTreeMap<(Transport, u16), Inner> {
-        let of_it = self.bound.iter();
-        of_it
-            .filter(|(_, bound)| bound.port.network == id)
-            .map(|((transport, ..), bound)| {
-                let target = (bound.port.address, bound.port.port);
-                ((*transport, bound.inner), target)
-            })
-            .collect()
-    }
-
     /// Namespaces of networks that no fact tells of.
     fn remove_strangers(&mut self) -> Result<(), Error> {
         let folder = self.config.folder.clone();
@@ -304,98 +280,6 @@ impl Worker {
             }
         }
         Ok(())
-    }
-
-    /// Frames shown to rules, and the accepts beside the engine's.
-    fn prepare_host(&mut self, overlay: &Overlay) -> Result<(), Error> {
-        // Where it is built in, or there already, this changes nothing; where it is missing a warning says so.
-        if netns::get("bridge/bridge-nf-call-iptables").is_none() {
-            let _ = std::process::Command::new("modprobe")
-                .arg("br_netfilter")
-                .output();
-        }
-        if overlay.internal {
-            return Ok(());
-        }
-        self.accept()
-    }
-
-    /// Our accepts where forwarding is dropped, and forwarding once an engine has set its rules.
-    fn accept(&self) -> Result<(), Error> {
-        let engine = docker_user::assert(&self.config.tag)
-            .doing(|| "put accepts among the forwarding rules".to_owned())?;
-        if engine {
-            self.set_host(FORWARDING, "1")
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Lets the host forward. Not before a container joins: the engine is up then, and if it found forwarding off
-    /// it has itself set its rules to drop what is not allowed.
-    fn forward(&self, network: &Network) -> Result<(), Error> {
-        if network.uplink.is_none() {
-            return Ok(());
-        }
-        self.set_host(FORWARDING, "1")?;
-        if network.has_v6() {
-            self.set_host(FORWARDING_V6, "1")?;
-        }
-        Ok(())
-    }
-
-    /// Sets a value of the host, and keeps what it was before the first time.
-    fn set_host(&self, name: &str, value: &str) -> Result<(), Error> {
-        let before = netns::get(name);
-        if before.as_deref() == Some(value) {
-            return Ok(());
-        }
-        let file = self.config.folder.join(BEFORE);
-        let mut kept = fs::read_to_string(&file).unwrap_or_default();
-        let known = kept
-            .lines()
-            .any(|line| line.split('=').next() == Some(name));
-        if let (false, Some(before)) = (known, before) {
-            kept.push_str(&format!("{name}={before}\n"));
-            fs::write(&file, kept).doing(|| format!("write {}", file.display()))?;
-        }
-        netns::set(name, value).doing(|| format!("set {name} to {value}"))
-    }
-
-    /// The ports that every node is to carry.
-    fn published(&self) -> impl Iterator<Item = (Transport, u16)> {
-        let carriers = self
-            .networks
-            .values()
-            .filter(|network| network.overlay.ingress);
-        let services = carriers.flat_map(|network| network.services.values());
-        services.flat_map(|service| service.ports.keys().copied())
-    }
-
-    /// The host's ports that facts and containers want, and where they lead. A container that has one keeps it.
-    fn wanted_leads(&self) -> BTreeMap<Outer, Inner> {
-        let mut wanted = BTreeMap::new();
-        let target = |network: &Network| network.uplink.as_ref()?.target(Family::Ip);
-        let mut carriers = self
-            .networks
-            .values()
-            .filter(|network| network.overlay.ingress);
-        if let Some(target) = carriers.find_map(target) {
-            wanted.extend(
-                self.published()
-                    .map(|(transport, port)| ((transport, None, port), (target, port))),
-            );
-        }
-        for (outer, bound) in &self.bound {
-            let target = self.networks.get(&bound.port.network).and_then(target);
-            wanted.extend(target.map(|target| (*outer, (target, bound.inner))));
-        }
-        wanted
-    }
-
-    fn unfulfilled_ports(&self) -> impl Iterator<Item = Outer> {
-        let wanted = self.wanted_leads();
-        wanted.into_keys().filter(|outer| !self.host.leads(outer))
     }
 
     /// Brings the host's tables to what networks and ports want of them.
@@ -421,245 +305,6 @@ impl Worker {
         ground
     }
 
-    pub(super) fn join(&mut self, id: NetworkId, address: IpAddr) -> Result<Joined, Error> {
-        let endpoint = self.local(id, address)?.clone();
-        let name = container_link(&self.config, id, address);
-        let mut network = self.networks.remove(&id).ok_or(Error::UnknownNetwork(id))?;
-        let addresses = endpoint.addresses.iter().map(|a| a.addr()).collect();
-        let forwards = self.forward(&network);
-        let made = self.with_site(|site| {
-            network.plug(site, addresses, &name).doing(|| {
-                format!(
-                    "make the link of {address} on network {}",
-                    network.overlay.name
-                )
-            })
-        });
-        let joined = made.map(|mac| self.joined(&network, &endpoint, name, mac));
-        self.networks.insert(id, network);
-        forwards.and(joined)
-    }
-
-    /// The endpoint of this node that has the address.
-    fn local(&self, network: NetworkId, address: IpAddr) -> Result<&Endpoint, Error> {
-        if self.desired.network(network).is_none() {
-            return Err(Error::UnknownNetwork(network));
-        }
-        let endpoint = self.desired.at(network, address);
-        let here = endpoint.filter(|endpoint| endpoint.node == self.config.node);
-        here.ok_or(Error::UnknownAddress { network, address })
-    }
-
-    fn joined(
-        &self,
-        network: &Network,
-        endpoint: &Endpoint,
-        source_name: String,
-        mac: [u8; 6],
-    ) -> Joined {
-        let leads_out = endpoint.gateway && !network.overlay.internal;
-        let v6 = endpoint
-            .addresses
-            .iter()
-            .any(|address| address.addr().is_ipv6());
-        let gateway_v6 = network.gateway(Family::Ip6).filter(|_| leads_out && v6);
-        Joined {
-            source_name,
-            mac,
-            gateway: network.gateway(Family::Ip).filter(|_| leads_out),
-            gateway_v6,
-            routes: self.routes(network, endpoint),
-            disable_gateway_service: !leads_out,
-        }
-    }
-
-    /// The way to the name server, over one network of a container only (the engine refuses a second), and to
-    /// the network's other subnets.
-    fn routes(&self, network: &Network, endpoint: &Endpoint) -> Vec<Route> {
-        let all: Vec<&Endpoint> = self.desired.endpoints_of(endpoint.owner).collect();
-        let names = all.iter().find(|one| one.gateway).or(all.first());
-        let here = names.is_none_or(|names| names.network == endpoint.network);
-        let names = here.then(|| Route {
-            destination: vxlan::alone(NAME_SERVER),
-            via: None,
-        });
-        let own: Vec<IpNet> = endpoint.addresses.iter().map(|a| a.trunc()).collect();
-        let segments = network.overlay.segments.iter();
-        let others = segments.filter(|segment| !own.contains(&segment.subnet.trunc()));
-        let others = others.filter_map(|segment| {
-            let v6 = segment.subnet.addr().is_ipv6();
-            let near = endpoint
-                .addresses
-                .iter()
-                .find(|a| a.addr().is_ipv6() == v6)?;
-            let mut gateways = network.overlay.segments.iter();
-            let via = gateways.find(|s| s.subnet.contains(&near.addr()))?.gateway;
-            Some(Route {
-                destination: segment.subnet,
-                via: Some(via),
-            })
-        });
-        names.into_iter().chain(others).collect()
-    }
-
-    pub(super) fn leave(&mut self, id: NetworkId, address: IpAddr) -> Result<(), Error> {
-        let network = self.networks.get_mut(&id);
-        let gone = network.map_or(Ok(()), |network| network.unplug(address));
-        let gone = gone.doing(|| format!("take the link of {address} on network {id} away"));
-        self.revoke(id, address).and(gone)
-    }
-
-    pub(super) fn present(&mut self, id: NetworkId) -> Result<Vec<IpAddr>, Error> {
-        let network = self
-            .networks
-            .get_mut(&id)
-            .ok_or(Error::UnknownNetwork(id))?;
-        network.plugged().doing(|| format!("look at network {id}"))
-    }
-
-    pub(super) fn publish(
-        &mut self,
-        network: NetworkId,
-        address: IpAddr,
-        ports: &[HostPort],
-    ) -> Result<Vec<BoundPort>, Error> {
-        let mut taken = Vec::new();
-        for port in ports {
-            match self.bind(network, address, port) {
-                Ok(outer) => taken.push(outer),
-                Err(error) => {
-                    for outer in taken {
-                        self.bound.remove(&outer);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-        let bound: Vec<BoundPort> = taken
-            .iter()
-            .filter_map(|outer| Some(self.bound.get(outer)?.port.clone()))
-            .collect();
-        // Before the first facts there is nothing to lead to; what is kept here goes with them.
-        if !taken.is_empty() && self.networks.contains_key(&network) {
-            self.program_bound(network)?;
-        }
-        Ok(bound)
-    }
-
-    fn program_bound(&mut self, network: NetworkId) -> Result<(), Error> {
-        self.program(network, &Touched::default())?;
-        self.program_host()?;
-        self.warn();
-        Ok(())
-    }
-
-    fn bind(
-        &mut self,
-        network: NetworkId,
-        address: IpAddr,
-        wish: &HostPort,
-    ) -> Result<Outer, Error> {
-        let host = wish.host_ip.filter(|host| !host.is_unspecified());
-        let transport = Transport::named(Some(&wish.protocol)).ok_or_else(|| {
-            Error::Refused(format!(
-                "{} is no protocol that has ports",
-                wish.protocol.as_str()
-            ))
-        })?;
-        let last = wish.host_port_end.max(wish.host_port);
-        let mut refused = None;
-        for candidate in wish.host_port..=last {
-            match self.try_hold((transport, host, candidate), (network, address)) {
-                Ok(held) => {
-                    let outer = (transport, host, held.port);
-                    let port = BoundPort {
-                        network,
-                        address,
-                        protocol: transport.protocol(),
-                        port: wish.port,
-                        host_ip: host,
-                        host_port: held.port,
-                    };
-                    let inner = self.free_inner(network, transport, held.port);
-                    self.bound.insert(
-                        outer,
-                        Bound {
-                            port,
-                            inner,
-                            held: Some(held),
-                        },
-                    );
-                    return Ok(outer);
-                }
-                Err(error) => refused = refused.or(Some(error)),
-            }
-        }
-        Err(refused.unwrap_or_else(|| Error::Refused("no port was asked for".to_owned())))
-    }
-
-    fn try_hold(&mut self, outer: Outer, owner: (NetworkId, IpAddr)) -> Result<Reservation, Error> {
-        let (transport, host, port) = outer;
-        let shown = host.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-        let same =
-            |other: &Outer| other.0 == transport && other.2 == port && overlaps(other.1, host);
-        let led = self.wanted_leads().into_keys().any(|other| same(&other));
-        if port != 0 && (led || self.bound.keys().any(same)) {
-            let ours = self
-                .bound
-                .get(&outer)
-                .is_some_and(|bound| (bound.port.network, bound.port.address) == owner);
-            if !ours {
-                return Err(Error::PortAllocated { host: shown, port });
-            }
-            // The container had it before a restart of its network: it is bound anew.
-            self.bound.remove(&outer);
-            self.host.forget(&outer);
-        }
-        Reservation::take(transport, host, port).map_err(|source| Error::PortTaken {
-            protocol: transport.name(),
-            host: shown,
-            port,
-            source,
-        })
-    }
-
-    /// The number of a port behind the network's link: its own, unless another address's has it.
-    fn free_inner(&self, network: NetworkId, transport: Transport, port: u16) -> u16 {
-        let used: BTreeSet<u16> = self
-            .bound
-            .iter()
-            .filter(|(outer, bound)| outer.0 == transport && bound.port.network == network)
-            .map(|(_, bound)| bound.inner)
-            .collect();
-        let published = self.networks.get(&network).into_iter();
-        let published = published.flat_map(|network| network.services.values());
-        let published: BTreeSet<u16> = published
-            .flat_map(|service| service.ports.keys())
-            .filter(|(other, _)| *other == transport)
-            .map(|(_, port)| *port)
-            .collect();
-        let all = (port..=u16::MAX).chain(1..port);
-        let mut free = all.filter(|port| !used.contains(port) && !published.contains(port));
-        free.next().unwrap_or(port)
-    }
-
-    pub(super) fn revoke(&mut self, network: NetworkId, address: IpAddr) -> Result<(), Error> {
-        let before = self.bound.len();
-        self.bound
-            .retain(|_, bound| (bound.port.network, bound.port.address) != (network, address));
-        if self.bound.len() == before {
-            return Ok(());
-        }
-        self.program_bound(network)
-    }
-
-    pub(super) fn ports(&self) -> Vec<BoundPort> {
-        self.bound
-            .values()
-            .map(|bound| bound.port.clone())
-            .collect()
-    }
-
     /// The addresses of an owner on a network, and the network.
     fn owned(&mut self, network: NetworkId, owner: RawId) -> Option<(&mut Network, Vec<IpAddr>)> {
         let member = self.desired.member(network, owner)?;
@@ -681,45 +326,6 @@ impl Worker {
         };
         let done = network.reset(owner, addresses);
         done.doing(|| format!("cut the flows of {owner}"))
-    }
-
-    /// Says what is wrong now.
-    fn warn(&mut self) {
-        let mut found = Vec::new();
-        for network in self.networks.values() {
-            if !network.is_connected() {
-                found.push(format!(
-                    "network {} does not reach other nodes: another link of this host has its VXLAN number {}",
-                    network.overlay.name,
-                    network::vni(&network.overlay)
-                ));
-            }
-        }
-        for (transport, host, port) in self.unfulfilled_ports() {
-            let host = host.unwrap_or(Ipv4Addr::UNSPECIFIED.into());
-            found.push(format!(
-                "port {host}:{port}/{} is not carried by this node: a process of the host listens on it",
-                transport.name()
-            ));
-        }
-        for (transport, port) in self
-            .published()
-            .filter(|(t, p)| self.bound.contains_key(&(*t, None, *p)))
-        {
-            found.push(format!(
-                "port 0.0.0.0:{port}/{} is not carried by this node: a container has it",
-                transport.name()
-            ));
-        }
-        if !self.networks.is_empty() && netns::get("bridge/bridge-nf-call-iptables").is_none() {
-            found.push("the kernel has no br_netfilter: virtual addresses do not work".to_owned());
-        }
-        if let Ok(mut warnings) = self.warnings.write() {
-            for warning in found.iter().filter(|text| !warnings.contains(text)) {
-                tracing::warn!("{warning}");
-            }
-            *warnings = found;
-        }
     }
 
     /// Goes on where something fails; the first failure is the answer.
@@ -765,19 +371,6 @@ impl Worker {
         }
         Ok(())
     }
-
-    /// Sets the host back to what it was; but an engine that came meanwhile relies on forwarding.
-    fn restore_host(&mut self, engine: bool) -> Result<(), Error> {
-        let file = self.config.folder.join(BEFORE);
-        let kept = fs::read_to_string(&file).unwrap_or_default();
-        for (name, value) in kept.lines().filter_map(|line| line.split_once('=')) {
-            if !engine {
-                netns::set(name, value).doing(|| format!("set {name} back to {value}"))?;
-            }
-        }
-        let folder = &self.config.folder;
-        fs::remove_dir_all(folder).doing(|| format!("remove {}", folder.display()))
-    }
 }
 
 /// Whether a network needs no other links and namespace than it has.
@@ -793,18 +386,6 @@ fn same_links(one: &Overlay, other: &Overlay) -> bool {
         (segments.clone(), *internal, *ingress, *mtu)
     };
     of(one) == of(other)
-}
-
-/// Two ports of one number meet unless they are on two addresses.
-fn overlaps(one: Option<IpAddr>, other: Option<IpAddr>) -> bool {
-    one.is_none() || other.is_none() || one == other
-}
-
-/// The name of a container's link while it is on the host.
-fn container_link(config: &Config, network: NetworkId, address: IpAddr) -> String {
-    let digest = Sha256::digest(format!("{network} {address}"));
-    let [a, b, c, d] = [digest[0], digest[1], digest[2], digest[3]];
-    format!("sc{}{a:02x}{b:02x}{c:02x}{d:02x}", config.tag)
 }
 
 /// Of the link that has the address; Ethernet's if none has.

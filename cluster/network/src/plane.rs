@@ -21,7 +21,6 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::id::{NetworkId, NodeId, RawId};
 use tokio::sync::oneshot;
@@ -72,8 +71,7 @@ pub struct Route {
 
 /// The data plane of this node. Dropping it leaves the kernel as it is; see [`Plane::clear`].
 ///
-/// Its methods may be called at once; they are carried out one after another in the order of the calls, and
-/// only [`Plane::drain`] waits without holding up the others.
+/// Its methods may be called at once; they are carried out one after another in the order of the calls.
 pub struct Plane {
     jobs: std::sync::mpsc::Sender<Job>,
     folder: PathBuf,
@@ -148,29 +146,14 @@ impl Plane {
         self.run(|worker| Ok(worker.ports())).await
     }
 
-    /// Waits until no flow that a virtual address or a published port led to the owner lives any more, at
-    /// most for `limit`; then those which still live are cut: their clients are reset by the next packet.
-    /// The owner is to be out of the balance (not ready) before.
-    pub async fn drain(
-        &self,
-        network: NetworkId,
-        owner: RawId,
-        limit: Duration,
-    ) -> Result<(), Error> {
-        let end = Instant::now() + limit;
-        while Instant::now() < end && self.flows(network, owner).await? > 0 {
-            tokio::time::sleep(DRAIN_LOOK).await;
-        }
-        self.reset(network, owner).await
-    }
-
-    /// How many flows that were led to the owner live.
+    /// How many flows that a virtual address or a published port led to the owner live.
     pub async fn flows(&self, network: NetworkId, owner: RawId) -> Result<usize, Error> {
         self.run(move |worker| worker.live_flows(network, owner))
             .await
     }
 
-    /// Cuts the flows that were led to the owner.
+    /// Cuts the flows that were led to the owner: their clients are reset by the next packet. The owner is to be out of
+    /// the balance (not ready) before, or it gets new ones.
     pub async fn reset(&self, network: NetworkId, owner: RawId) -> Result<(), Error> {
         self.run(move |worker| worker.reset(network, owner)).await
     }
@@ -205,6 +188,3 @@ impl Plane {
         result.await.map_err(|_| Error::Ended)?
     }
 }
-
-/// How often a drain looks: well below what a user notices, and a look at known flows costs next to nothing.
-const DRAIN_LOOK: Duration = Duration::from_millis(50);

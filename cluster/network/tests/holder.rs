@@ -88,7 +88,9 @@ async fn draining_ends_with_the_last_flow_or_by_force() {
     assert!(matches!(reply, Reply::Done));
     assert_eq!(rig.fake.taken(), ["tell +2 -0 complete=false"]);
     rig.fake.kernel().flows = 2;
-    rig.control(drain(Duration::from_millis(100))).await;
+    let (began, limit) = (Instant::now(), Duration::from_millis(100));
+    rig.control(drain(limit)).await;
+    assert!(began.elapsed() >= limit, "they had their time");
     assert_eq!(rig.fake.taken(), ["reset"]);
 }
 

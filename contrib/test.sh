@@ -20,6 +20,7 @@ PARTS=(
     "never        what is ours never reaches the engine"
     "services     services by the stock command"
     "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
+    "net-users    networks beyond the ordinary: updates under load that lose no request"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
     "jobs         jobs and generic resources in real containers"
     "adoption     kill -9 of swarmrsd at many moments"
@@ -60,7 +61,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network holder jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
+                compat) only+=(testbed proxy never services network net-users holder jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -186,6 +187,7 @@ part proxy suite proxy
 part never suite never_past_us
 part services suite services
 part network suite network
+part net-users suite network_users
 part holder suite holder
 part jobs suite jobs
 part adoption suite adoption

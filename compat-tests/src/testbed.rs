@@ -23,6 +23,7 @@ mod process;
 mod run_dir;
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::unistd::Uid;
@@ -79,7 +80,7 @@ pub struct Testbed {
     // Fields drop in order: hosts end their processes before the directory is swept.
     hosts: Vec<Host>,
     hub: Namespaces,
-    _dir: RunDir,
+    dir: RunDir,
 }
 
 impl Testbed {
@@ -97,16 +98,19 @@ impl Testbed {
         let hosts = NAMES.iter().take(count).enumerate();
         let hosts = hosts.map(|(at, name)| Host::start(dir.site(), &hub, name, at + 1, options));
         let hosts = hosts.collect::<Result<_, _>>()?;
-        Ok(Self {
-            hosts,
-            hub,
-            _dir: dir,
-        })
+        Ok(Self { hosts, hub, dir })
     }
 
     /// The host with that place, counted from 0.
     pub fn host(&self, at: usize) -> &Host {
         &self.hosts[at]
+    }
+
+    /// A command that enters the hub, as a neighbour of all hosts, and becomes the program given as its first argument.
+    pub fn outside_command(&self) -> Command {
+        let mut command = self.dir.site().command("/usr/bin/nsenter");
+        self.hub.enter(&mut command);
+        command
     }
 
     /// Pulls the network cable of the host with that place.

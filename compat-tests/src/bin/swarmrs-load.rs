@@ -1,0 +1,217 @@
+//! `swarmrs-load serve|ask|once`: a server that ends politely, and a client that forgives nothing.
+//!
+//! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
+//! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::socket::{Shutdown, shutdown};
+use serde_json::json;
+
+/// As long as a request is worked on: some are open at any time.
+const WORK: Duration = Duration::from_millis(5);
+/// A request that takes longer has failed.
+const LATE: Duration = Duration::from_secs(1);
+/// A client that was itself held up for so long (a stopped machine) knows nothing of how long an answer took.
+const HELD_UP: Duration = Duration::from_millis(250);
+/// Clients side by side.
+const CLIENTS: u32 = 10;
+/// Failures that are told in full.
+const TOLD: usize = 10;
+
+/// Load on a service: a polite server, and a client that counts failures
+#[derive(Parser)]
+#[command(name = "swarmrs-load", version)]
+enum Arguments {
+    /// Answer each connection with the name of this host and $RELEASE, until SIGTERM
+    Serve { port: u16 },
+    /// Ask this many times a second until SIGTERM, then print what came of it as JSON
+    Ask { address: SocketAddr, rate: u32 },
+    /// Ask once; exit 1 without an answer
+    Once { address: SocketAddr },
+}
+
+fn main() -> anyhow::Result<()> {
+    // Before any thread, so that all of them leave the signal to the one that waits for it.
+    let end = SigSet::from(Signal::SIGTERM);
+    end.thread_block().context("cannot block SIGTERM")?;
+    match Arguments::parse() {
+        Arguments::Serve { port } => serve(port, end),
+        Arguments::Ask { address, rate } => load(address, rate, end),
+        Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
+    }
+}
+
+fn serve(port: u16, end: SigSet) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", port)).context("cannot listen")?;
+    let answer = format!(
+        "{} {}",
+        std::env::var("HOSTNAME").unwrap_or_default(),
+        std::env::var("RELEASE").unwrap_or_default()
+    );
+    let door = listener.as_raw_fd();
+    let closing = Arc::new(AtomicBool::new(false));
+    let told = closing.clone();
+    thread::spawn(move || {
+        if end.wait().is_ok() {
+            told.store(true, Ordering::SeqCst);
+            // Ends the wait for the next connection.
+            shutdown(door, Shutdown::Both).ok();
+        }
+    });
+    let open = Arc::new(AtomicUsize::new(0));
+    while !closing.load(Ordering::SeqCst) {
+        let Ok((stream, _)) = listener.accept() else {
+            continue;
+        };
+        open.fetch_add(1, Ordering::SeqCst);
+        let (open, answer) = (open.clone(), answer.clone());
+        thread::spawn(move || {
+            // A client that goes away is its own affair.
+            drop(reply(stream, &answer));
+            open.fetch_sub(1, Ordering::SeqCst);
+        });
+    }
+    drop(listener);
+    while open.load(Ordering::SeqCst) > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn reply(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    let mut request = [0; 256];
+    if stream.read(&mut request)? == 0 {
+        return Ok(());
+    }
+    thread::sleep(WORK);
+    write!(
+        stream,
+        "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{answer}",
+        answer.len()
+    )
+}
+
+/// What came of all requests so far.
+#[derive(Default)]
+struct Tally {
+    asked: usize,
+    failed: usize,
+    /// The first failures, each with the time since the start.
+    failures: Vec<String>,
+    answers: BTreeMap<String, usize>,
+}
+
+fn load(address: SocketAddr, rate: u32, end: SigSet) -> anyhow::Result<()> {
+    let started = Instant::now();
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let pause = Duration::from_secs(1) * CLIENTS / rate.max(1);
+    let held_up = watch_the_clock();
+    for client in 0..CLIENTS {
+        let (tally, held_up) = (tally.clone(), held_up.clone());
+        thread::spawn(move || {
+            let mut next = Instant::now() + pause * client / CLIENTS;
+            loop {
+                thread::sleep(next.saturating_duration_since(Instant::now()));
+                next = (next + pause).max(Instant::now());
+                let stops = held_up.load(Ordering::SeqCst);
+                let answer = ask(address);
+                let excused = || held_up.load(Ordering::SeqCst) != stops;
+                note(&tally, started, answer, excused);
+            }
+        });
+    }
+    end.wait().context("cannot wait for SIGTERM")?;
+    let seconds = started.elapsed().as_secs_f64();
+    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    let report = json!({
+        "asked": tally.asked, "failed": tally.failed, "failures": tally.failures, "answers": tally.answers,
+        "seconds": seconds, "held_up": held_up.load(Ordering::SeqCst),
+    });
+    println!("{report}");
+    std::process::exit(0)
+}
+
+/// Counts how often this process was held up.
+fn watch_the_clock() -> Arc<AtomicUsize> {
+    let held_up = Arc::new(AtomicUsize::new(0));
+    let counted = held_up.clone();
+    thread::spawn(move || {
+        let mut last = Instant::now();
+        loop {
+            thread::sleep(Duration::from_millis(5));
+            if last.elapsed() > HELD_UP {
+                counted.fetch_add(1, Ordering::SeqCst);
+            }
+            last = Instant::now();
+        }
+    });
+    held_up
+}
+
+fn note(
+    tally: &Mutex<Tally>,
+    started: Instant,
+    answer: anyhow::Result<String>,
+    excused: impl Fn() -> bool,
+) {
+    if matches!(&answer, Err(error) if error.is::<Late>()) {
+        // Gives the clock's watch its turn to see that it was held up.
+        thread::sleep(Duration::from_millis(20));
+        if excused() {
+            return;
+        }
+    }
+    let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+    tally.asked += 1;
+    match answer {
+        Ok(answer) => *tally.answers.entry(answer).or_default() += 1,
+        Err(error) => {
+            tally.failed += 1;
+            if tally.failures.len() < TOLD {
+                let at = started.elapsed().as_secs_f64();
+                tally.failures.push(format!("{at:.3} s: {error:#}"));
+            }
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("took {0:?}")]
+struct Late(Duration);
+
+/// One request over a connection of its own.
+fn ask(address: SocketAddr) -> anyhow::Result<String> {
+    let started = Instant::now();
+    let answer = exchange(address);
+    let took = started.elapsed();
+    if took > LATE {
+        bail!(Late(took));
+    }
+    answer
+}
+
+fn exchange(address: SocketAddr) -> anyhow::Result<String> {
+    let patience = LATE + Duration::from_millis(100);
+    let mut stream = TcpStream::connect_timeout(&address, patience).context("connect")?;
+    stream.set_read_timeout(Some(patience))?;
+    stream
+        .write_all(b"GET / HTTP/1.0\r\n\r\n")
+        .context("send")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).context("read")?;
+    match answer.split_once("\r\n\r\n") {
+        Some((_, body)) => Ok(body.to_owned()),
+        None => bail!("no whole answer: {answer:?}"),
+    }
+}

@@ -12,7 +12,8 @@
 //!
 //!   transcript ──► one scenario, run on the reference swarm and on swarmrs, compared after masking
 //!   vm         ──► a machine of its own under qemu, for reboots and power cuts
-//!   bench      ──► alternating pairs of ours and stock, medians and spread
+//!   paper      ──► an engine whose containers are on paper, for thousands of tasks
+//!   bench      ──► alternating pairs of ours and what it is set against, medians and spread
 //! ```
 //!
 //! Every testbed is swept when its owner ends, however it ends: see [`testbed`].
@@ -23,6 +24,7 @@ pub mod command;
 pub mod error;
 pub mod http;
 pub mod observe;
+pub mod paper;
 pub mod recorder;
 pub mod testbed;
 pub mod transcript;

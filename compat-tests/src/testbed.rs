@@ -33,6 +33,7 @@ pub use engine::Engine;
 pub use host::{Host, unique};
 pub use image::IMAGE;
 pub use machine::{Machine, package, package_into};
+pub use namespace::HUB_ADDRESS;
 pub use process::Process;
 pub use run_dir::{RunDir, sweep_leftovers};
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub stock: bool,
     /// Put a recording socket between swarmrsd and the engine.
     pub recorded: bool,
+    /// Have the containers of this host on paper only: see [`crate::paper`].
+    pub on_paper: bool,
     /// Use this swarmrsd instead of the one that cargo builds for tests.
     pub swarmrsd: Option<std::path::PathBuf>,
     /// Further flags for what runs the swarm: the engine if it is stock, else swarmrsd.
@@ -111,6 +114,11 @@ impl Testbed {
         let mut command = self.dir.site().command("/usr/bin/nsenter");
         self.hub.enter(&mut command);
         command
+    }
+
+    /// A process in the namespace of the hub: the network outside all hosts, with the address [`HUB_ADDRESS`].
+    pub fn hub_pid(&self) -> i32 {
+        self.hub.pid()
     }
 
     /// Pulls the network cable of the host with that place.

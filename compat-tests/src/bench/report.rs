@@ -14,6 +14,22 @@ pub struct Sample {
     pub floor: Option<f64>,
 }
 
+/// All runs of a row, and lines that say more than medians do.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Taken {
+    pub samples: Vec<Sample>,
+    pub detail: Vec<String>,
+}
+
+impl From<Vec<Sample>> for Taken {
+    fn from(samples: Vec<Sample>) -> Self {
+        Self {
+            samples,
+            detail: Vec::new(),
+        }
+    }
+}
+
 /// One row of the table: medians over all runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
@@ -29,11 +45,17 @@ pub struct Report {
     pub runs: usize,
     /// The middle half of our samples, as a part of their median.
     pub spread: f64,
+    /// What the figures ought to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub detail: Vec<String>,
 }
 
 impl Report {
     /// Sums up the samples of `row`, of which there is at least one.
-    pub(super) fn of(row: Row, samples: &[Sample]) -> Self {
+    pub(super) fn of(row: Row, taken: Taken) -> Self {
+        let samples = taken.samples;
         let ours = sorted(samples.iter().map(|sample| sample.ours).collect());
         let each = |pick: fn(&Sample) -> Option<f64>| {
             let values = sorted(samples.iter().filter_map(pick).collect());
@@ -53,6 +75,8 @@ impl Report {
             over: over.map(round),
             runs: samples.len(),
             spread: round((quantile(&ours, 0.75) - quantile(&ours, 0.25)) / median),
+            wanted: row.wanted(),
+            detail: taken.detail,
         }
     }
 }
@@ -63,7 +87,7 @@ impl fmt::Display for Report {
             |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
         write!(
             f,
-            "{:<11} ours {} {unit}, stock {}, floor {}, ratio {}, over {}, {} runs, spread {:.0} %",
+            "{:<15} ours {} {unit}, stock {}, floor {}, ratio {}, over {}, {} runs, spread {:.0} %",
             self.row,
             self.ours,
             show(self.stock),
@@ -73,13 +97,24 @@ impl fmt::Display for Report {
             self.runs,
             self.spread * 100.0,
             unit = self.unit,
-        )
+        )?;
+        if let Some(wanted) = self.wanted {
+            write!(f, ", wanted: {wanted}")?;
+        }
+        self.detail
+            .iter()
+            .try_for_each(|line| write!(f, "\n    {line}"))
     }
 }
 
 /// The middle of unordered values; 0 of none.
 pub fn median(values: Vec<f64>) -> f64 {
-    quantile(&sorted(values), 0.5)
+    quantile_of(values, 0.5)
+}
+
+/// The value below which that part of unordered values lies; 0 of none.
+pub fn quantile_of(values: Vec<f64>, part: f64) -> f64 {
+    quantile(&sorted(values), part)
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
@@ -118,7 +153,7 @@ mod tests {
             sample(9.0, 0.4, 0.1),
             sample(0.2, 9.0, 0.3),
         ];
-        let report = Report::of(Row::Create1, &samples);
+        let report = Report::of(Row::Create1, samples.to_vec().into());
         assert_eq!(
             (report.ours, report.stock, report.floor),
             (0.3, Some(0.5), Some(0.2))
@@ -133,11 +168,12 @@ mod tests {
     fn without_stock_the_ratio_is_to_the_floor() {
         let report = Report::of(
             Row::ProxyBulk,
-            &[Sample {
+            vec![Sample {
                 ours: 97.0,
                 stock: None,
                 floor: Some(100.0),
-            }],
+            }]
+            .into(),
         );
         assert_eq!(
             (report.ratio, report.over, report.spread),

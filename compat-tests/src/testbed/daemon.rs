@@ -84,7 +84,7 @@ impl Daemon {
             .arg("--data-root")
             .arg(self.files.join("data"))
             .arg("--exec-root")
-            .arg(self.files.join("exec"));
+            .arg(self.exec_root());
         command
             .arg("--pidfile")
             .arg(self.files.join("swarmrsd.pid"))
@@ -109,6 +109,11 @@ impl Daemon {
     /// Where it keeps its state.
     pub fn data_root(&self) -> PathBuf {
         self.files.join("data")
+    }
+
+    /// Where it keeps what ends with the machine; the host's mount namespace shows what is mounted there.
+    pub fn exec_root(&self) -> PathBuf {
+        self.files.join("exec")
     }
 
     /// Its log file.

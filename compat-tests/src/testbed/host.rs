@@ -15,6 +15,7 @@ use super::{IMAGE, Options, image};
 use crate::command::{self, Output};
 use crate::error::{Error, Tried};
 use crate::http::{self, Request, Response};
+use crate::paper;
 use crate::recorder::Recorder;
 
 const COMMAND: Duration = Duration::from_secs(90);
@@ -84,6 +85,11 @@ impl Host {
         if options.recorded {
             let socket = self.files.join("recorder.sock");
             self.recorder = Some(Recorder::between(&socket, &upstream)?);
+            upstream = socket;
+        }
+        if options.on_paper {
+            let socket = self.files.join("paper.sock");
+            paper::engine_before(&socket, &upstream)?;
             upstream = socket;
         }
         let files = self.files.join("swarmrs");

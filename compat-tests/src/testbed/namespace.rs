@@ -1,5 +1,6 @@
 //! The namespaces of a host or of the hub, held open by one sleeping process.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use super::run_dir::Site;
 use crate::command;
 use crate::error::{Error, Tried};
 use crate::wait;
+
+/// What hosts see a client on the hub as.
+pub const HUB_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 254);
 
 const HOLD: &str = include_str!("hold.sh");
 const HOLD_HUB: &str = "ip link add hub0 type bridge && ip addr add 10.77.0.254/24 dev hub0 && ip link set hub0 up && \
@@ -79,6 +83,11 @@ impl Namespaces {
     pub fn set_cable(&self, place: usize, connected: bool) -> Result<(), Error> {
         let state = if connected { "up" } else { "down" };
         self.ip(&["link", "set", &format!("p{place}"), state])
+    }
+
+    /// The process that holds them open.
+    pub fn pid(&self) -> i32 {
+        self.holder.pid().as_raw()
     }
 
     /// Makes `command` (from [`Site::command`] of `nsenter`) enter these namespaces and run what follows.

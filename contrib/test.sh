@@ -22,6 +22,7 @@ PARTS=(
     "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
     "net-users    networks beyond the ordinary: updates under load that lose no request"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
+    "engines      the network's main course on Docker 28.5 (made by debootstrap), and engines with live-restore"
     "jobs         jobs and generic resources in real containers"
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"
@@ -44,6 +45,7 @@ PARTS=(
 
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
+    "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "vm           a reboot and a power cut of a virtual machine"
 )
 
@@ -61,7 +63,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users holder jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
+                compat) only+=(testbed proxy never services network net-users holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -93,6 +95,7 @@ chosen() {
 }
 
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
+{ chosen engines || chosen engines-26; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -161,7 +164,8 @@ deny() {
 # A part that hangs fails. Minutes enough for a cold build on two slow cores.
 bounded() { timeout --kill-after 30 1800 "$@"; }
 
-suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1; }
+# The tests of one file; further words choose among them.
+suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1 "${@:2}"; }
 
 unit() {
     bounded cargo test --workspace --exclude swarmrs-compat-tests &&
@@ -189,6 +193,7 @@ part services suite services
 part network suite network
 part net-users suite network_users
 part holder suite holder
+part engines suite engines --skip on_26
 part jobs suite jobs
 part adoption suite adoption
 part engine suite engine_states
@@ -207,6 +212,7 @@ part secrets-log suite log_secrets
 part transcripts suite transcripts
 part fields suite fields
 part quickstart quickstart
+part engines-26 suite engines on_26
 part vm suite vm
 
 echo

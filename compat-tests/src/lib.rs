@@ -27,9 +27,11 @@ pub mod observe;
 pub mod paper;
 pub mod recorder;
 pub mod testbed;
+pub mod traces;
 pub mod transcript;
 pub mod vm;
 pub mod wait;
+pub mod web;
 
 pub use error::Error;
 pub use testbed::{Host, Options, Testbed};

@@ -20,6 +20,7 @@ pub mod image;
 mod machine;
 mod namespace;
 mod process;
+mod release;
 mod run_dir;
 
 use std::path::Path;
@@ -30,11 +31,13 @@ use nix::unistd::Uid;
 
 pub use daemon::{Daemon, build_release, plugin, workspace};
 pub use engine::Engine;
+use host::Place;
 pub use host::{Host, unique};
 pub use image::IMAGE;
 pub use machine::{Machine, package, package_into};
 pub use namespace::HUB_ADDRESS;
 pub use process::Process;
+pub use release::Release;
 pub use run_dir::{RunDir, sweep_leftovers};
 
 use crate::Error;
@@ -56,6 +59,10 @@ pub struct Options {
     pub on_paper: bool,
     /// Use this swarmrsd instead of the one that cargo builds for tests.
     pub swarmrsd: Option<std::path::PathBuf>,
+    /// Which engine it is.
+    pub release: Release,
+    /// Further flags for the engine.
+    pub engine_flags: Vec<String>,
     /// Further flags for what runs the swarm: the engine if it is stock, else swarmrsd.
     pub flags: Vec<String>,
 }
@@ -65,6 +72,14 @@ impl Options {
     pub fn stock() -> Self {
         Self {
             stock: true,
+            ..Self::default()
+        }
+    }
+
+    /// Hosts with swarmrsd in front of that engine.
+    pub fn engine(release: Release) -> Self {
+        Self {
+            release,
             ..Self::default()
         }
     }
@@ -97,9 +112,17 @@ impl Testbed {
         machine_is_fit(count)?;
         sweep_leftovers()?;
         let dir = RunDir::create()?;
+        let root = options.release.root()?;
         let hub = Namespaces::hub(dir.site())?;
         let hosts = NAMES.iter().take(count).enumerate();
-        let hosts = hosts.map(|(at, name)| Host::start(dir.site(), &hub, name, at + 1, options));
+        let hosts = hosts.map(|(at, name)| {
+            let place = Place {
+                hub: &hub,
+                number: at + 1,
+                root: root.as_deref(),
+            };
+            Host::start(dir.site(), name, &place, options)
+        });
         let hosts = hosts.collect::<Result<_, _>>()?;
         Ok(Self { hosts, hub, dir })
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::{Host, Testbed, wait};
+use swarmrs_compat_tests::{Host, Testbed, traces, wait};
 
 const SOON: Duration = Duration::from_secs(30);
 const SERVER: &str = "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p 80 -h /srv";
@@ -252,25 +252,7 @@ fn start_holder(host: &Host, program: &str) -> Child {
 fn leaving_takes_the_holder_and_all_that_it_held_along() {
     let testbed = Testbed::one().unwrap();
     let host = testbed.host(0);
-    let seen = || {
-        let seen = |program: &[&str]| host.inside(program).unwrap().success().unwrap().to_owned();
-        [
-            seen(&[
-                "sh",
-                "-c",
-                "nft list ruleset 2>/dev/null | sed 's/packets [0-9]* bytes [0-9]*//'",
-            ]),
-            seen(&["sh", "-c", "ip -brief link | awk '{print $1}'"]),
-            seen(&["sh", "-c", "grep -c nsfs /proc/self/mounts || true"]),
-            seen(&["sh", "-c", "ls /run/docker/plugins 2>/dev/null || true"]),
-            seen(&[
-                "sh",
-                "-c",
-                "sysctl -a 2>/dev/null | grep -E 'net.ipv[46].(conf.(all|default|lo|eth0).(forwarding|rp_filter|route_localnet|send_redirects)|ip_forward) '",
-            ]),
-        ]
-    };
-    let before = seen();
+    let before = traces::of(host).unwrap();
     host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
     host.docker_ok(&[
         "network",
@@ -312,5 +294,5 @@ fn leaving_takes_the_holder_and_all_that_it_held_along() {
         some => Err(format!("{some:?}")),
     })
     .unwrap();
-    assert_eq!(seen(), before);
+    assert_eq!(traces::of(host).unwrap(), before);
 }

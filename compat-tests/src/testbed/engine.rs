@@ -46,7 +46,7 @@ impl Engine {
     pub fn resume(&mut self, site: &Site, namespaces: &Namespaces) -> Result<(), Error> {
         self.forget_the_killed();
         let mut command = site.command("/usr/bin/nsenter");
-        namespaces.enter(&mut command);
+        namespaces.enter_engine(&mut command);
         command
             .arg(DOCKERD)
             .arg("--host")

@@ -37,23 +37,31 @@ pub struct Host {
     address: String,
 }
 
+/// Where a host is put.
+pub(super) struct Place<'a> {
+    pub hub: &'a Namespaces,
+    /// Its address is 10.77.0.`number`.
+    pub number: usize,
+    /// The folder with the Debian that its engine is of, if it is not the machine's.
+    pub root: Option<&'a Path>,
+}
+
 impl Host {
     pub(super) fn start(
         site: &Site,
-        hub: &Namespaces,
         name: &'static str,
-        place: usize,
+        place: &Place<'_>,
         options: &Options,
     ) -> Result<Self, Error> {
         let files = site.path().join(name);
-        let namespaces = Namespaces::host(site, &files, name)?;
-        hub.plug(&namespaces, place)?;
-        let flags = match options.stock {
-            true => options.flags.as_slice(),
-            false => &[],
-        };
-        let engine = Engine::start(site, &namespaces, &files.join("engine"), name, flags)?;
-        let address = format!("10.77.0.{place}");
+        let namespaces = Namespaces::host(site, &files, name, place.root)?;
+        place.hub.plug(&namespaces, place.number)?;
+        let mut flags = options.engine_flags.clone();
+        if options.stock {
+            flags.extend_from_slice(&options.flags);
+        }
+        let engine = Engine::start(site, &namespaces, &files.join("engine"), name, &flags)?;
+        let address = format!("10.77.0.{}", place.number);
         let mut host = Self {
             daemon: None,
             engine,
@@ -73,9 +81,11 @@ impl Host {
 
     fn load_image(&self) -> Result<(), Error> {
         let tar = image::archive(self.site.path())?;
-        let tar = tar.to_string_lossy();
+        let tar = std::fs::read(&tar).tried(|| format!("read {}", tar.display()))?;
         let change = ["--change", "ENV PATH=/bin", "--change", "CMD [\"sh\"]"];
-        self.engine_docker(&[&["import"], &change[..], &[&tar, IMAGE]].concat())?
+        let mut import = self.command_at(&self.engine.socket());
+        import.arg("import").args(change).args(["-", IMAGE]);
+        command::run(&mut import, &tar, COMMAND)?
             .success()
             .map(drop)
     }
@@ -293,7 +303,16 @@ impl Host {
     }
 
     fn command_at(&self, socket: &Path) -> Command {
-        let mut command = self.site.command(docker_program());
+        let mut command = match self.namespaces.has_another_engine() {
+            // The command that came with it.
+            true => {
+                let mut inside = self.site.command("/usr/bin/nsenter");
+                self.namespaces.enter_engine(&mut inside);
+                inside.arg(DOCKER);
+                inside
+            }
+            false => self.site.command(docker_program()),
+        };
         command.env("DOCKER_HOST", format!("unix://{}", socket.display()));
         command
     }

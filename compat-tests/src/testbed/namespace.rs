@@ -22,6 +22,8 @@ const SETUP: Duration = Duration::from_secs(20);
 /// Namespaces that live as long as this value.
 pub struct Namespaces {
     holder: Process,
+    /// Who holds the mount namespace of the engine, if that is not the host's.
+    engine: Option<String>,
 }
 
 impl Namespaces {
@@ -35,8 +37,14 @@ impl Namespaces {
         Self::hold(&mut command, &files)
     }
 
-    /// A host with its files in `files`, not plugged in yet.
-    pub fn host(site: &Site, files: &Path, hostname: &str) -> Result<Self, Error> {
+    /// A host with its files in `files`, not plugged in yet; its engine's programs are those in the folder `root`, if not the
+    /// machine's.
+    pub fn host(
+        site: &Site,
+        files: &Path,
+        hostname: &str,
+        root: Option<&Path>,
+    ) -> Result<Self, Error> {
         let mut command = site.command("/usr/bin/unshare");
         command.args([
             "--net",
@@ -49,7 +57,7 @@ impl Namespaces {
             HOLD,
             "hold",
         ]);
-        command.arg(files).arg(hostname);
+        command.arg(files).arg(hostname).args(root);
         Self::hold(&mut command, files)
     }
 
@@ -64,7 +72,8 @@ impl Namespaces {
                 (false, running) => Err(format!("running: {running}, log: {}", read(&log))),
             }
         })?;
-        Ok(Self { holder })
+        let engine = std::fs::read_to_string(files.join("engine.pid")).ok();
+        Ok(Self { holder, engine })
     }
 
     /// Puts a cable between `host` and this hub; the host's end is eth0 with the address 10.77.0.`place`.
@@ -99,6 +108,21 @@ impl Namespaces {
             "--mount",
             "--uts",
         ]);
+    }
+
+    /// As [`Namespaces::enter`], but what follows is run where the engine's own programs are.
+    pub fn enter_engine(&self, nsenter: &mut Command) {
+        match &self.engine {
+            Some(pid) => {
+                nsenter.args(["--target", pid.trim(), "--net", "--mount", "--uts"]);
+            }
+            None => self.enter(nsenter),
+        }
+    }
+
+    /// Whether the engine's programs are not the machine's.
+    pub fn has_another_engine(&self) -> bool {
+        self.engine.is_some()
     }
 
     fn ip(&self, args: &[&str]) -> Result<(), Error> {

@@ -1,0 +1,326 @@
+//! The main course of networks on other engines than the machine's own: the same commands, the same answers.
+//!
+//! Each engine is a newer Debian's, in a root folder of its own, and is asked by the `docker` command that came with it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::time::Duration;
+
+use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::testbed::{IMAGE, Release, unique};
+use swarmrs_compat_tests::web::{
+    SERVER, addresses, answers, curl, overlay, remove, remove_network, request, servers,
+};
+use swarmrs_compat_tests::{Host, Options, Testbed, command, traces, wait};
+
+const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn on_28_networks_are_whole() {
+    networks_are_whole(Release::V28, "28.5");
+}
+
+#[test]
+fn on_26_networks_are_whole() {
+    networks_are_whole(Release::V26, "26.1");
+}
+
+#[test]
+fn on_28_connections_outlive_an_engine_with_live_restore() {
+    connections_outlive_the_engine(Release::V28);
+}
+
+#[test]
+fn on_the_machines_own_connections_outlive_an_engine_with_live_restore() {
+    connections_outlive_the_engine(Release::Own);
+}
+
+fn networks_are_whole(release: Release, version: &str) {
+    let mut testbed = Testbed::hosts(1, &Options::engine(release)).unwrap();
+    let host = testbed.host(0);
+    let server = host.docker_ok(&["version", "--format", "{{.Server.Version}}"]);
+    assert!(server.starts_with(version), "{server}");
+    // What the engine's own first container and start leave is not ours.
+    host.docker_ok(&["run", "--rm", IMAGE, "true"]);
+    testbed.host_mut(0).stop_engine().unwrap();
+    testbed.host_mut(0).start_engine().unwrap();
+    let host = testbed.host(0);
+    let before = traces::of(host).unwrap();
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+
+    let network = overlay(host, &[]);
+    let published = ["--publish", "18080:80", "--network", &network];
+    let service = servers(host, 2, &published);
+    a_service_answers_at_its_virtual_address(host, &network, &service);
+    a_name_is_known_at_the_first_instruction(host, &network, &service);
+    a_users_container_and_a_service_find_each_other(host, &network, &service);
+    a_port_of_the_host_leads_to_its_task(host, &network);
+    the_mesh_keeps_the_clients_address(&testbed);
+    a_stack_comes_and_goes(host);
+    a_container_joins_later(host, &network, &service);
+    a_restart_of_swarmrsd_ends_no_container(&mut testbed, &service);
+    a_restart_of_the_engine_keeps_addresses(&mut testbed, &network, &service);
+
+    let host = testbed.host(0);
+    remove(host, &service);
+    remove_network(host, &network);
+    host.docker_ok(&["swarm", "leave", "--force"]);
+    let left = || match traces::of(host).unwrap() {
+        left if left == before => Ok(()),
+        left => Err(format!("{left:#?}\ninstead of {before:#?}")),
+    };
+    wait::until("a host as it was before", SOON, left).unwrap();
+}
+
+fn mesh(host: &Host) {
+    for address in ["127.0.0.1", host.address()] {
+        let answered = || curl(host, &format!("http://{address}:18080/"));
+        wait::until("an answer of the mesh", SOON, answered).unwrap();
+    }
+}
+
+fn a_service_answers_at_its_virtual_address(host: &Host, network: &str, service: &str) {
+    let virtual_ip = virtual_address_on(host, network, service);
+    assert_eq!(addresses(host, network, service), [virtual_ip.as_str()]);
+    let tasks = addresses(host, network, &format!("tasks.{service}"));
+    assert_eq!(tasks.len(), 2, "{tasks:?}");
+    let mut who = answers(host, network, &virtual_ip, 4);
+    assert_eq!(who.len(), 4, "{who:?}");
+    who.dedup();
+    assert_eq!(who.len(), 2, "each of them answers: {who:?}");
+    mesh(host);
+}
+
+/// The service is on the ingress network too.
+fn virtual_address_on(host: &Host, network: &str, service: &str) -> String {
+    let id = host.docker_ok(&["network", "inspect", "--format", "{{.Id}}", network]);
+    let format = format!(
+        "{{{{range .Endpoint.VirtualIPs}}}}{{{{if eq .NetworkID \"{id}\"}}}}{{{{.Addr}}}}{{{{end}}}}{{{{end}}}}"
+    );
+    let cidr = host.docker_ok(&["service", "inspect", "--format", &format, service]);
+    cidr.split('/').next().unwrap().to_owned()
+}
+
+fn a_name_is_known_at_the_first_instruction(host: &Host, network: &str, service: &str) {
+    let name = unique("asker");
+    let line = format!("nslookup {service} 127.0.0.11 >/first 2>&1 || echo lost; exec sleep 600");
+    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
+    let what = ["--name", &name, "--network", network, IMAGE, "sh", "-c"];
+    host.docker_ok(&[&create[..], &what, &[&line]].concat());
+    wait_for_replicas(host, &name, "1/1").unwrap();
+    let asker = &task_containers(host, &name).unwrap()[0].container;
+    let expected = virtual_address_on(host, network, service);
+    let seen = || match host.docker_ok(&["exec", asker, "cat", "/first"]) {
+        first if first.contains(&expected) => Ok(()),
+        first => Err(first),
+    };
+    wait::until("the first look-up", SOON, seen).unwrap();
+    assert_eq!(host.docker_ok(&["logs", asker]), "");
+    remove(host, &name);
+}
+
+fn a_users_container_and_a_service_find_each_other(host: &Host, network: &str, service: &str) {
+    let name = unique("alone");
+    let run = ["run", "--detach", "--name", &name, "--network", network];
+    let what = ["--network-alias", "solo", IMAGE, "sh", "-c", SERVER];
+    host.docker_ok(&[&run[..], &what].concat());
+    let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+    let own = host.docker_ok(&["inspect", "--format", &format, &name]);
+    let look_up = |from: &str, of: &str| {
+        let asked = host.docker(&["exec", from, "nslookup", of, "127.0.0.11"]);
+        asked.unwrap().stdout
+    };
+    let virtual_ip = virtual_address_on(host, network, service);
+    assert!(look_up(&name, service).contains(&virtual_ip));
+    let task = &task_containers(host, service).unwrap()[0].container;
+    for term in [&name, "solo"] {
+        let found = look_up(task, term);
+        assert!(found.contains(&own), "{term}: {found}, instead of {own}");
+    }
+    host.docker_ok(&["exec", task, "sh", "-c", &request(&own)]);
+    host.docker_ok(&["stop", "--time", "0", &name]);
+    host.docker_ok(&["start", &name]);
+    let again = host.docker_ok(&["inspect", "--format", &format, &name]);
+    assert_eq!(again, own);
+    host.docker_ok(&["rm", "--force", &name]);
+}
+
+fn a_port_of_the_host_leads_to_its_task(host: &Host, network: &str) {
+    let published = ["--publish", "mode=host,target=80,published=18081"];
+    let service = servers(host, 1, &[&published[..], &["--network", network]].concat());
+    assert!(curl(host, "http://127.0.0.1:18081/").is_ok());
+    let filter = format!("label=com.docker.swarm.service.name={service}");
+    let shown = host.docker_ok(&["ps", "--filter", &filter, "--format", "{{.Ports}}"]);
+    assert!(shown.contains(":18081->80/tcp"), "{shown}");
+    remove(host, &service);
+}
+
+fn the_mesh_keeps_the_clients_address(testbed: &Testbed) {
+    let host = testbed.host(0);
+    let name = unique("mirror");
+    let line = "mkdir -p /srv/cgi-bin && printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >/srv/cgi-bin/who && \
+                chmod +x /srv/cgi-bin/who && exec httpd -f -p 80 -h /srv";
+    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
+    let what = ["--name", &name, "--publish", "18083:80", IMAGE];
+    host.docker_ok(&[&create[..], &what, &["sh", "-c", line]].concat());
+    wait_for_replicas(host, &name, "1/1").unwrap();
+    let url = format!("http://{}:18083/cgi-bin/who", host.address());
+    let asked = || {
+        let mut outside = testbed.outside_command();
+        outside.args(["curl", "--silent", "--fail", "--max-time", "3", &url]);
+        let output = command::run(&mut outside, b"", SOON).unwrap();
+        output.success().map(str::to_owned)
+    };
+    let seen = wait::until("an answer", SOON, || asked().map_err(|e| e.to_string()));
+    // A server that listens on both families writes it as one of IPv6.
+    let seen = seen.unwrap();
+    assert_eq!(
+        seen.trim_start_matches("[::ffff:").trim_end_matches(']'),
+        "10.77.0.254"
+    );
+    remove(host, &name);
+}
+
+fn a_stack_comes_and_goes(host: &Host) {
+    let stack = unique("shop");
+    let file = format!(
+        "version: \"3.8\"\nservices:\n  web:\n    image: {IMAGE}\n    command: [sh, -c, \"{SERVER}\"]\n    \
+         stop_signal: SIGKILL\n    ports: [\"18082:80\"]\n"
+    );
+    for _ in 0..2 {
+        let deploy = ["stack", "deploy", "--detach=true", "-c", "-", &stack];
+        let deployed = host.docker_fed(&deploy, file.as_bytes()).unwrap();
+        assert_eq!(deployed.status, 0, "{deployed:?}");
+        wait_for_replicas(host, &format!("{stack}_web"), "1/1").unwrap();
+        curl(host, "http://127.0.0.1:18082/").unwrap();
+        host.docker_ok(&["stack", "rm", &stack]);
+    }
+    wait_until_gone(host, &format!("{stack}_web")).unwrap();
+}
+
+/// A container that was made on another network: its names come from inside it.
+fn a_container_joins_later(host: &Host, network: &str, service: &str) {
+    let name = unique("visitor");
+    host.docker_ok(&["run", "--detach", "--name", &name, IMAGE, "sleep", "600"]);
+    host.docker_ok(&["network", "connect", network, &name]);
+    let virtual_ip = virtual_address_on(host, network, service);
+    let found = host.docker_ok(&["exec", &name, "nslookup", service, "127.0.0.11"]);
+    assert!(found.contains(&virtual_ip), "{found}");
+    let answer = || host.docker_ok(&["exec", &name, "sh", "-c", &request(&virtual_ip)]);
+    assert_ne!(answer(), "");
+    host.docker_ok(&["network", "disconnect", network, &name]);
+    assert_eq!(answer(), "");
+    host.docker_ok(&["rm", "--force", &name]);
+}
+
+fn a_restart_of_swarmrsd_ends_no_container(testbed: &mut Testbed, service: &str) {
+    let before = task_containers(testbed.host(0), service).unwrap();
+    testbed.host_mut(0).kill_daemon();
+    mesh(testbed.host(0));
+    testbed.host_mut(0).start_daemon().unwrap();
+    let host = testbed.host(0);
+    wait_for_replicas(host, service, "2/2").unwrap();
+    mesh(host);
+    assert_eq!(task_containers(host, service).unwrap(), before);
+}
+
+fn a_restart_of_the_engine_keeps_addresses(testbed: &mut Testbed, network: &str, service: &str) {
+    let host = testbed.host(0);
+    let name = unique("kept");
+    let run = ["run", "--detach", "--restart", "always", "--name", &name];
+    let what = ["--network", network, IMAGE, "sh", "-c", SERVER];
+    host.docker_ok(&[&run[..], &what].concat());
+    let own = addresses(host, network, &name);
+    let virtual_ip = virtual_address_on(host, network, service);
+    testbed.host_mut(0).stop_engine().unwrap();
+    testbed.host_mut(0).start_engine().unwrap();
+    let host = testbed.host(0);
+    wait_for_replicas(host, service, "2/2").unwrap();
+    mesh(host);
+    assert_eq!(addresses(host, network, service), [virtual_ip.as_str()]);
+    assert_eq!(addresses(host, network, &name), own);
+    assert_eq!(answers(host, network, &own[0], 1).len(), 1);
+    host.docker_ok(&["rm", "--force", &name]);
+}
+
+/// Says a number five times a second.
+const TICKS: &str = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done";
+
+/// One connection over the virtual address and one over the mesh, each with a number in it five times a second, go on while
+/// the engine is killed, away and started again; none of the numbers is lost.
+fn connections_outlive_the_engine(release: Release) {
+    let options = Options {
+        engine_flags: vec!["--live-restore".to_owned()],
+        ..Options::engine(release)
+    };
+    let mut testbed = Testbed::hosts(1, &options).unwrap();
+    let host = testbed.host(0);
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    let network = overlay(host, &[]);
+    let create = ["service", "create", "--detach", "--name", "echo"];
+    let what = ["--network", &network, "--publish", "18090:90", IMAGE];
+    let run = ["nc", "-ll", "-p", "90", "-e", "cat"];
+    host.docker_ok(&[&create[..], &what, &run].concat());
+    wait_for_replicas(host, "echo", "1/1").unwrap();
+    let tasks = task_containers(host, "echo").unwrap();
+
+    let virtual_ip = virtual_address_on(host, &network, "echo");
+    let line = format!("({TICKS}) | nc {virtual_ip} 90 >/heard; echo closed >>/heard");
+    let run = ["run", "--detach", "--name", "inside", "--network", &network];
+    host.docker_ok(&[&run[..], &[IMAGE, "sh", "-c", &line]].concat());
+    let heard = host.files().join("heard");
+    let line = format!(
+        "({TICKS}) | busybox nc {} 18090 >{heard}; echo closed >>{heard}",
+        host.address(),
+        heard = heard.display()
+    );
+    let mut outside = testbed.outside_command();
+    let mut outside = outside.args(["sh", "-c", &line]).spawn().unwrap();
+    let heard = |host: &Host| {
+        let inside = host.docker_ok(&["exec", "inside", "cat", "/heard"]);
+        [inside, std::fs::read_to_string(&heard).unwrap_or_default()]
+    };
+    // Past the number of both, and none of them missing.
+    let goes_on = |host: &Host, beyond: [usize; 2]| {
+        wait::until("connections that go on", SOON, || {
+            let counts = heard(host).map(|text| text.trim().lines().count());
+            match counts[0] > beyond[0] && counts[1] > beyond[1] {
+                true => Ok(counts),
+                false => Err(format!("{counts:?} instead of more than {beyond:?}")),
+            }
+        })
+        .unwrap()
+    };
+    let before = goes_on(host, [5, 5]);
+    testbed.host_mut(0).kill_engine();
+    let away = std::fs::read_to_string(testbed.host(0).files().join("heard")).unwrap();
+    wait::until("an answer without an engine", SOON, || {
+        let now = std::fs::read_to_string(testbed.host(0).files().join("heard")).unwrap();
+        if now.len() > away.len() {
+            Ok(())
+        } else {
+            Err(now)
+        }
+    })
+    .unwrap();
+    testbed.host_mut(0).start_engine().unwrap();
+    let host = testbed.host(0);
+    let after = goes_on(host, before.map(|count| count + 10));
+    goes_on(host, after.map(|count| count + 5));
+    for text in heard(host) {
+        // The last line may be half there.
+        let numbers: Vec<&str> = text.trim().lines().collect();
+        let expected = (1..=numbers.len()).map(|number| number.to_string());
+        let whole = numbers.iter().zip(expected).take(numbers.len() - 1);
+        for (number, expected) in whole {
+            assert_eq!(**number, expected, "{text}");
+        }
+    }
+    assert_eq!(task_containers(host, "echo").unwrap(), tasks);
+    // And the engine is used as before.
+    host.docker_ok(&["service", "scale", "--detach", "echo=2"]);
+    wait_for_replicas(host, "echo", "2/2").unwrap();
+    let found = addresses(host, &network, "tasks.echo");
+    assert_eq!(found.len(), 2, "{found:?}");
+    outside.kill().unwrap();
+    outside.wait().unwrap();
+}

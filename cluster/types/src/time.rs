@@ -7,6 +7,7 @@
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
+use std::ops::Range;
 use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -48,17 +49,37 @@ impl Timestamp {
 
     /// RFC 3339 with nine digits of fraction always, as log lines carry it.
     pub fn with_nine_digits(self) -> String {
+        self.digits().as_str().to_owned()
+    }
+
+    /// As [`Timestamp::with_nine_digits`], on the stack: a time stands in every record.
+    fn digits(self) -> Digits {
         let t = self.0;
-        format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second(),
-            t.nanosecond()
-        )
+        let mut digits = Digits(*b"0000-00-00T00:00:00.000000000Z");
+        digits.put(0..4, t.year().unsigned_abs());
+        digits.put(5..7, u32::from(u8::from(t.month())));
+        digits.put(8..10, u32::from(t.day()));
+        digits.put(11..13, u32::from(t.hour()));
+        digits.put(14..16, u32::from(t.minute()));
+        digits.put(17..19, u32::from(t.second()));
+        digits.put(20..29, t.nanosecond());
+        digits
+    }
+}
+
+/// `0000-00-00T00:00:00.000000000Z`, to be filled in.
+struct Digits([u8; 30]);
+
+impl Digits {
+    fn put(&mut self, at: Range<usize>, mut number: u32) {
+        for digit in self.0[at].iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and signs")
     }
 }
 
@@ -70,9 +91,10 @@ impl Default for Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let long = self.with_nine_digits();
-        let trimmed = long.trim_end_matches('Z').trim_end_matches('0');
-        write!(f, "{}Z", trimmed.trim_end_matches('.'))
+        let digits = self.digits();
+        let long = digits.as_str().trim_end_matches('Z');
+        f.write_str(long.trim_end_matches('0').trim_end_matches('.'))?;
+        f.write_str("Z")
     }
 }
 

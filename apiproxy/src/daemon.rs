@@ -42,8 +42,9 @@ use listen::Listening;
 use pidfile::Pidfile;
 use reload::Reload;
 
-/// Enough for a proxy whose work is waiting; consensus has threads of its own.
-const WORKERS: usize = 2;
+/// Enough for a proxy whose work is waiting; consensus has threads of its own. A second thread would be woken with
+/// each answer of theirs to look whether there is more, and a write would take a tenth longer.
+const WORKERS: usize = 1;
 /// How long the node may take to end after the last request.
 const NODE_STOP: Duration = Duration::from_secs(4);
 /// How long tasks that block may hold the process up at the very end.

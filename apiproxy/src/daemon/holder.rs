@@ -7,8 +7,11 @@ use std::path::Path;
 use nix::unistd::setsid;
 use swarmrs_node::holder;
 
-use super::{Error, RUNTIME_STOP, WORKERS, limits, log};
+use super::{Error, RUNTIME_STOP, limits, log};
 use crate::config::{Config, HolderConfig};
+
+/// Names are answered while the driver is asked.
+const WORKERS: usize = 2;
 
 /// What `contrib/systemd` has for it. It holds the usual directories.
 const UNIT: &str = "swarmrs-holder.service";

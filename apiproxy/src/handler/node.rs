@@ -26,7 +26,7 @@ pub(super) async fn inspect(node: &Node, term: &str) -> Result<Response<Body>, F
     let view = node.view().await?;
     let id: NodeId = find(&view.state, term)?;
     let found = view.state.nodes().get(&id);
-    let found = found.ok_or_else(|| Fault::not_found(format!("node {term} not found")))?;
+    let found = found.ok_or_else(|| Fault::no_such("node", term))?;
     Ok(ok(&view::node(found, rank(&view, id))))
 }
 

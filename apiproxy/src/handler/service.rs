@@ -61,7 +61,7 @@ pub(super) async fn inspect(node: &Node, term: &str, call: Call) -> Result<Respo
     let view = node.view().await?;
     let id: ServiceId = find(&view.state, term)?;
     let found = view.state.services().get(&id);
-    let found = found.ok_or_else(|| Fault::not_found(format!("service {term} not found")))?;
+    let found = found.ok_or_else(|| Fault::no_such("service", term))?;
     let options = ServiceOptions {
         defaults,
         ..options(&call)

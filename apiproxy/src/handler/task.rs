@@ -27,6 +27,6 @@ pub(super) async fn inspect(node: &Node, term: &str) -> Result<Response<Body>, F
     let view = node.view().await?;
     let id: TaskId = find(&view.state, term)?;
     let found = view.state.tasks().get(&id);
-    let found = found.ok_or_else(|| Fault::not_found(format!("task {term} not found")))?;
+    let found = found.ok_or_else(|| Fault::no_such("task", term))?;
     Ok(ok(&view::task(&view.state, found, view.status(found))))
 }

@@ -81,6 +81,11 @@ impl Fault {
         Fault::daemon(Code::NotFound, text)
     }
 
+    /// 404 by the daemon: no object of the kind (`network`, `service`, …) has that id or name. Clients match on the words.
+    pub fn no_such(kind: impl fmt::Display, term: &str) -> Self {
+        Fault::not_found(format!("{kind} {term} not found"))
+    }
+
     /// 501 by the daemon: a part of the contract this release does not have.
     pub fn not_built(what: impl fmt::Display) -> Self {
         Fault::daemon(

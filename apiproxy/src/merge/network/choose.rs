@@ -46,7 +46,7 @@ impl Candidates {
         let swarm: Vec<Candidate> = shown.collect();
         let found = unique(&local, narrowed(&swarm, scope, "swarm").as_slice(), term);
         found.map_err(|several| match several {
-            None => not_found(term),
+            None => Fault::no_such("network", term),
             Some((count, by)) => Fault::invalid(format!(
                 "{count} matches found based on {by}: network {term} is ambiguous"
             )),
@@ -63,7 +63,7 @@ impl Candidates {
             }
         }
         unique(&self.local, &swarm, term).map_err(|several| match several {
-            None => not_found(term),
+            None => Fault::no_such("network", term),
             Some((count, by)) => Fault::invalid(format!(
                 "network {term} is ambiguous ({count} matches found based on {by})"
             )),
@@ -93,10 +93,6 @@ impl Candidates {
         let swarm = swarm.iter().map(|one| (one, Choice::Swarm(one.id.clone())));
         local.chain(swarm).collect()
     }
-}
-
-fn not_found(term: &str) -> Fault {
-    Fault::not_found(format!("network {term} not found"))
 }
 
 fn narrowed(all: &[Candidate], scope: &str, own: &str) -> Vec<Candidate> {

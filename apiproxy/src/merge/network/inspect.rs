@@ -43,7 +43,7 @@ async fn show(
     id: &str,
     verbose: bool,
 ) -> Result<Response<Body>, Fault> {
-    let missing = || Fault::not_found(format!("network {id} not found"));
+    let missing = || Fault::no_such("network", id);
     let id: NetworkId = id.parse().map_err(|_| missing())?;
     let double = match known.twins.get(&id) {
         Some(twin) => match handlers.node.engine().inspect_network(&twin.id).await {

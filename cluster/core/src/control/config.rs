@@ -82,5 +82,5 @@ pub fn look_up(state: &State, term: &str) -> Result<Arc<Config>, Fault> {
     let config = state.configs().get(&id);
     config
         .cloned()
-        .ok_or_else(|| Fault::not_found(format!("config {term} not found")))
+        .ok_or_else(|| Fault::no_such("config", term))
 }

@@ -229,7 +229,7 @@ pub fn look_up(state: &State, term: &str) -> Result<Arc<Network>, Fault> {
     let network = state.networks().get(&id);
     network
         .cloned()
-        .ok_or_else(|| Fault::not_found(format!("network {term} not found")))
+        .ok_or_else(|| Fault::no_such("network", term))
 }
 
 fn may_remove(state: &State, network: &Network) -> Result<(), Fault> {

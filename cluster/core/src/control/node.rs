@@ -69,8 +69,7 @@ fn orphaned(at: Timestamp) -> TaskStatus {
 fn look_up(state: &State, term: &str) -> Result<Arc<Node>, Fault> {
     let id: NodeId = find(state, term)?;
     let node = state.nodes().get(&id);
-    node.cloned()
-        .ok_or_else(|| Fault::not_found(format!("node {term} not found")))
+    node.cloned().ok_or_else(|| Fault::no_such("node", term))
 }
 
 /// Words in any case; none is not a word.

@@ -95,5 +95,5 @@ pub fn look_up(state: &State, term: &str) -> Result<Arc<Secret>, Fault> {
     let secret = state.secrets().get(&id);
     secret
         .cloned()
-        .ok_or_else(|| Fault::not_found(format!("secret {term} not found")))
+        .ok_or_else(|| Fault::no_such("secret", term))
 }

@@ -141,7 +141,7 @@ fn look_up(state: &State, term: &str) -> Result<Arc<Service>, Fault> {
     let service = state.services().get(&id);
     service
         .cloned()
-        .ok_or_else(|| Fault::not_found(format!("service {term} not found")))
+        .ok_or_else(|| Fault::no_such("service", term))
 }
 
 /// The login kept with the new spec: the request's own, or the one of an earlier spec.

@@ -119,7 +119,7 @@ pub fn find<Id: Found + std::str::FromStr>(state: &State, term: &str) -> Result<
     };
     match chosen.as_slice() {
         [id] => Ok(*id),
-        [] => Err(Fault::not_found(format!("{} {term} not found", Id::KIND))),
+        [] => Err(Fault::no_such(Id::KIND, term)),
         many => Err(Fault::invalid(format!(
             "{} {term} is ambiguous ({} matches found)",
             Id::KIND,

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use swarmrs_types::object::{Attachment, Network};
-use swarmrs_types::{AttachmentId, ClusterTime, Code, Fault, NodeId};
+use swarmrs_types::{AttachmentId, ClusterTime, Code, Fault, NodeId, Origin};
 
 /// What a node asks for one of its containers.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,8 +44,10 @@ pub fn attach(
     ids: &mut dyn Ids,
 ) -> Result<(Attachment, Plan), Fault> {
     let term = &request.network;
-    let network = look_up(state, term)
-        .map_err(|_| Fault::manager(Code::NotFound, format!("network {term} not found")))?;
+    let network = look_up(state, term).map_err(|_| Fault {
+        origin: Origin::Manager,
+        ..Fault::no_such("network", term)
+    })?;
     if !network.spec.attachable {
         let text = format!("network {term} not manually attachable");
         return Err(Fault::manager(Code::PermissionDenied, text));

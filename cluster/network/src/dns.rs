@@ -9,6 +9,8 @@
 //! networks too, and nothing has to be done inside a container. Only containers of users, which may come to a network of ours
 //! from elsewhere while they run, have a server of their own besides ([`inside`]).
 
+#[cfg(test)]
+mod fixture;
 pub mod inside;
 pub mod packet;
 pub mod resolvers;

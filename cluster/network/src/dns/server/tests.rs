@@ -1,28 +1,8 @@
 //! Queries through real sockets.
 
 use super::*;
-use crate::dns::resolvers::Resolvers;
+use crate::dns::fixture::{names, network, query};
 use std::net::IpAddr;
-use swarmrs_types::endpoint::{Balanced, Fact};
-
-fn network() -> NetworkId {
-    "n000000000000000000000001".parse().unwrap()
-}
-
-fn names(upstream: Vec<SocketAddr>) -> Arc<Names> {
-    let names = Names::new(Upstream::new(Resolvers::fixed(upstream)));
-    let mut zone = Zone::default();
-    zone.put(&Fact::Service(Balanced {
-        network: network(),
-        service: "s000000000000000000000001".parse().unwrap(),
-        name: "web".to_owned(),
-        aliases: Vec::new(),
-        vip: Some(IpAddr::from([10, 0, 1, 100])),
-        ports: Vec::new(),
-    }));
-    names.zone.store(Arc::new(zone));
-    names
-}
 
 struct Serving {
     servers: Servers,
@@ -41,16 +21,6 @@ fn serve(names: Arc<Names>) -> Serving {
         udp: at,
         tcp: tcp_at,
     }
-}
-
-fn query(name: &str) -> Vec<u8> {
-    let mut packet = vec![0xAB, 0xCD, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-    for label in name.split('.') {
-        packet.push(label.len() as u8);
-        packet.extend_from_slice(label.as_bytes());
-    }
-    packet.extend_from_slice(b"\x00\x00\x01\x00\x01");
-    packet
 }
 
 async fn ask(at: SocketAddr, packet: &[u8]) -> Vec<u8> {

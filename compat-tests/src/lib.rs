@@ -26,6 +26,7 @@ pub mod http;
 pub mod observe;
 pub mod paper;
 pub mod recorder;
+pub mod swarm;
 pub mod testbed;
 pub mod traces;
 pub mod transcript;

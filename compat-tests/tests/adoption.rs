@@ -11,7 +11,7 @@ use swarmrs_compat_tests::observe::{
     TaskContainer, task_containers, tasks, wait_for_replicas, wait_until_gone,
 };
 use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
-use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+use swarmrs_compat_tests::{Host, Options, Testbed, swarm, wait};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -29,10 +29,7 @@ fn swarm() -> MutexGuard<'static, Testbed> {
     if testbed.host(0).daemon().pid().is_none() {
         testbed.host_mut(0).start_daemon().unwrap();
     }
-    let host = testbed.host(0);
-    if host.docker_ok(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "inactive" {
-        host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    }
+    swarm::init(testbed.host(0));
     testbed
 }
 

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use swarmrs_compat_tests::observe::{
-    TaskContainer, shown_replicas, task_containers, wait_for_replicas, wait_until_gone,
+    TaskContainer, shown_replicas, task_containers, wait_for_replicas,
 };
 use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
+use swarmrs_compat_tests::web::remove;
 use swarmrs_compat_tests::{Host, Options, Testbed, wait};
 
 const SOON: Duration = Duration::from_secs(30);
@@ -93,11 +94,6 @@ fn create(host: &Host, name: &str, replicas: usize) {
     let spec = sleeper(name, replicas);
     let answer = host.api("POST", "/services/create", Some(&spec)).unwrap();
     assert_eq!(answer.status, 201, "{}", answer.text());
-}
-
-fn remove(host: &Host, name: &str) {
-    host.docker_ok(&["service", "rm", name]);
-    wait_until_gone(host, name).unwrap();
 }
 
 fn running(host: &Host, name: &str) -> Vec<TaskContainer> {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::{Host, Testbed, traces, wait};
+use swarmrs_compat_tests::web::SERVER;
+use swarmrs_compat_tests::{Host, Testbed, swarm, traces, wait};
 
 const SOON: Duration = Duration::from_secs(30);
-const SERVER: &str = "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p 80 -h /srv";
 
 /// Looks a name up and fetches from what it found, again and again, and counts what went well and what did not.
 const PROBE: &str = "while :; do \
@@ -20,7 +20,7 @@ const PROBE: &str = "while :; do \
 fn probed() -> Testbed {
     let testbed = Testbed::one().unwrap();
     let host = testbed.host(0);
-    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    swarm::init(host);
     let network = [
         "network",
         "create",
@@ -253,7 +253,7 @@ fn leaving_takes_the_holder_and_all_that_it_held_along() {
     let testbed = Testbed::one().unwrap();
     let host = testbed.host(0);
     let before = traces::of(host).unwrap();
-    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    swarm::init(host);
     host.docker_ok(&[
         "network",
         "create",

@@ -1,34 +1,22 @@
 //! Networks of the swarm on one host, by the stock command: names, virtual addresses, published ports, containers of users.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use serde_json::Value;
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
+use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::web::{
     SERVER, addresses, answers, curl, overlay, remove, remove_network, request, servers,
     virtual_address,
 };
-use swarmrs_compat_tests::{Options, Testbed, wait};
+use swarmrs_compat_tests::{swarm, wait};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The shared host, in a swarm of one.
-fn swarm() -> MutexGuard<'static, Testbed> {
-    let testbed = shared(&Options::default());
-    let host = testbed.host(0);
-    let state = host.docker_ok(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
-    if state == "inactive" {
-        host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    }
-    testbed
-}
-
 #[test]
 fn a_service_is_found_by_its_name_and_answers_at_its_virtual_address() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let service = servers(host, 3, &["--network", &network]);
@@ -46,7 +34,7 @@ fn a_service_is_found_by_its_name_and_answers_at_its_virtual_address() {
 
 #[test]
 fn a_name_without_a_virtual_address_leads_to_the_tasks() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let flags = [
@@ -66,7 +54,7 @@ fn a_name_without_a_virtual_address_leads_to_the_tasks() {
 
 #[test]
 fn a_published_port_leads_to_every_task() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let service = servers(host, 2, &["--publish", "18080:80"]);
     let shown = host.docker_ok(&[
@@ -96,7 +84,7 @@ fn a_published_port_leads_to_every_task() {
 
 #[test]
 fn a_port_of_the_host_is_shown_where_the_engine_shows_its_own() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let publish = [
@@ -118,7 +106,7 @@ fn a_port_of_the_host_is_shown_where_the_engine_shows_its_own() {
 
 #[test]
 fn a_users_container_joins_an_attachable_network_and_keeps_its_address() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let name = unique("alone");
@@ -171,7 +159,7 @@ fn a_users_container_joins_an_attachable_network_and_keeps_its_address() {
 
 #[test]
 fn a_running_container_is_connected_and_disconnected() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let service = servers(host, 1, &["--network", &network]);
@@ -190,7 +178,7 @@ fn a_running_container_is_connected_and_disconnected() {
 
 #[test]
 fn the_engines_twins_are_nowhere_to_be_seen() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let service = servers(host, 1, &["--network", &network]);
@@ -239,7 +227,7 @@ fn the_engines_twins_are_nowhere_to_be_seen() {
 
 #[test]
 fn twins_that_were_pruned_are_made_again() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let name = unique("sleeper");
@@ -265,7 +253,7 @@ fn twins_that_were_pruned_are_made_again() {
 
 #[test]
 fn a_stack_is_removed_and_deployed_again_at_once() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let stack = unique("shop");
     let file = format!(
@@ -291,7 +279,7 @@ fn a_stack_is_removed_and_deployed_again_at_once() {
 
 #[test]
 fn compose_on_an_attachable_network() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let project = unique("project");

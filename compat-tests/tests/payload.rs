@@ -3,30 +3,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::json;
 use swarmrs_compat_tests::http::Request;
-use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
+use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
+use swarmrs_compat_tests::swarm;
+use swarmrs_compat_tests::testbed::{IMAGE, unique};
+use swarmrs_compat_tests::web::remove;
 use swarmrs_compat_tests::{Host, Options, Testbed, wait};
 
 const SOON: Duration = Duration::from_secs(60);
-
-fn swarm() -> MutexGuard<'static, Testbed> {
-    let testbed = shared(&Options::default());
-    init(testbed.host(0));
-    testbed
-}
-
-fn init(host: &Host) {
-    if host.docker_ok(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "inactive" {
-        host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    }
-}
 
 /// Makes a secret or a config with this content.
 fn make(host: &Host, kind: &str, options: &[&str], name: &str, content: &[u8]) {
@@ -60,11 +49,6 @@ fn container(host: &Host, service: &str) -> String {
 
 fn exec(host: &Host, container: &str, script: &str) -> String {
     host.docker_ok(&["exec", container, "sh", "-c", script])
-}
-
-fn remove(host: &Host, service: &str) {
-    host.docker_ok(&["service", "rm", service]);
-    wait_until_gone(host, service).unwrap();
 }
 
 /// What a container sees of its files: owner, mode, content, what they are mounted from and that they cannot be written.
@@ -134,7 +118,7 @@ fn a_container_sees_what_it_sees_on_the_stock_swarm() {
     let reference = Testbed::hosts(1, &Options::stock()).unwrap();
     reference.host(0).reference_swarm().unwrap();
     let expected = seen(reference.host(0));
-    let testbed = swarm();
+    let testbed = swarm::shared();
     assert_eq!(seen(testbed.host(0)), expected);
     assert!(
         expected.contains("/etc/cert.pem 7:8 440 11") && expected.contains("hush"),
@@ -205,7 +189,7 @@ fn files_that_cannot_be_made_end_their_task_as_on_the_stock_swarm() {
     let reference = Testbed::hosts(1, &Options::stock()).unwrap();
     reference.host(0).reference_swarm().unwrap();
     let expected = failure(reference.host(0));
-    let testbed = swarm();
+    let testbed = swarm::shared();
     assert_eq!(failure(testbed.host(0)), expected);
     println!("{expected:#?}");
 }
@@ -220,7 +204,7 @@ fn files_kept(host: &Host) -> Vec<String> {
 
 #[test]
 fn a_new_secret_makes_new_tasks_and_the_old_files_go() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("rotate");
     make(host, "secret", &[], "v1", b"first");
@@ -255,7 +239,7 @@ fn a_new_secret_makes_new_tasks_and_the_old_files_go() {
 
 #[test]
 fn a_crash_of_the_daemon_takes_no_file_away() {
-    let mut testbed = swarm();
+    let mut testbed = swarm::shared();
     let name = unique("steady");
     make(testbed.host(0), "secret", &[], "steady", b"still");
     let before = serve(testbed.host(0), &name, &["--secret", "steady"]);
@@ -286,7 +270,7 @@ fn a_crash_of_the_daemon_takes_no_file_away() {
 /// Engine and daemon end, the exec-root is wiped as a reboot does, and all comes back with its files.
 #[test]
 fn after_a_reboot_files_are_made_again() {
-    let mut testbed = swarm();
+    let mut testbed = swarm::shared();
     let name = unique("reboot");
     make(testbed.host(0), "secret", &[], "boot", b"again");
     serve(
@@ -325,7 +309,7 @@ fn after_a_reboot_files_are_made_again() {
 /// says why.
 #[test]
 fn an_engine_that_does_not_see_the_files_is_named() {
-    let shared = swarm();
+    let shared = swarm::shared();
     let pid = shared.host(0).daemon().pid().unwrap();
     let daemon = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
     let apart = shared.host(0).files().join("apart");
@@ -341,7 +325,7 @@ fn an_engine_that_does_not_see_the_files_is_named() {
     };
     let testbed = Testbed::hosts(1, &options).unwrap();
     let host = testbed.host(0);
-    init(host);
+    swarm::init(host);
     make(host, "secret", &[], "key", b"x");
     let create = [
         "service", "create", "--detach", "--name", "blind", "--secret", "key",
@@ -413,7 +397,7 @@ fn a_canary_is_found_in_no_file() {
     const CONFIG: &str = "canary-config-2d07";
     const VALUE: &str = "canary-env-9a3e";
     const LOGIN: &str = "canary-login-41bb";
-    let mut testbed = swarm();
+    let mut testbed = swarm::shared();
     let host = testbed.host(0);
     make(host, "secret", &[], "canary", SECRET.as_bytes());
     make(host, "config", &[], "canary", CONFIG.as_bytes());

@@ -7,7 +7,7 @@ use serde_json::Value;
 use swarmrs_compat_tests::command::Output;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
-use swarmrs_compat_tests::{Host, Options, Testbed, testbed, wait};
+use swarmrs_compat_tests::{Host, Options, Testbed, swarm, testbed, wait};
 
 const SOON: Duration = Duration::from_secs(60);
 const CANARY: &str = "c4nary";
@@ -23,12 +23,6 @@ fn docker(host: &Host, args: &[&str]) -> Output {
     let config = config.display().to_string();
     host.docker(&[&["--config", &config], args].concat())
         .unwrap()
-}
-
-fn swarm(host: &Host) {
-    if host.docker_ok(&["info", "--format", "{{.Swarm.LocalNodeState}}"]) == "inactive" {
-        host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    }
 }
 
 /// Asks until the page says so.
@@ -49,7 +43,7 @@ fn page_says(host: &Host, what: &str, code: i32) -> Output {
 fn status_shows_what_is_not_converged_and_why_and_fails_for_it() {
     let testbed = shared(&Options::default());
     let host = testbed.host(0);
-    swarm(host);
+    swarm::init(host);
     let (well, stuck, broken) = (unique("well"), unique("stuck"), unique("broken"));
     host.docker_ok(&[
         "service", "create", "-d", "--name", &well, IMAGE, "sleep", "600",
@@ -145,7 +139,7 @@ fn status_finds_its_daemon_as_docker_does_and_knows_a_stock_engine() {
 #[test]
 fn an_engine_that_is_away_is_a_problem_while_health_is_answered() {
     let mut testbed = shared(&Options::default());
-    swarm(testbed.host(0));
+    swarm::init(testbed.host(0));
     testbed.host_mut(0).kill_engine();
     let host = testbed.host(0);
     let probe = |aspect: &str| {
@@ -177,7 +171,7 @@ fn recorder(host: &Host) -> String {
 fn a_task_that_runs_and_one_that_fails_leave_nothing_of_their_spec_in_the_recorder() {
     let testbed = shared(&Options::default());
     let host = testbed.host(0);
-    swarm(host);
+    swarm::init(host);
     let name = unique("recorded");
     let (variable, label) = (format!("TOKEN={CANARY}"), format!("key={CANARY}"));
     let spec = [
@@ -223,7 +217,7 @@ fn a_task_that_runs_and_one_that_fails_leave_nothing_of_their_spec_in_the_record
 #[test]
 fn tasks_taken_over_after_a_kill_are_counted() {
     let mut testbed: std::sync::MutexGuard<'static, Testbed> = shared(&Options::default());
-    swarm(testbed.host(0));
+    swarm::init(testbed.host(0));
     let name = unique("kept");
     let create = [
         "service",

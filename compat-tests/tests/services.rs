@@ -1,56 +1,21 @@
 //! What somebody who learns Swarm does with services on one node, by the stock command.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::sync::MutexGuard;
 use std::time::Duration;
 
 use swarmrs_compat_tests::observe::{
     shown_replicas, task_containers, wait_for_replicas, wait_until_gone,
 };
-use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
-use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+use swarmrs_compat_tests::swarm::{self, sleepers};
+use swarmrs_compat_tests::testbed::{IMAGE, unique};
+use swarmrs_compat_tests::web::{curl, remove};
+use swarmrs_compat_tests::{Host, wait};
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The shared host, in a swarm of one.
-fn swarm() -> MutexGuard<'static, Testbed> {
-    let testbed = shared(&Options::default());
-    let host = testbed.host(0);
-    let state = host.docker_ok(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
-    if state == "inactive" {
-        host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    }
-    testbed
-}
-
-/// Creates a service of `sleep`s that end at once when told to, and waits until it runs.
-fn sleepers(host: &Host, replicas: usize, flags: &[&str]) -> String {
-    let name = unique("sleep");
-    let count = replicas.to_string();
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--name",
-        &name,
-        "--replicas",
-        &count,
-    ];
-    host.docker_ok(&[&create[..], flags, &[IMAGE, "sleep", "600"]].concat());
-    wait_for_replicas(host, &name, &format!("{replicas}/{replicas}")).unwrap();
-    name
-}
-
-fn remove(host: &Host, service: &str) {
-    host.docker_ok(&["service", "rm", service]);
-    wait_until_gone(host, service).unwrap();
-}
-
 #[test]
 fn the_commands_own_progress_converges_without_a_terminal() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("progress");
     let create = [
@@ -76,7 +41,7 @@ fn the_commands_own_progress_converges_without_a_terminal() {
 
 #[test]
 fn the_commands_own_progress_converges_in_a_terminal() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("progress");
     let create = [
@@ -105,7 +70,7 @@ fn the_commands_own_progress_converges_in_a_terminal() {
 
 #[test]
 fn three_web_servers_answer_at_ports_that_the_engine_drew() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("web");
     let publish = [
@@ -138,17 +103,14 @@ fn three_web_servers_answer_at_ports_that_the_engine_drew() {
     assert_eq!(ports.len(), 3, "{shown}");
     for port in ports {
         let url = format!("http://127.0.0.1:{port}/");
-        let answer = host
-            .inside(&["curl", "--silent", "--show-error", "--max-time", "5", &url])
-            .unwrap();
-        assert_eq!(answer.stdout, "swarmrs\n", "{answer:?}");
+        assert_eq!(curl(host, &url).unwrap(), "swarmrs\n");
     }
     remove(host, &name);
 }
 
 #[test]
 fn containers_are_named_and_labelled_as_docker_does() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 2, &["--container-label", "tier=back"]);
     let node = host.docker_ok(&["info", "--format", "{{.Swarm.NodeID}}"]);
@@ -186,7 +148,7 @@ fn by_slot(host: &Host, service: &str) -> Vec<(String, String)> {
 
 #[test]
 fn a_task_that_ends_is_replaced_and_kept_in_the_list() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 1, &["--restart-delay", "100ms"]);
     let before = task_containers(host, &name).unwrap();
@@ -217,7 +179,7 @@ fn a_task_that_ends_is_replaced_and_kept_in_the_list() {
 
 #[test]
 fn a_service_is_scaled_up_and_down() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 1, &[]);
     let kept = task_containers(host, &name).unwrap();
@@ -255,7 +217,7 @@ fn a_service_is_scaled_up_and_down() {
 
 #[test]
 fn an_update_replaces_one_task_after_the_other() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 3, &["--update-monitor", "1s", "--env", "COLOUR=red"]);
     let before = task_containers(host, &name).unwrap();
@@ -313,7 +275,7 @@ fn an_update_replaces_one_task_after_the_other() {
 
 #[test]
 fn a_change_of_replicas_alone_replaces_nothing() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 2, &[]);
     let before = task_containers(host, &name).unwrap();
@@ -329,7 +291,7 @@ fn a_change_of_replicas_alone_replaces_nothing() {
 
 #[test]
 fn a_task_waits_for_a_node_that_fits_and_runs_once_there_is_one() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("picky");
     let constraint = format!("node.labels.{name}==yes");
@@ -373,7 +335,7 @@ fn a_task_waits_for_a_node_that_fits_and_runs_once_there_is_one() {
 
 #[test]
 fn a_global_service_runs_once_on_the_node() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("each");
     let create = [
@@ -395,7 +357,7 @@ fn a_global_service_runs_once_on_the_node() {
 
 #[test]
 fn logs_are_those_of_all_tasks_and_can_be_followed() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("talk");
     let script = "echo hello from $HOSTNAME; exec sleep 600";
@@ -439,7 +401,7 @@ fn logs_are_those_of_all_tasks_and_can_be_followed() {
 
 #[test]
 fn a_removed_service_is_gone_at_once_and_its_containers_soon() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 2, &[]);
     host.docker_ok(&["service", "rm", &name]);
@@ -450,7 +412,7 @@ fn a_removed_service_is_gone_at_once_and_its_containers_soon() {
 
 #[test]
 fn a_task_that_needs_more_memory_than_there_is_waits() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("huge");
     let create = [
@@ -478,7 +440,7 @@ fn a_task_that_needs_more_memory_than_there_is_waits() {
 
 #[test]
 fn leaving_removes_the_containers_of_all_tasks_and_a_new_swarm_starts_empty() {
-    let testbed = swarm();
+    let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = sleepers(host, 3, &[]);
     host.docker_ok(&["service", "scale", "--detach", &format!("{name}=1")]);

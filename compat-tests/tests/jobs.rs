@@ -1,6 +1,7 @@
 //! What only real containers show of jobs and of what tasks are given of their node.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use swarmrs_compat_tests::testbed::IMAGE;
@@ -119,10 +120,22 @@ fn no_two_containers_are_given_the_same_named_resource() {
         "6",
     ];
     let flags = [&one[..], &["--generic-resource", "GPU=1"]].concat();
-    create(host, "train", &flags, "echo $DOCKER_RESOURCE_GPU; sleep 1");
+    let says_when = "read up rest </proc/uptime; echo $DOCKER_RESOURCE_GPU $up; sleep 1";
+    create(host, "train", &flags, says_when);
     wait_for(host, "train", "0/6 (6/6 completed)");
     let logs = host.docker_ok(&["service", "logs", "--raw", "train"]);
-    let used = |name: &str| logs.lines().filter(|line| *line == name).count();
-    assert_eq!(used("UUID1") + used("UUID2"), 6, "{logs}");
-    assert!(used("UUID1") > 0 && used("UUID2") > 0, "{logs}");
+    let mut begun: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for (name, up) in logs.lines().filter_map(|line| line.split_once(' ')) {
+        begun.entry(name).or_default().push(up.parse().unwrap());
+    }
+    assert_eq!(
+        begun.keys().copied().collect::<Vec<_>>(),
+        ["UUID1", "UUID2"]
+    );
+    assert_eq!(begun.values().map(Vec::len).sum::<usize>(), 6, "{logs}");
+    for times in begun.values_mut() {
+        times.sort_by(f64::total_cmp);
+        let apart = times.windows(2).all(|two| two[1] - two[0] >= 1.0);
+        assert!(apart, "one had it while another did: {logs}");
+    }
 }

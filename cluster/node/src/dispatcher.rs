@@ -6,9 +6,10 @@
 
 use crate::clock::ClusterClock;
 use crate::local::LiveStatuses;
+use crate::trouble::Trouble;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
 use swarmrs_core::{Draft, Event, State};
@@ -198,6 +199,7 @@ async fn record(
     reports: Vec<StatusReport>,
 ) -> Vec<TaskId> {
     let tasks = reports.iter().map(|report| report.task).collect();
+    let mut trouble = Trouble::default();
     loop {
         let accepted = status::accept(&store.view(), node, reports.clone());
         for report in &accepted.refused {
@@ -212,7 +214,9 @@ async fn record(
             Ok(_) => return tasks,
             Err(ProposeError::Closed) => return Vec::new(),
             Err(error) => {
-                warn!(%error, "task statuses not written yet");
+                if trouble.is_news(&error, Instant::now()) {
+                    warn!(%error, "task statuses not written yet");
+                }
                 tokio::time::sleep(RETRY).await;
             }
         }
@@ -221,6 +225,7 @@ async fn record(
 
 /// Notes that the node is here, and what it says of itself.
 async fn register(store: &Store, clock: ClusterClock, id: NodeId, hello: Hello) {
+    let mut trouble = Trouble::default();
     loop {
         let state = store.view();
         let Some(old) = state.nodes().get(&id) else {
@@ -245,7 +250,9 @@ async fn register(store: &Store, clock: ClusterClock, id: NodeId, hello: Hello) 
             Ok(_) | Err(ProposeError::Closed) => return,
             Err(ProposeError::Rejected(_)) => {}
             Err(error) => {
-                warn!(%error, "node not registered yet");
+                if trouble.is_news(&error, Instant::now()) {
+                    warn!(%error, "node not registered yet");
+                }
                 tokio::time::sleep(RETRY).await;
             }
         }

@@ -6,8 +6,9 @@
 use crate::clock::ClusterClock;
 use crate::ids::RandomIds;
 use crate::manager::Told;
+use crate::trouble::Trouble;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use swarmrs_core::{Agenda, Event, Plan, State, leader, outline};
 use swarmrs_store::{ProposeError, Store, Watch};
 use swarmrs_types::Timestamp;
@@ -31,6 +32,7 @@ pub async fn run(store: Arc<Store>, clock: ClusterClock, told: Told) {
         state,
         watch,
         told,
+        trouble: Trouble::default(),
     };
     leader.lead().await;
 }
@@ -43,6 +45,7 @@ struct Leader {
     state: Arc<State>,
     watch: Watch,
     told: Told,
+    trouble: Trouble,
 }
 
 /// What is told of a plan once it is known what came of it.
@@ -90,7 +93,10 @@ impl Leader {
         let proposed = self.store.propose(command).await;
         self.tell(noted, &proposed);
         match proposed {
-            Ok(version) => self.catch_up(version).await,
+            Ok(version) => {
+                self.trouble.is_over();
+                self.catch_up(version).await
+            }
             Err(ProposeError::Rejected(rejected)) => {
                 debug!(%rejected, "plan rejected, looking again");
                 self.agenda.put_back(before);
@@ -98,7 +104,9 @@ impl Leader {
             }
             Err(ProposeError::Closed) => false,
             Err(error) => {
-                warn!(%error, "plan not committed");
+                if self.trouble.is_news(&error, Instant::now()) {
+                    warn!(%error, "plan not committed");
+                }
                 self.agenda.put_back(before);
                 tokio::time::sleep(RETRY).await;
                 true

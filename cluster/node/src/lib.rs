@@ -39,6 +39,7 @@ mod record;
 mod recorder;
 mod renew;
 mod role;
+mod trouble;
 mod trust;
 
 pub use config::Config;

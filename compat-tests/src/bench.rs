@@ -182,6 +182,7 @@ pub fn measure(row: Row, settings: &Settings) -> Result<Report, Error> {
 fn take(row: Row, runs: usize, ours: &Options) -> Result<Taken, Error> {
     let samples = match row {
         Row::NetUpdate => return update::take(runs, ours),
+        Row::NetStart => return start::take(runs, ours),
         Row::Dns => return names::take(runs, ours),
         Row::Create1 => create::take(1, runs, &Pair::start(ours)?),
         Row::Create20 => create::take(20, runs, &Pair::start(ours)?),
@@ -196,7 +197,6 @@ fn take(row: Row, runs: usize, ours: &Options) -> Result<Taken, Error> {
         Row::VipThroughput => balanced::take(Measure::Bulk, runs, ours),
         Row::Mesh => mesh::take(Measure::Requests, runs, ours),
         Row::MeshThroughput => mesh::take(Measure::Bulk, runs, ours),
-        Row::NetStart => start::take(runs, ours),
     };
     samples.map(Taken::from)
 }

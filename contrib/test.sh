@@ -21,6 +21,7 @@ PARTS=(
     "services     services by the stock command"
     "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
     "net-users    networks beyond the ordinary: updates under load that lose no request"
+    "leaks        fifty rounds of networks, services and containers leave nothing"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
     "engines      the network's main course on Docker 28.5 (made by debootstrap), and engines with live-restore"
     "jobs         jobs and generic resources in real containers"
@@ -63,7 +64,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -192,6 +193,7 @@ part never suite never_past_us
 part services suite services
 part network suite network
 part net-users suite network_users
+part leaks suite leaks
 part holder suite holder
 part engines suite engines --skip on_26
 part jobs suite jobs

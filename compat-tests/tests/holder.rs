@@ -88,14 +88,7 @@ fn exec_root(host: &Host) -> String {
 
 /// The holder of this host's swarmrsd.
 fn holder(host: &Host) -> Option<i32> {
-    let root = exec_root(host);
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.find(|pid: &i32| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-        words.contains(&&b"holder"[..]) && words.contains(&root.as_bytes())
-    })
+    host.daemon().holder_pid()
 }
 
 fn kill(pid: i32) {

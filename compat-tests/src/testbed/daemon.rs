@@ -126,6 +126,18 @@ impl Daemon {
         self.process.as_ref().map(|process| process.pid().as_raw())
     }
 
+    /// The process id of its holder, if one runs: it is no child of ours.
+    pub fn holder_pid(&self) -> Option<i32> {
+        let root = self.exec_root();
+        let processes = std::fs::read_dir("/proc").ok()?.flatten();
+        let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.find(|pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
+            words.contains(&&b"holder"[..]) && words.contains(&root.as_os_str().as_encoded_bytes())
+        })
+    }
+
     /// Ends it without warning.
     pub fn kill(&mut self) {
         self.process = None;

@@ -47,6 +47,7 @@ PARTS=(
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
+    "firewalls    networks beside ufw and firewalld, and their reloads"
     "vm           a reboot and a power cut of a virtual machine"
 )
 
@@ -96,7 +97,7 @@ chosen() {
 }
 
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
-{ chosen engines || chosen engines-26; } && NEEDS="$NEEDS debootstrap:debootstrap"
+{ chosen engines || chosen engines-26 || chosen firewalls; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -215,6 +216,7 @@ part transcripts suite transcripts
 part fields suite fields
 part quickstart quickstart
 part engines-26 suite engines on_26
+part firewalls suite firewalls
 part vm suite vm
 
 echo

@@ -383,15 +383,28 @@ impl Transaction {
 
 /// The tables of our three families that the kernel has.
 pub(crate) fn tables(socket: &mut Socket) -> io::Result<Vec<Table>> {
+    let families = [Family::Ip, Family::Ip6, Family::Bridge];
+    let table = |(number, name): (u8, String)| {
+        let family = families.into_iter().find(|f| f.number() == number)?;
+        Some(Table { family, name })
+    };
+    Ok(listed(socket)?.into_iter().filter_map(table).collect())
+}
+
+/// Whether there is a table of that name that sees packets of both families: we make none of those.
+pub(crate) fn has_common_table(socket: &mut Socket, name: &str) -> io::Result<bool> {
+    let inet = (libc::NFPROTO_INET as u8, name.to_owned());
+    Ok(listed(socket)?.contains(&inet))
+}
+
+/// All tables, by the number of their family and their name.
+fn listed(socket: &mut Socket) -> io::Result<Vec<(u8, String)>> {
     let kind = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8 | GET_TABLE;
     let found = socket.dump(Message::new(kind, 0, &[0, 0, 0, 0]))?;
     let table = |payload: &Vec<u8>| {
-        let families = [Family::Ip, Family::Ip6, Family::Bridge];
-        let family = families.into_iter().find(|f| f.number() == payload[0])?;
         let name = attribute(payload.get(4..)?, 1)?;
         let name = CStr::from_bytes_until_nul(name).ok()?.to_string_lossy();
-        let name = name.into_owned();
-        Some(Table { family, name })
+        Some((payload[0], name.into_owned()))
     };
     Ok(found.iter().filter_map(table).collect())
 }

@@ -6,9 +6,10 @@
 //! ```
 //!
 //! All of it stands in tables of our own, beside those of the engine and the administrator; the one place where
-//! an accept of ours is needed within theirs is [`docker_user`].
+//! an accept of ours is needed within theirs is [`docker_user`], and a zone of [`firewalld`] where that is.
 
 pub(crate) mod docker_user;
+pub(crate) mod firewalld;
 
 use crate::firewall::{
     At, Element, Expression, Family, Gives, Hook, Set, Table, Transaction, Type, Value, rule,

@@ -40,7 +40,10 @@ impl Daemon {
         options: &Options,
     ) -> Result<Self, Error> {
         std::fs::create_dir_all(files).tried(|| format!("make {}", files.display()))?;
-        let binary = options.swarmrsd.clone().map_or_else(tested_binary, Ok)?;
+        let mut binary = options.swarmrsd.clone().map_or_else(tested_binary, Ok)?;
+        if namespaces.has_another_engine() {
+            binary = at_hand(&binary, files)?;
+        }
         let mut daemon = Self {
             binary,
             files: files.to_owned(),
@@ -72,7 +75,7 @@ impl Daemon {
     /// Starts it without waiting for anything.
     pub fn launch(&mut self, site: &Site, namespaces: &Namespaces) -> Result<(), Error> {
         let mut command = site.command("/usr/bin/nsenter");
-        namespaces.enter(&mut command);
+        namespaces.enter_engine(&mut command);
         command
             .arg(&self.binary)
             .arg("--host")
@@ -150,6 +153,15 @@ impl Daemon {
         };
         process.stop(STOP)
     }
+}
+
+/// The program among the host's files: the engine's root folder has no others of the machine's.
+fn at_hand(binary: &Path, files: &Path) -> Result<PathBuf, Error> {
+    let here = files.join("program");
+    let linked = std::fs::hard_link(binary, &here);
+    let copied = linked.or_else(|_| std::fs::copy(binary, &here).map(drop));
+    copied.tried(|| format!("copy {} to {}", binary.display(), here.display()))?;
+    Ok(here)
 }
 
 /// The swarmrsd under test: `SWARMRSD` if set, else the one that cargo builds now, so that none is ever stale.

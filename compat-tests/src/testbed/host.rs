@@ -252,6 +252,17 @@ impl Host {
         command
     }
 
+    /// Runs a program from where the engine's own programs are, in the host's namespaces.
+    pub fn beside_engine(&self, program: &[&str]) -> Result<Output, Error> {
+        command::run(self.beside_engine_command().args(program), b"", COMMAND)
+    }
+
+    fn beside_engine_command(&self) -> Command {
+        let mut command = self.site.command("/usr/bin/nsenter");
+        self.namespaces.enter_engine(&mut command);
+        command
+    }
+
     /// Makes a stock swarm of one on the engine itself: the reference.
     pub fn reference_swarm(&self) -> Result<(), Error> {
         self.engine_docker(&["swarm", "init", "--advertise-addr", &self.address])?
@@ -306,8 +317,7 @@ impl Host {
         let mut command = match self.namespaces.has_another_engine() {
             // The command that came with it.
             true => {
-                let mut inside = self.site.command("/usr/bin/nsenter");
-                self.namespaces.enter_engine(&mut inside);
+                let mut inside = self.beside_engine_command();
                 inside.arg(DOCKER);
                 inside
             }

@@ -1,4 +1,4 @@
-//! Which engine stands on a host: the machine's own, or one of a newer Debian in a root folder of its own.
+//! Which engine stands on a host: the machine's own, or one in a root folder with a Debian of its own.
 //!
 //! A root folder is made once and kept; hosts see it under a layer of their own and never write to it.
 
@@ -22,31 +22,34 @@ pub enum Release {
     V26,
     /// 28.5, of the Debian after it.
     V28,
+    /// The machine's own release again, in a root folder with ufw and firewalld beside it.
+    Walled,
 }
+
+/// Programs that every root folder has.
+const PROGRAMS: &str = "docker.io,iptables,nftables,iproute2,busybox-static";
 
 impl Release {
     /// The root folder that its programs are in, made if it is not there: in `SWARMRS_ENGINES_DIR`, else in the folder for
     /// temporary files. The machine's own needs none.
     pub fn root(self) -> Result<Option<PathBuf>, Error> {
-        let Some(suite) = self.suite() else {
-            return Ok(None);
+        let (name, suite, packages) = match self {
+            Release::Own => return Ok(None),
+            Release::V26 => ("trixie", "trixie", "docker-cli"),
+            Release::V28 => ("forky", "forky", "docker-cli"),
+            // firewalld wants one that knows who is logged in, beside its bus.
+            Release::Walled => ("walled", "own", "ufw,firewalld,dbus,libpam-systemd,procps"),
         };
         let folder = std::env::var_os("SWARMRS_ENGINES_DIR").map_or_else(
             || std::env::temp_dir().join("swarmrs-engines"),
             PathBuf::from,
         );
-        let root = folder.join(suite);
+        let root = folder.join(name);
+        let packages = format!("{PROGRAMS},{packages}");
         let mut build = Command::new("/bin/sh");
-        build.args(["-c", ROOT, "root"]).arg(&root).arg(suite);
+        build.args(["-c", ROOT, "root"]).arg(&root);
+        build.args([suite, &packages]);
         command::run(&mut build, b"", BUILD)?.success()?;
         Ok(Some(root))
-    }
-
-    fn suite(self) -> Option<&'static str> {
-        match self {
-            Release::Own => None,
-            Release::V26 => Some("trixie"),
-            Release::V28 => Some("forky"),
-        }
     }
 }

@@ -1,8 +1,8 @@
-# A root folder with the stock engine of another Debian, from where this machine has its own packages: root.sh DIR SUITE
+# A root folder with a Debian and these packages, from where this machine has its own: root.sh DIR SUITE|own PACKAGES
 #
 #   DIR.whole is written last: a folder without it is made again
 set -eu
-dir=$1 suite=$2
+dir=$1 suite=$2 packages=$3
 mkdir -p "$(dirname "$dir")"
 # Of two that want it one makes it and the other waits.
 exec 9>"$dir.lock"
@@ -13,10 +13,11 @@ rm -rf "$dir"
 fail() { echo "$*" >&2; exit 1; }
 command -v debootstrap >/dev/null || fail "debootstrap is missing (Debian: apt-get install debootstrap)"
 mirror=$(apt-get indextargets --format '$(SITE)' | head -n 1)
+[ "$suite" = own ] && suite=$(apt-get indextargets --format '$(RELEASE)' | head -n 1)
 [ -n "$mirror" ] || fail "this machine knows no Debian packages: run apt-get update"
 # An older debootstrap does not know the suite by name; all newer ones are laid out alike.
-debootstrap --variant=minbase --include=docker.io,docker-cli,iptables,iproute2,busybox-static \
-    "$suite" "$dir" "$mirror" /usr/share/debootstrap/scripts/sid >"$dir.log" 2>&1 ||
+debootstrap --variant=minbase --include="$packages" "$suite" "$dir" "$mirror" /usr/share/debootstrap/scripts/sid \
+    >"$dir.log" 2>&1 ||
     fail "debootstrap of $suite: $(tail -n 3 "$dir.log")"
 rm -rf "$dir"/var/cache/apt/archives/*.deb
 : >"$dir.whole"

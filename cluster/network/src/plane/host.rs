@@ -3,6 +3,7 @@
 use super::Tag;
 use crate::error::{Doing, Error};
 use crate::firewall::{self, Family, Table, Transaction};
+use crate::mesh::firewalld::Membership;
 use crate::mesh::{self, Inner, Outer, Transport};
 use crate::netlink::Socket;
 use crate::netlink::conntrack::Which;
@@ -37,6 +38,7 @@ pub(super) struct Host {
     rules: Socket,
     leads: BTreeMap<Outer, Lead>,
     ground: Ground,
+    zone: Membership,
     /// Whether the tables are known to be as they should.
     whole: bool,
 }
@@ -50,8 +52,21 @@ impl Host {
             rules,
             leads: BTreeMap::new(),
             ground: Ground::default(),
+            zone: Membership::default(),
             whole: false,
         }
+    }
+
+    /// Lets what comes from our links out where firewalld would reject it.
+    pub(super) fn settle_zone(&mut self) -> Result<(), Error> {
+        let doing = || "put links into a zone of firewalld".to_owned();
+        self.zone.settle(&self.tag, &mut self.rules).doing(doing)
+    }
+
+    /// Leaves no trace of that.
+    pub(super) fn leave_zone(&mut self) -> Result<(), Error> {
+        let doing = || "take links out of a zone of firewalld".to_owned();
+        self.zone.end(&self.tag, &mut self.rules).doing(doing)
     }
 
     pub(super) fn is_whole(&self) -> bool {

@@ -350,6 +350,7 @@ impl Worker {
             docker_user::remove(&self.config.tag)
                 .doing(|| "take accepts out of the forwarding rules".to_owned()),
         );
+        results.push(self.host.leave_zone());
         results.push(self.remove_links());
         results.push(self.restore_host(engine));
         self.warn();

@@ -30,7 +30,8 @@ impl Worker {
     }
 
     /// Our accepts where forwarding is dropped, and forwarding once an engine has set its rules.
-    pub(super) fn accept(&self) -> Result<(), Error> {
+    pub(super) fn accept(&mut self) -> Result<(), Error> {
+        self.host.settle_zone()?;
         let engine = docker_user::assert(&self.config.tag)
             .doing(|| "put accepts among the forwarding rules".to_owned())?;
         if engine {

@@ -6,9 +6,9 @@
 
 use std::time::Duration;
 
-use swarmrs_core::control::network::attachment::AttachRequest;
-use swarmrs_engine::ContainerState;
-use swarmrs_node::{Link, label};
+use swarmrs_core::control::network::attachment::{AttachRequest, Sighting};
+use swarmrs_engine::{ContainerState, Filters};
+use swarmrs_node::{Link, label, way_out};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::{AttachmentId, Code, Fault, NetworkId, RawId};
 use tracing::warn;
@@ -34,6 +34,7 @@ pub(super) fn wanted(
     container: &str,
     name: &str,
     settings: &EndpointSettings,
+    own_way_out: bool,
 ) -> Result<AttachRequest, Fault> {
     let fixed = settings.ipam.clone().unwrap_or_default();
     let given = [&fixed.ipv4, &fixed.ipv6];
@@ -48,7 +49,7 @@ pub(super) fn wanted(
         network: network.to_owned(),
         addresses: given.map(read).collect::<Result<_, _>>()?,
         aliases: settings.aliases.clone().unwrap_or_default(),
-        gateway: true,
+        gateway: !own_way_out,
         active: true,
     })
 }
@@ -110,12 +111,19 @@ pub(super) async fn end(handlers: &Handlers, container: &ContainerState, on: Opt
 
 /// Before a container starts: its networks are in the engine, and carry it.
 pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Result<(), Fault> {
-    for lease in of_container(handlers, container).await {
-        let name = &container.name;
-        handlers
-            .node
-            .follow_attachment(lease.id, name, true)
-            .await?;
+    let leases = of_container(handlers, container).await;
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let networks = handlers.node.engine().list_networks(&Filters::new()).await;
+    let networks = networks.map_err(|error| fault_of(&error))?;
+    let seen = Sighting {
+        name: &container.name,
+        active: true,
+        own_way_out: way_out::has_own(way_out::of_container(&container.raw), &networks),
+    };
+    for lease in leases {
+        handlers.node.follow_attachment(lease.id, seen).await?;
         link(handlers, &lease).await?;
     }
     Ok(())

@@ -16,6 +16,7 @@ pub mod label;
 pub mod link;
 mod owed;
 pub mod twin;
+pub mod way_out;
 
 use self::facts::Facts;
 use self::link::Link;

@@ -5,17 +5,19 @@
 
 use crate::role::{Inner, Node};
 use futures_util::StreamExt;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use swarmrs_agent::network::label;
+use swarmrs_agent::network::{label, way_out};
+use swarmrs_core::control::network::attachment::Sighting;
 use swarmrs_engine::{ContainerStatus, ContainerSummary, Event, EventFilter, EventKind, Filters};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::{Fault, Timestamp};
 use tracing::{debug, info};
 
-/// What changes whether a container is there, runs, or what it is called.
-const ACTIONS: [&str; 4] = ["start", "die", "destroy", "rename"];
+/// What changes whether a container is there, runs, what it is called, or on which networks it is.
+const ACTIONS: [&str; 6] = ["start", "die", "destroy", "rename", "connect", "disconnect"];
 /// Between two looks without an event.
 const LOOK: Duration = Duration::from_secs(30);
 /// Between two tries to hear the engine.
@@ -30,7 +32,7 @@ pub async fn follow(node: Weak<Inner>) {
             .iter()
             .fold(Filters::new(), |all, action| all.with("event", *action));
         let filter = EventFilter {
-            kinds: vec![EventKind::Container],
+            kinds: vec![EventKind::Container, EventKind::Network],
             filters,
         };
         let events = inner.engine.events(filter, None).await;
@@ -74,10 +76,14 @@ async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
     }
     let listed = node.engine().list_containers(&Filters::new(), true).await;
     let Ok(listed) = listed else { return Ok(()) };
+    let networks = node.engine().list_networks(&Filters::new()).await;
+    let Ok(networks) = networks else {
+        return Ok(());
+    };
     let containers = by_name_of_lease(&listed);
     for lease in leases {
         match containers.get(lease.container.as_str()) {
-            Some(container) => keep_up(node, &lease, container).await?,
+            Some(container) => keep_up(node, &lease, container, &networks).await?,
             None if heard.is_some_and(|event| is_end_of(event, &lease)) || is_old(&lease) => {
                 info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
                 node.detach(lease.id).await?;
@@ -92,6 +98,7 @@ async fn keep_up(
     node: &Node,
     lease: &Attachment,
     container: &ContainerSummary,
+    networks: &[Value],
 ) -> Result<(), Fault> {
     let runs = matches!(
         container.status,
@@ -101,10 +108,18 @@ async fn keep_up(
         .names
         .first()
         .map_or(lease.name.as_str(), String::as_str);
-    if (runs, name) == (lease.active, lease.name.as_str()) {
-        return Ok(());
+    let own_way_out = way_out::has_own(way_out::of_container(&container.raw), networks);
+    let seen = Sighting {
+        name,
+        active: runs,
+        own_way_out,
+    };
+    let has_changed = (runs, name) != (lease.active, lease.name.as_str());
+    // Which of several leases is the way out is the manager's to say.
+    if has_changed || own_way_out == lease.gateway {
+        node.follow_attachment(lease.id, seen).await?;
     }
-    node.follow_attachment(lease.id, name, runs).await
+    Ok(())
 }
 
 /// By id, and by the token in the label.

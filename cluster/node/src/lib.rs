@@ -54,6 +54,7 @@ pub use swarmrs_agent::network::facts::Facts;
 pub use swarmrs_agent::network::label;
 pub use swarmrs_agent::network::link::{Link, resolve_with_us};
 pub use swarmrs_agent::network::twin::{Table as TwinTable, Twin, Twins, read as read_twin};
+pub use swarmrs_agent::network::way_out;
 pub use swarmrs_agent::{Networks, Policy, SocketMap};
 pub use swarmrs_network::{BoundPort, Launch, holder};
 pub use swarmrs_store::{LogEngine, panic_is_contained};

@@ -1,7 +1,12 @@
 //! What users do to networks beyond the ordinary, by the stock command: updates under load, bad input, other people's readers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod ipv6;
 mod load;
+mod readers;
+mod refusals;
+mod subnets;
+mod ways_out;
 
 use std::sync::MutexGuard;
 use std::time::Duration;

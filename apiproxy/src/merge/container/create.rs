@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use swarmrs_node::{label, resolve_with_us};
+use swarmrs_node::{label, resolve_with_us, way_out};
 use swarmrs_types::{Fault, json as docker_json};
 
 use super::super::lease::{self, Taken};
@@ -75,6 +75,7 @@ pub(in crate::merge) async fn create(
     if named.is_empty() {
         return Ok(None);
     }
+    let terms: Vec<String> = named.keys().cloned().collect();
     let Some(known) = Known::look(handlers).await? else {
         return Ok(None);
     };
@@ -91,7 +92,8 @@ pub(in crate::merge) async fn create(
         .get("name")
         .trim_start_matches('/')
         .to_owned();
-    let taken = take_all(handlers, &token, &name, wanted).await?;
+    let own_way_out = way_out::has_own(terms.iter().map(String::as_str), &known.local);
+    let taken = take_all(handlers, &token, &name, wanted, own_way_out).await?;
     rewrite(&mut container, &token, &taken);
     let body = Bytes::from(container.to_string());
     let target = target(route, &["containers", "create"], route.query());
@@ -126,10 +128,11 @@ async fn take_all(
     token: &str,
     name: &str,
     wanted: BTreeMap<String, EndpointSettings>,
+    own_way_out: bool,
 ) -> Result<BTreeMap<String, Taken>, Fault> {
     let mut taken = BTreeMap::new();
     for (term, settings) in wanted {
-        let lease = match lease::wanted(&term, token, name, &settings) {
+        let lease = match lease::wanted(&term, token, name, &settings, own_way_out) {
             Ok(wanted) => lease::take(handlers, wanted).await,
             Err(fault) => Err(fault),
         };

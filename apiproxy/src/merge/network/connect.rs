@@ -4,7 +4,7 @@ use http::Response;
 use hyper::body::Incoming;
 use serde::Deserialize;
 use swarmrs_engine::ContainerState;
-use swarmrs_node::label;
+use swarmrs_node::{label, way_out};
 use swarmrs_types::{Code, Fault, NetworkId, json};
 
 use super::super::fault_of;
@@ -104,7 +104,8 @@ pub(super) async fn connect(
     }
     let settings = request.endpoint_config.unwrap_or_default();
     let token = container.labels.get(label::LEASE).unwrap_or(&container.id);
-    let wanted = lease::wanted(term, token, &container.name, &settings)?;
+    let own_way_out = way_out::has_own(way_out::of_container(&container.raw), &known.local);
+    let wanted = lease::wanted(term, token, &container.name, &settings, own_way_out)?;
     let taken = lease::take(handlers, wanted).await?;
     let link = &taken.link;
     let engine = handlers.node.engine();

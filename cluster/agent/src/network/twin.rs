@@ -6,6 +6,7 @@
 //! id never leaves our socket.
 
 use super::label;
+use ipnet::IpNet;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -98,13 +99,26 @@ impl Twins {
         let twin = match self.make(network).await {
             Err(error) if error.message().contains(OVERLAP) => {
                 self.clear_away(stale).await;
-                self.make(network).await?
+                match self.make(network).await {
+                    Err(error) if error.message().contains(OVERLAP) => {
+                        return Err(self.in_the_way(network, error).await);
+                    }
+                    made => made?,
+                }
             }
             made => made?,
         };
         info!(network = %network.id, name = twin.name, "network made in the engine");
         self.note(twin.clone());
         Ok(twin)
+    }
+
+    /// What the engine's refusal comes from, if its networks show it.
+    async fn in_the_way(&self, network: &Overlay, refusal: Error) -> Error {
+        match self.engine.list_networks(&Filters::new()).await {
+            Ok(all) => obstacle(network, &all).unwrap_or(refusal),
+            Err(_) => refusal,
+        }
     }
 
     /// Removes the twins of networks that this node carries no more. One that a container still uses stays; whether all
@@ -250,6 +264,46 @@ impl Twins {
     }
 }
 
+/// Of the engine's networks, that which has a subnet of the network's. A twin among them is about to go, and is waited for:
+/// no two networks of the swarm share a subnet for long.
+fn obstacle(network: &Overlay, all: &[Value]) -> Option<Error> {
+    let configs = all.iter().flat_map(|one| {
+        let configs = one.pointer("/IPAM/Config").and_then(Value::as_array);
+        configs
+            .into_iter()
+            .flatten()
+            .map(move |config| (one, config))
+    });
+    for (other, config) in configs {
+        let Some(theirs) = config["Subnet"]
+            .as_str()
+            .and_then(|text| text.parse::<IpNet>().ok())
+        else {
+            continue;
+        };
+        let mut own = network.segments.iter().map(|one| one.subnet);
+        let Some(own) = own.find(|own| own.contains(&theirs) || theirs.contains(own)) else {
+            continue;
+        };
+        let (status, whose) = match read(other) {
+            Some(twin) => (
+                503,
+                format!("network {}, which is being removed", twin.shown_name()),
+            ),
+            None => {
+                let name = other["Name"].as_str().unwrap_or_default();
+                (403, format!("this node's own network {name}"))
+            }
+        };
+        let message = format!(
+            "subnet {own} of network {} overlaps with subnet {theirs} of {whose}",
+            network.name
+        );
+        return Some(Error::Api { status, message });
+    }
+    None
+}
+
 /// Whose twin a network of the engine is; none for others.
 pub fn read(network: &Value) -> Option<Twin> {
     let text = |pointer: &str| network.pointer(pointer)?.as_str();
@@ -309,6 +363,35 @@ mod tests {
         assert_eq!((twin.id.as_str(), twin.network), ("e1", id));
         for other in [json!({}), json!(null), json!({label::TWIN: "web"})] {
             assert_eq!(read(&labelled(other)), None);
+        }
+    }
+
+    #[test]
+    fn what_has_the_subnet_already_is_named_or_waited_for() {
+        let network = network(1, "web");
+        let other = network_id(2).to_string();
+        let having = |subnet: &str, labels: Value| json!({"Id": "e1", "Name": "loc", "Labels": labels, "IPAM": {"Config": [{"Subnet": subnet}]}});
+        let told = |one: Value| match obstacle(&network, &[json!({"IPAM": {"Config": null}}), one])
+        {
+            Some(Error::Api { status, message }) => Some((status, message)),
+            _ => None,
+        };
+        let text = |whose: &str| {
+            format!("subnet 10.0.1.0/24 of network web overlaps with subnet 10.0.0.0/16 of {whose}")
+        };
+        let twin = json!({label::TWIN: other});
+        for (one, expected) in [
+            (
+                having("10.0.0.0/16", json!({})),
+                Some((403, text("this node's own network loc"))),
+            ),
+            (
+                having("10.0.0.0/16", twin),
+                Some((503, text("network loc, which is being removed"))),
+            ),
+            (having("10.0.2.0/24", json!({})), None),
+        ] {
+            assert_eq!(told(one), expected);
         }
     }
 

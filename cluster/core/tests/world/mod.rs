@@ -358,7 +358,12 @@ impl World {
 
     pub fn stop_container(&mut self, name: &str) {
         for lease in self.leases(name) {
-            let plan = attachment::follow(&self.state, lease.id, name, false);
+            let seen = attachment::Sighting {
+                name,
+                active: false,
+                own_way_out: false,
+            };
+            let plan = attachment::follow(&self.state, lease.id, seen);
             assert!(self.write(plan));
         }
     }

@@ -5,7 +5,7 @@ use crate::role::{Node, Role};
 use std::time::Duration;
 use swarmrs_core::State;
 use swarmrs_core::control::network;
-use swarmrs_core::control::network::attachment::{self, AttachRequest};
+use swarmrs_core::control::network::attachment::{self, AttachRequest, Sighting};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::spec::NetworkSpec;
 use swarmrs_types::{AttachmentId, Fault, NetworkId};
@@ -63,14 +63,13 @@ impl Node {
         self.decide(decide).await.map(|_| ())
     }
 
-    /// Notes that the container of a lease runs or does not, and the name it goes by now.
+    /// Notes what is seen of a lease's container.
     pub async fn follow_attachment(
         &self,
         id: AttachmentId,
-        name: &str,
-        active: bool,
+        seen: Sighting<'_>,
     ) -> Result<(), Fault> {
-        let decide = |state: &State, _now| Ok(((), attachment::follow(state, id, name, active)));
+        let decide = |state: &State, _now| Ok(((), attachment::follow(state, id, seen)));
         self.decide(decide).await.map(|_| ())
     }
 }

@@ -61,9 +61,6 @@ pub fn attach(
         Some(old) if fits(old, &request.addresses) => old.addresses.clone(),
         _ => addresses(state, &network, &request.addresses, now)?,
     };
-    let others_gateway = known
-        .iter()
-        .any(|lease| lease.network != network.id && lease.gateway);
     let lease = Attachment {
         id: old
             .as_ref()
@@ -75,7 +72,7 @@ pub fn attach(
         network: network.id,
         addresses,
         aliases: request.aliases.clone(),
-        gateway: request.gateway && !network.spec.internal && !others_gateway,
+        gateway: request.gateway && is_way_out(&network, &known),
         active: request.active,
         unknown: old
             .as_ref()
@@ -88,6 +85,12 @@ pub fn attach(
         draft.put_attachment(lease.clone());
     }
     Ok((lease, draft.finish()))
+}
+
+/// Whether a network may be the way out of a container with these leases: one of them is.
+fn is_way_out(network: &Network, leases: &[Arc<Attachment>]) -> bool {
+    let mut others = leases.iter().filter(|lease| lease.network != network.id);
+    !network.spec.internal && !others.any(|lease| lease.gateway)
 }
 
 fn fits(lease: &Attachment, wanted: &[IpAddr]) -> bool {
@@ -160,13 +163,28 @@ pub fn detach(state: &State, id: AttachmentId) -> Plan {
     draft.finish()
 }
 
-/// Notes that the container of a lease runs, or does not any more, and the name it has now.
-pub fn follow(state: &State, id: AttachmentId, name: &str, active: bool) -> Plan {
+/// What a node sees of a container that has leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting<'a> {
+    /// The name it goes by now.
+    pub name: &'a str,
+    /// Whether it runs, or is about to.
+    pub active: bool,
+    /// Whether a network of its engine's own leads out: then none of ours does.
+    pub own_way_out: bool,
+}
+
+/// Notes what is seen of a lease's container. Its way out is taken at its next start.
+pub fn follow(state: &State, id: AttachmentId, seen: Sighting<'_>) -> Plan {
     let mut draft = Draft::new(state, state.time());
     if let Some(old) = state.attachments().get(&id) {
         let mut lease = (**old).clone();
-        lease.active = active;
-        name.clone_into(&mut lease.name);
+        let known = of_container(state, old.node, &old.container);
+        let network = state.network(old.network);
+        let leads_out = network.is_some_and(|network| is_way_out(network, &known));
+        lease.active = seen.active;
+        lease.gateway = !seen.own_way_out && leads_out;
+        seen.name.clone_into(&mut lease.name);
         if lease != **old {
             draft.put_attachment(lease);
         }

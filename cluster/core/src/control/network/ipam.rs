@@ -7,6 +7,9 @@ use std::net::IpAddr;
 use swarmrs_types::Fault;
 use swarmrs_types::spec::{IpamConfig, NetworkSpec};
 
+/// Bits of a subnet that are left for addresses, at least: its own, its gateway's, a container's, its broadcast.
+const SMALLEST: u8 = 2;
+
 /// All rules.
 pub(super) fn check(spec: &NetworkSpec) -> Result<(), Fault> {
     let configs = spec.ipam.iter().flat_map(|ipam| &ipam.config);
@@ -40,10 +43,15 @@ fn config(config: &IpamConfig, ipv6: bool, wrong: &mut Vec<String>) {
             subnet.trunc()
         ));
     }
+    if subnet.max_prefix_len() - subnet.prefix_len() < SMALLEST {
+        wrong.push(format!(
+            "invalid subnet {subnet}: it has no address left for a container"
+        ));
+    }
     if !config.ip_range.is_empty() {
         range(&config.ip_range, subnet, wrong);
     }
-    if let Err(why) = address(&config.gateway, subnet) {
+    if let Err(why) = gateway(&config.gateway, subnet) {
         wrong.push(format!("invalid gateway {}: {why}", config.gateway));
     }
     for (name, given) in &config.auxiliary_addresses {
@@ -82,6 +90,20 @@ fn range(text: &str, subnet: IpNet, wrong: &mut Vec<String>) {
         wrong.push(format!(
             "invalid ip-range {text}: parent subnet {subnet} doesn't contain ip-range"
         ));
+    }
+}
+
+/// As any address, but one that a router can have.
+fn gateway(text: &str, subnet: IpNet) -> Result<(), String> {
+    address(text, subnet)?;
+    match text.parse::<IpAddr>() {
+        Ok(given) if given == subnet.network() => {
+            Err(format!("it is the address of subnet {subnet} itself"))
+        }
+        Ok(given) if given.is_ipv4() && given == subnet.broadcast() => {
+            Err(format!("it is the broadcast address of subnet {subnet}"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Networks: what may be made and removed, in Docker's words, and who may be on them.
 
 use super::*;
-use crate::control::network::attachment::{AttachRequest, attach, detach, follow};
+use crate::control::network::attachment::{AttachRequest, Sighting, attach, detach, follow};
 use crate::control::network::{create, prunable, remove, waits_for_departed};
 use crate::control::service;
 use crate::invariant::violations;
@@ -168,6 +168,22 @@ fn all_that_is_wrong_with_addresses_is_said_at_once() {
         (
             json!({"Subnet": "10.5.0.0/24", "IPRange": "10.5.0.0/16"}),
             "invalid ip-range 10.5.0.0/16: CIDR block is bigger than its parent subnet 10.5.0.0/24",
+        ),
+        (
+            json!({"Subnet": "10.5.0.0/31"}),
+            "invalid subnet 10.5.0.0/31: it has no address left for a container",
+        ),
+        (
+            json!({"Subnet": "fd00::5/128"}),
+            "invalid subnet fd00::5/128: it has no address left for a container",
+        ),
+        (
+            json!({"Subnet": "10.5.0.0/24", "Gateway": "10.5.0.0"}),
+            "invalid gateway 10.5.0.0: it is the address of subnet 10.5.0.0/24 itself",
+        ),
+        (
+            json!({"Subnet": "10.5.0.0/24", "Gateway": "10.5.0.255"}),
+            "invalid gateway 10.5.0.255: it is the broadcast address of subnet 10.5.0.0/24",
         ),
         (
             json!({"Subnet": "fd00::/64", "IPRange": "10.5.0.0/16", "Gateway": "10.5.0.1"}),
@@ -421,6 +437,33 @@ fn a_container_goes_out_by_the_first_network_that_leads_out() {
 }
 
 #[test]
+fn a_way_out_of_the_engines_own_takes_over_and_gives_back() {
+    let mut state = swarm();
+    make(&mut state, 4, json!({"Name": "one", "Attachable": true}));
+    make(&mut state, 5, json!({"Name": "two", "Attachable": true}));
+    let leases =
+        ["one", "two"].map(|network| attached(&mut state, &request("a", network)).unwrap());
+    let mut seen = |own_way_out: bool| {
+        let sighting = Sighting {
+            name: "a",
+            active: true,
+            own_way_out,
+        };
+        for lease in &leases {
+            let plan = follow(&state, lease.id, sighting);
+            apply(&mut state, plan);
+        }
+        leases.each_ref().map(|lease| {
+            let lease = state.attachments().get(&lease.id);
+            lease.is_some_and(|lease| lease.gateway)
+        })
+    };
+    assert_eq!(seen(false), [true, false]);
+    assert_eq!(seen(true), [false, false]);
+    assert_eq!(seen(false), [true, false]);
+}
+
+#[test]
 fn a_container_that_does_not_run_keeps_no_network() {
     let mut state = swarm();
     let app = make(&mut state, 3, json!({"Attachable": true}));
@@ -432,9 +475,14 @@ fn a_container_that_does_not_run_keeps_no_network() {
             lease.id
         )
     );
-    let plan = follow(&state, lease.id, "renamed", false);
+    let stopped = Sighting {
+        name: "renamed",
+        active: false,
+        own_way_out: false,
+    };
+    let plan = follow(&state, lease.id, stopped);
     apply(&mut state, plan);
-    assert!(follow(&state, lease.id, "renamed", false).is_empty());
+    assert!(follow(&state, lease.id, stopped).is_empty());
     let (_, plan) = remove(&state, "app").unwrap();
     // Whoever attaches meanwhile is not forgotten: the removal is decided anew.
     let mut other = state.clone();

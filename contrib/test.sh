@@ -20,8 +20,8 @@ PARTS=(
     "never        what is ours never reaches the engine"
     "services     services by the stock command"
     "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
-    "net-users    networks beyond the ordinary: updates under load that lose no request"
     "leaks        fifty rounds of networks, services and containers leave nothing"
+    "net-users    networks beyond the ordinary: updates under load, bad input, ways out, IPv6, other people's readers"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
     "engines      the network's main course on Docker 28.5 (made by debootstrap), and engines with live-restore"
     "jobs         jobs and generic resources in real containers"
@@ -48,6 +48,7 @@ PARTS=(
 EXTRA=(
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "firewalls    networks beside ufw and firewalld, and their reloads"
+    "prometheus   Debian's Prometheus finds the tasks of a service"
     "vm           a reboot and a power cut of a virtual machine"
 )
 
@@ -96,6 +97,7 @@ chosen() {
     fi
 }
 
+chosen prometheus && NEEDS="$NEEDS prometheus:prometheus"
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
 { chosen engines || chosen engines-26 || chosen firewalls; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
@@ -217,6 +219,7 @@ part fields suite fields
 part quickstart quickstart
 part engines-26 suite engines on_26
 part firewalls suite firewalls
+part prometheus suite network_users prometheus_itself --ignored
 part vm suite vm
 
 echo

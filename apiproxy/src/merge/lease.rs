@@ -4,6 +4,7 @@
 //! it; ended when the container is removed or disconnected, not when it stops, since the engine starts such containers again
 //! by itself.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use swarmrs_core::control::network::attachment::{AttachRequest, Sighting};
@@ -35,6 +36,7 @@ pub(super) fn wanted(
     name: &str,
     settings: &EndpointSettings,
     own_way_out: bool,
+    resolvers: &[IpAddr],
 ) -> Result<AttachRequest, Fault> {
     let fixed = settings.ipam.clone().unwrap_or_default();
     let given = [&fixed.ipv4, &fixed.ipv6];
@@ -51,6 +53,7 @@ pub(super) fn wanted(
         aliases: settings.aliases.clone().unwrap_or_default(),
         gateway: !own_way_out,
         active: true,
+        resolvers: resolvers.to_vec(),
     })
 }
 

@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use swarmrs_agent::network::{label, way_out};
-use swarmrs_core::control::network::attachment::Sighting;
+use swarmrs_core::State;
+use swarmrs_core::control::network::attachment::{self, Sighting};
 use swarmrs_engine::{ContainerStatus, ContainerSummary, Event, EventFilter, EventKind, Filters};
 use swarmrs_types::object::Attachment;
 use swarmrs_types::{Fault, Timestamp};
@@ -83,7 +84,7 @@ async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
     let containers = by_name_of_lease(&listed);
     for lease in leases {
         match containers.get(lease.container.as_str()) {
-            Some(container) => keep_up(node, &lease, container, &networks).await?,
+            Some(container) => keep_up(node, &view.state, &lease, container, &networks).await?,
             None if heard.is_some_and(|event| is_end_of(event, &lease)) || is_old(&lease) => {
                 info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
                 node.detach(lease.id).await?;
@@ -96,30 +97,24 @@ async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
 
 async fn keep_up(
     node: &Node,
+    state: &State,
     lease: &Attachment,
     container: &ContainerSummary,
     networks: &[Value],
 ) -> Result<(), Fault> {
-    let runs = matches!(
-        container.status,
-        ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
-    );
-    let name = container
-        .names
-        .first()
-        .map_or(lease.name.as_str(), String::as_str);
-    let own_way_out = way_out::has_own(way_out::of_container(&container.raw), networks);
+    let name = container.names.first();
     let seen = Sighting {
-        name,
-        active: runs,
-        own_way_out,
+        name: name.map_or(lease.name.as_str(), String::as_str),
+        active: matches!(
+            container.status,
+            ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
+        ),
+        own_way_out: way_out::has_own(way_out::of_container(&container.raw), networks),
     };
-    let has_changed = (runs, name) != (lease.active, lease.name.as_str());
-    // Which of several leases is the way out is the manager's to say.
-    if has_changed || own_way_out == lease.gateway {
-        node.follow_attachment(lease.id, seen).await?;
+    if attachment::follow(state, lease.id, seen).is_empty() {
+        return Ok(());
     }
-    Ok(())
+    node.follow_attachment(lease.id, seen).await
 }
 
 /// By id, and by the token in the label.

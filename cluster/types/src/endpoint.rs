@@ -128,6 +128,9 @@ pub struct Endpoint {
     pub ready: bool,
     /// Whether its way out is through this network; of an owner's endpoints one at most.
     pub gateway: bool,
+    /// Name servers that the user named for it: asked in place of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// A service on one network.

@@ -1,11 +1,11 @@
-//! `swarmrs-load serve|ask|once`: a server that ends politely, and a client that forgives nothing.
+//! `swarmrs-load serve|ask|once|names`: a server that ends politely, and a client that forgives nothing.
 //!
 //! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
 //! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +37,8 @@ enum Arguments {
     Serve { port: u16 },
     /// Ask this many times a second until SIGTERM, then print what came of it as JSON
     Ask { address: SocketAddr, rate: u32 },
+    /// Answer every question of the DNS with this address, until killed
+    Names { at: SocketAddr, address: Ipv4Addr },
     /// Ask once; exit 1 without an answer
     Once { address: SocketAddr },
 }
@@ -48,6 +50,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse() {
         Arguments::Serve { port } => serve(port, end),
         Arguments::Ask { address, rate } => load(address, rate, end),
+        Arguments::Names { at, address } => names(at, address),
         Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
     }
 }
@@ -87,6 +90,30 @@ fn serve(port: u16, end: SigSet) -> anyhow::Result<()> {
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// A name server that knows one answer.
+fn names(at: SocketAddr, address: Ipv4Addr) -> anyhow::Result<()> {
+    let socket = UdpSocket::bind(at).context("cannot listen")?;
+    let mut packet = [0; 512];
+    loop {
+        let (length, client) = socket.recv_from(&mut packet)?;
+        // Header of 12 bytes; the question is a name that ends with a zero, a type and a class.
+        let name = packet[..length].iter().skip(12).position(|byte| *byte == 0);
+        let Some(end) = name.map(|length| 12 + length + 5) else {
+            continue;
+        };
+        let is_v4 = packet.get(end - 4..end - 2) == Some(&[0, 1]);
+        let mut reply = packet[..end.min(length)].to_vec();
+        // A reply, no error; one question, as many answers, nothing else.
+        reply[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_v4), 0, 0, 0, 0]);
+        if is_v4 {
+            // The name of the question, an address, of the internet, for a second, four bytes.
+            reply.extend([0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4]);
+            reply.extend(address.octets());
+        }
+        socket.send_to(&reply, client)?;
+    }
 }
 
 fn reply(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {

@@ -12,7 +12,7 @@ use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::{SOON, overlay, remove_network, swarm};
 
-const LOAD: &str = env!("CARGO_BIN_EXE_swarmrs-load");
+pub const LOAD: &str = env!("CARGO_BIN_EXE_swarmrs-load");
 /// The program in a container, and what it is linked with.
 const IN_CONTAINER: &str = "/load";
 const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];

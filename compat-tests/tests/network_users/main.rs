@@ -5,6 +5,7 @@ mod ipv6;
 mod load;
 mod readers;
 mod refusals;
+mod resolvers;
 mod subnets;
 mod ways_out;
 

@@ -198,7 +198,8 @@ fn prometheus_itself_finds_every_task() {
     let service = web(host, &network, "18102:80");
     let expected: BTreeSet<String> = own_addresses(host, &service)
         .iter()
-        .map(|address| format!("{address}:80"))
+        // Prometheus takes the published port.
+        .map(|address| format!("{address}:18102"))
         .collect();
     let _prometheus = prometheus(host);
     let found = wait::until("the targets of Prometheus", SOON, || {

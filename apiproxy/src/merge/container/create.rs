@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use swarmrs_node::{label, resolve_with_us, way_out};
 use swarmrs_types::{Fault, json as docker_json};
 
@@ -32,6 +33,7 @@ struct Create {
 #[serde(rename_all = "PascalCase", default)]
 struct HostConfig {
     network_mode: String,
+    dns: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +43,16 @@ struct NetworkingConfig {
 }
 
 impl Create {
+    /// The name servers that are named.
+    fn resolvers(&self) -> Vec<IpAddr> {
+        let host = self.host_config.as_ref();
+        let servers = host
+            .and_then(|host| host.dns.as_ref())
+            .into_iter()
+            .flatten();
+        servers.filter_map(|server| server.parse().ok()).collect()
+    }
+
     /// The networks that are named, with what is asked of each.
     fn networks(self) -> BTreeMap<String, EndpointSettings> {
         let endpoints = self
@@ -71,6 +83,7 @@ pub(in crate::merge) async fn create(
     let Ok(decoded) = docker_json::from_slice::<Create>(&bytes) else {
         return Ok(None);
     };
+    let resolvers = decoded.value.resolvers();
     let named = decoded.value.networks();
     if named.is_empty() {
         return Ok(None);
@@ -93,7 +106,7 @@ pub(in crate::merge) async fn create(
         .trim_start_matches('/')
         .to_owned();
     let own_way_out = way_out::has_own(terms.iter().map(String::as_str), &known.local);
-    let taken = take_all(handlers, &token, &name, wanted, own_way_out).await?;
+    let taken = take_all(handlers, &token, &name, wanted, own_way_out, &resolvers).await?;
     rewrite(&mut container, &token, &taken);
     let body = Bytes::from(container.to_string());
     let target = target(route, &["containers", "create"], route.query());
@@ -129,10 +142,11 @@ async fn take_all(
     name: &str,
     wanted: BTreeMap<String, EndpointSettings>,
     own_way_out: bool,
+    resolvers: &[IpAddr],
 ) -> Result<BTreeMap<String, Taken>, Fault> {
     let mut taken = BTreeMap::new();
     for (term, settings) in wanted {
-        let lease = match lease::wanted(&term, token, name, &settings, own_way_out) {
+        let lease = match lease::wanted(&term, token, name, &settings, own_way_out, resolvers) {
             Ok(wanted) => lease::take(handlers, wanted).await,
             Err(fault) => Err(fault),
         };

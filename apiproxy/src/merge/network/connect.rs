@@ -105,7 +105,14 @@ pub(super) async fn connect(
     let settings = request.endpoint_config.unwrap_or_default();
     let token = container.labels.get(label::LEASE).unwrap_or(&container.id);
     let own_way_out = way_out::has_own(way_out::of_container(&container.raw), &known.local);
-    let wanted = lease::wanted(term, token, &container.name, &settings, own_way_out)?;
+    let wanted = lease::wanted(
+        term,
+        token,
+        &container.name,
+        &settings,
+        own_way_out,
+        &label::asked_servers(&container.labels),
+    )?;
     let taken = lease::take(handlers, wanted).await?;
     let link = &taken.link;
     let engine = handlers.node.engine();

@@ -44,5 +44,6 @@ pub fn endpoint(network: u8, who: u8, address: &str) -> Endpoint {
         service: None,
         ready: true,
         gateway: false,
+        resolvers: Vec::new(),
     }
 }

@@ -363,6 +363,7 @@ fn lease(state: &mut State, name: &str, address: ipnet::IpNet) -> Result<(), Rej
         addresses: vec![address],
         aliases: Vec::new(),
         gateway: false,
+        resolvers: Vec::new(),
         active: true,
         unknown: Default::default(),
     };

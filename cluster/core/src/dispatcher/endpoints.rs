@@ -12,6 +12,7 @@
 use crate::change::{Delta, Event};
 use crate::state::{Holder, State};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use swarmrs_types::endpoint::{Balanced, Endpoint, Fact, FactDiff, FactKey, Overlay, Peer};
 use swarmrs_types::object::{Attached, Attachment, Network, Node, NodeState, Service, Task};
@@ -240,7 +241,16 @@ fn of_task(state: &State, network: NetworkId, task: &Task) -> Option<Endpoint> {
         service: Some(task.service),
         ready: runs && !lost,
         gateway: way_out(state, &task.networks) == Some(network),
+        resolvers: resolvers_of(state, task),
     })
+}
+
+/// The name servers that the task's spec names.
+fn resolvers_of(state: &State, task: &Task) -> Vec<IpAddr> {
+    let spec = state.spec_of(task);
+    let container = spec.and_then(|spec| spec.spec.task_template.container_spec.as_ref());
+    let config = container.and_then(|container| container.dns_config.as_ref());
+    config.map_or_else(Vec::new, |config| config.nameservers.clone())
 }
 
 /// The network that a task reaches the outside by: replies to published ports go out where they came in.
@@ -267,6 +277,7 @@ fn of_attachment(attachment: &Attachment) -> Endpoint {
         service: None,
         ready: attachment.active,
         gateway: attachment.gateway,
+        resolvers: attachment.resolvers.clone(),
     }
 }
 

@@ -342,6 +342,7 @@ impl World {
             addresses: Vec::new(),
             aliases: Vec::new(),
             gateway: true,
+            resolvers: Vec::new(),
             active: true,
         };
         let made = attachment::attach(&self.state, id_of(node), &request, self.now, &mut self.ids)?;

@@ -35,6 +35,7 @@ fn endpoint(on: usize, number: usize, addresses: &[&str]) -> Endpoint {
         service: Some(service_id(1)),
         ready: true,
         gateway: false,
+        resolvers: Vec::new(),
     }
 }
 

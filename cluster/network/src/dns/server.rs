@@ -107,6 +107,27 @@ impl Resolver {
         true
     }
 
+    /// Of the servers that the container's user named, else of the host's; behind a server in a container, of its engine.
+    async fn ask_others(
+        &self,
+        asker: &Asker,
+        packet: &[u8],
+        carriage: Carriage,
+    ) -> Option<Vec<u8>> {
+        let named = match self.place {
+            Place::Network(_) => self.names.zone.load().resolvers(asker),
+            Place::Container(_) => Vec::new(),
+        };
+        if named.is_empty() {
+            return self.upstream.ask(packet, carriage).await;
+        }
+        let servers: Vec<SocketAddr> = named
+            .into_iter()
+            .map(|server| (server, PORT).into())
+            .collect();
+        self.upstream.ask_of(&servers, packet, carriage).await
+    }
+
     /// The whole answer, wherever it comes from.
     async fn answer_in_time(&self, asker: Asker, packet: &[u8], carriage: Carriage) -> Vec<u8> {
         let mut out = Vec::new();
@@ -120,7 +141,7 @@ impl Resolver {
         };
         let room = query.room(carriage);
         if !self.answer(&asker, &query, room, &mut out) {
-            match self.upstream.ask(packet, carriage).await {
+            match self.ask_others(&asker, packet, carriage).await {
                 Some(reply) => return reply,
                 None => query.bare(Code::ServerFailure, &mut out),
             }

@@ -49,12 +49,23 @@ impl Upstream {
 
     /// The reply to a packet that [`Query::read`] takes; none if no server has one.
     pub async fn ask(&self, packet: &[u8], carriage: Carriage) -> Option<Vec<u8>> {
+        let servers = self.resolvers.now();
+        self.ask_of(&servers, packet, carriage).await
+    }
+
+    /// As [`Upstream::ask`], of other servers.
+    pub async fn ask_of(
+        &self,
+        servers: &[SocketAddr],
+        packet: &[u8],
+        carriage: Carriage,
+    ) -> Option<Vec<u8>> {
         let _turn = self.under_way.try_acquire().ok()?;
         let mut sent = packet.to_vec();
         let id = draw().to_be_bytes();
         sent.get_mut(..2)?.copy_from_slice(&id);
         let query = Query::read(&sent).ok()?;
-        for server in self.resolvers.now().iter() {
+        for server in servers {
             let asked = timeout(PATIENCE, self.ask_one(*server, &query, carriage));
             if let Ok(Ok(mut reply)) = asked.await {
                 reply[..2].copy_from_slice(&packet[..2]);

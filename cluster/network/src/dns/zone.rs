@@ -105,6 +105,19 @@ impl Zone {
         }
     }
 
+    /// The name servers that the asker's user named; none: the host's are meant.
+    pub fn resolvers(&self, asker: &Asker) -> Vec<IpAddr> {
+        let names = self.networks.get(&asker.network);
+        let owner = names.and_then(|names| names.owners.get(&asker.address));
+        match (names, owner) {
+            (Some(names), Some(Target::Endpoint(owner))) => {
+                let endpoint = names.endpoints.get(owner);
+                endpoint.map_or_else(Vec::new, |endpoint| endpoint.resolvers.clone())
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn names(&mut self, network: NetworkId) -> &mut Names {
         self.networks.entry(network).or_default()
     }

@@ -368,6 +368,7 @@ pub fn endpoint(number: usize, task: usize, of: usize, host: u8) -> Endpoint {
         service: (of > 0).then(|| service(of)),
         ready: true,
         gateway: true,
+        resolvers: Vec::new(),
     }
 }
 

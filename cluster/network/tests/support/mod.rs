@@ -341,6 +341,7 @@ pub fn endpoint(last: u8) -> Endpoint {
         service: None,
         ready: true,
         gateway: true,
+        resolvers: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Meta, Unknown};
 use crate::id::{AttachmentId, NetworkId, NodeId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// The lease of one container on one network. It ends when the container is removed or disconnected,
 /// or its node leaves; not when the container stops.
@@ -26,6 +27,9 @@ pub struct Attachment {
     /// Whether the container runs. One that does not keeps its addresses, and does not keep its
     /// network from being removed.
     pub active: bool,
+    /// Name servers that the user named for it: asked in place of the host's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolvers: Vec<IpAddr>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }

@@ -31,6 +31,8 @@ pub struct AttachRequest {
     pub gateway: bool,
     /// Whether it runs, or is about to.
     pub active: bool,
+    /// Name servers that the user named for the container.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// Gives the node's container addresses on the network, or those it has there already. Errors are the manager's,
@@ -74,6 +76,7 @@ pub fn attach(
         aliases: request.aliases.clone(),
         gateway: request.gateway && is_way_out(&network, &known),
         active: request.active,
+        resolvers: request.resolvers.clone(),
         unknown: old
             .as_ref()
             .map_or_else(Default::default, |old| old.unknown.clone()),

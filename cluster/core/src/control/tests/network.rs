@@ -329,6 +329,7 @@ fn request(container: &str, network: &str) -> AttachRequest {
         addresses: Vec::new(),
         aliases: vec!["db".to_owned()],
         gateway: true,
+        resolvers: Vec::new(),
         active: true,
     }
 }

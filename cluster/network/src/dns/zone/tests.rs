@@ -62,6 +62,7 @@ fn endpoint(network: u8, number: u8, name: &str, service: Option<u8>) -> Endpoin
         service: service.map(service_id),
         ready: true,
         gateway: false,
+        resolvers: Vec::new(),
     }
 }
 
@@ -459,4 +460,26 @@ fn a_copy_stays_as_it_was() {
         addresses(&["10.0.1.100"])
     );
     assert_eq!(zone.answer(&from, "web", kind::A), Answer::NoSuchName);
+}
+
+#[test]
+fn the_servers_that_a_user_named_are_the_askers_own() {
+    let mut named = endpoint(1, 20, "own", None);
+    named.resolvers = vec![ip("192.0.2.1"), ip("fd00::1")];
+    let zone = zone_of(&[
+        Fact::Network(network(1, "front")),
+        Fact::Endpoint(named.clone()),
+        Fact::Endpoint(endpoint(1, 21, "other", None)),
+    ]);
+    for (address, expected) in [
+        ("10.0.1.20", named.resolvers.clone()),
+        ("10.0.1.21", Vec::new()),
+        ("10.0.1.99", Vec::new()),
+    ] {
+        let asker = Asker {
+            network: net(1),
+            address: ip(address),
+        };
+        assert_eq!(zone.resolvers(&asker), expected, "{address}");
+    }
 }

@@ -15,6 +15,7 @@
 use crate::raft::{Entry, LogId, Membership, Payload, Proposal, StoredMembership, Vote, log_id};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use swarmrs_core::Command;
@@ -54,6 +55,9 @@ struct EntryRecord {
 enum Body {
     Blank,
     Command(Arc<Command>),
+    /// The same, from JSON that is at hand.
+    #[serde(rename = "command", skip_deserializing)]
+    Written(Box<RawValue>),
     Membership(MembershipRecord),
 }
 
@@ -253,7 +257,10 @@ impl From<&Entry> for EntryRecord {
             index: id.index,
             body: match &entry.payload {
                 Payload::Blank => Body::Blank,
-                Payload::Normal(Proposal(command)) => Body::Command(command.clone()),
+                Payload::Normal(proposal) => match proposal.take_json() {
+                    Some(json) => Body::Written(json),
+                    None => Body::Command(proposal.command.clone()),
+                },
                 Payload::Membership(membership) => Body::Membership(membership.into()),
             },
         }
@@ -268,7 +275,10 @@ impl TryFrom<EntryRecord> for Entry {
             log_id: log_id(record.term, record.index),
             payload: match record.body {
                 Body::Blank => Payload::Blank,
-                Body::Command(command) => Payload::Normal(Proposal(command)),
+                Body::Command(command) => Payload::Normal(Proposal::read(command)),
+                Body::Written(json) => {
+                    Payload::Normal(Proposal::read(serde_json::from_str(json.get())?))
+                }
                 Body::Membership(membership) => Payload::Membership((&membership).try_into()?),
             },
         })

@@ -5,9 +5,7 @@ mod snapshot;
 
 use crate::codec::{BadRecord, SnapshotRecord};
 use crate::log::Growth;
-use crate::raft::{
-    Entry, LogId, Outcome, Payload, Proposal, SnapshotMeta, StoredMembership, Types,
-};
+use crate::raft::{Entry, LogId, Outcome, Payload, SnapshotMeta, StoredMembership, Types};
 use crate::snapshot::{Snapshots, invalid};
 use crate::watch::Feed;
 use difference::difference;
@@ -116,8 +114,8 @@ impl Applied {
         let index = entry.log_id.index;
         self.last = Some(entry.log_id);
         match &entry.payload {
-            Payload::Normal(Proposal(command)) => {
-                let applied = self.state.apply(index, command);
+            Payload::Normal(proposal) => {
+                let applied = self.state.apply(index, &proposal.command);
                 return Outcome(applied.map(|happened| events.extend(happened)));
             }
             Payload::Membership(membership) => {

@@ -2,18 +2,47 @@
 //! by address.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use swarmrs_core::{Command, Rejected};
 
 /// A command on its way through the log; shared by all that hold it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Proposal(pub Arc<Command>);
+pub(crate) struct Proposal {
+    pub(crate) command: Arc<Command>,
+    /// Its JSON, until it is written down.
+    #[serde(skip)]
+    json: Arc<Mutex<Option<Box<RawValue>>>>,
+}
+
+impl Proposal {
+    /// A command that was written down before.
+    pub(crate) fn read(command: Arc<Command>) -> Self {
+        Proposal {
+            command,
+            json: Arc::default(),
+        }
+    }
+
+    /// A command whose JSON is at hand: whoever writes it down needs not make it again.
+    pub(crate) fn new(command: Command, json: Box<RawValue>) -> Self {
+        Proposal {
+            command: Arc::new(command),
+            json: Arc::new(Mutex::new(Some(json))),
+        }
+    }
+
+    /// The JSON, once: it is as large as the command, and the log is kept in memory.
+    pub(crate) fn take_json(&self) -> Option<Box<RawValue>> {
+        self.json.lock().expect("no holder panics").take()
+    }
+}
 
 impl fmt::Display for Proposal {
     /// Only the size: a command may carry what must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} changes", self.0.changes.len())
+        write!(f, "{} changes", self.command.changes.len())
     }
 }
 

@@ -122,10 +122,10 @@ impl Store {
     }
 
     async fn put_through(&self, command: Command) -> Result<u64, ProposeError> {
-        propose::check_size(&command)?;
+        let proposal = propose::proposal(command)?;
         propose::check_space(&self.folder, self.reserve)?;
         let _waiting = self.shared.pace.enter();
-        propose::write(&self.shared.raft()?, command).await
+        propose::write(&self.shared.raft()?, proposal).await
     }
 
     /// Where this member stands now. Free; it never waits.

@@ -38,7 +38,7 @@ fn a_log_entry_is_a_version_byte_and_json() {
     let payloads = [
         (Payload::Blank, r#""blank""#),
         (
-            Payload::Normal(Proposal(Arc::new(command()))),
+            Payload::Normal(Proposal::read(Arc::new(command()))),
             r#"{"command":{"time":5,"wall":"1970-01-01T00:00:00.000000001Z","guards":[],"changes":[]}}"#,
         ),
         (
@@ -57,6 +57,16 @@ fn a_log_entry_is_a_version_byte_and_json() {
             .unwrap();
         assert_eq!(format!("{read:?}"), format!("{entry:?}"));
     }
+}
+
+#[test]
+fn json_at_hand_is_written_as_it_is_and_made_anew_after_that() {
+    let json = serde_json::value::to_raw_value(&command()).unwrap();
+    let entry = entry(Payload::Normal(Proposal::new(command(), json)));
+    let first = plain(&EntryRecord::from(&entry)).unwrap();
+    let second = plain(&EntryRecord::from(&entry)).unwrap();
+    assert!(text(&first).contains(r#""body":{"command":{"time":5"#));
+    assert_eq!(text(&first), text(&second));
 }
 
 #[test]

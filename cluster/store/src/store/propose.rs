@@ -5,9 +5,7 @@ use crate::folder::free_bytes;
 use crate::raft::{Proposal, Raft, Types};
 use openraft::ReadPolicy;
 use openraft::error::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError, RaftError};
-use std::io::{self, Write};
 use std::path::Path;
-use std::sync::Arc;
 use swarmrs_core::Command;
 
 /// What one entry may hold. A plan that is larger is made of several. The largest object that Docker
@@ -15,28 +13,16 @@ use swarmrs_core::Command;
 const MAX_CHANGES: usize = 500;
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// Refuses a command that is too large for one entry.
-pub(super) fn check_size(command: &Command) -> Result<(), ProposeError> {
-    let mut size = Size(0);
-    let counted = serde_json::to_writer(&mut size, command);
-    let (changes, bytes) = (command.changes.len(), size.0);
-    if counted.is_err() || changes > MAX_CHANGES || bytes > MAX_BYTES {
-        return Err(ProposeError::TooLarge { changes, bytes });
-    }
-    Ok(())
-}
-
-/// Counts what is written to it.
-struct Size(usize);
-
-impl Write for Size {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+/// The command as it goes into the log. Refuses one that is too large for one entry.
+pub(super) fn proposal(command: Command) -> Result<Proposal, ProposeError> {
+    let json = serde_json::value::to_raw_value(&command).ok();
+    let changes = command.changes.len();
+    let bytes = json.as_ref().map_or(0, |json| json.get().len());
+    match json {
+        Some(json) if changes <= MAX_CHANGES && bytes <= MAX_BYTES => {
+            Ok(Proposal::new(command, json))
+        }
+        _ => Err(ProposeError::TooLarge { changes, bytes }),
     }
 }
 
@@ -54,8 +40,8 @@ pub(super) fn check_space(folder: &Path, reserve: u64) -> Result<(), ProposeErro
 }
 
 /// Puts the command through the log.
-pub(super) async fn write(raft: &Raft, command: Command) -> Result<u64, ProposeError> {
-    match raft.client_write(Proposal(Arc::new(command))).await {
+pub(super) async fn write(raft: &Raft, proposal: Proposal) -> Result<u64, ProposeError> {
+    match raft.client_write(proposal).await {
         Ok(written) => {
             written.data.0?;
             Ok(written.log_id.index)

@@ -54,6 +54,83 @@ fn a_client_outside_is_seen_with_its_own_address_and_tasks_take_turns() {
     });
 }
 
+/// There may be no SCTP sockets here, so one packet stands for an association: the one that asks for it.
+#[test]
+fn an_sctp_packet_reaches_a_task_with_its_clients_address() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let mut service = balanced(0, 1, "10.0.0.3", &[(8080, 80)]);
+        service.ports[0].protocol = Some(Protocol::Sctp);
+        let facts = [
+            peer(),
+            Fact::Network(overlay(0)),
+            Fact::Service(service),
+            Fact::Endpoint(endpoint(0, 1, 1, 11)),
+        ];
+        plane.tell(&put(facts), true).await.unwrap();
+        let task = container(&plane, network(0), "10.0.0.11/24").await;
+        let listening = task.space.within(sctp::socket);
+        let sent = sctp::init(5000, 8080);
+        host.client.within(|| sctp::send(&sent, HOST));
+        let (from, received) = sctp::receive(&listening);
+        assert_eq!(from, CLIENT);
+        assert_eq!(received, sctp::init(5000, 80));
+        plane.clear().await.unwrap();
+    });
+}
+
+/// Packets of SCTP, over raw sockets.
+mod sctp {
+    use socket2::{Domain, Protocol, Socket, Type};
+    use std::io::Read;
+    use std::net::{IpAddr, SocketAddr};
+
+    /// Bytes of an IPv4 header without options.
+    const IP_HEADER: usize = 20;
+
+    pub fn socket() -> Socket {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(132))).unwrap();
+        socket.set_read_timeout(Some(crate::rig::PATIENCE)).unwrap();
+        socket
+    }
+
+    /// RFC 9260: the ports, no tag yet, the sum, then an INIT chunk.
+    pub fn init(from: u16, to: u16) -> Vec<u8> {
+        let chunk = [
+            1, 0, 0, 20, 0xc0, 0xff, 0xee, 1, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1,
+        ];
+        let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();
+        let with = |sum: [u8; 4]| [&ports[..], &[0; 4], &sum, &chunk].concat();
+        with(crc32c(&with([0; 4])).to_le_bytes())
+    }
+
+    /// RFC 9260, appendix A.
+    fn crc32c(bytes: &[u8]) -> u32 {
+        let mut sum = u32::MAX;
+        for byte in bytes {
+            sum ^= u32::from(*byte);
+            for _ in 0..8 {
+                sum = (sum >> 1) ^ (0x82f6_3b78 * (sum & 1));
+            }
+        }
+        !sum
+    }
+
+    pub fn send(packet: &[u8], to: &str) {
+        let to = SocketAddr::new(to.parse::<IpAddr>().unwrap(), 0);
+        socket().send_to(packet, &to.into()).unwrap();
+    }
+
+    /// A packet's sender, and what follows its IP header.
+    pub fn receive(mut socket: &Socket) -> (String, Vec<u8>) {
+        let mut packet = [0; 128];
+        let length = socket.read(&mut packet).unwrap();
+        let [a, b, c, d] = [12, 13, 14, 15].map(|at| packet[at]);
+        let from = IpAddr::from([a, b, c, d]).to_string();
+        (from, packet[IP_HEADER..length].to_vec())
+    }
+}
+
 #[test]
 fn the_host_reaches_a_port_by_loopback_and_by_its_own_address() {
     on_a_host(|host| async move {

@@ -29,6 +29,9 @@ use crate::state_file::{Saved, StateFolder};
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long facts that changed stay unwritten: they come in bursts, and swarmrsd says them again.
 const GATHER: Duration = Duration::from_millis(200);
+const LONGEST_GATHER: Duration = Duration::from_secs(5);
+/// The pause after a write, in times of what it took: thousands of facts that change all the time are no burden.
+const PAUSES: u32 = 20;
 /// Between two looks at whether flows have ended.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 /// Between two looks for containers that ended without a word, and for name servers that could not be opened.
@@ -402,10 +405,13 @@ impl Ground {
 
     /// Writes facts that changed, for as long as it is polled.
     pub async fn keep(&self) {
+        let mut pause = GATHER;
         loop {
             self.changed.notified().await;
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(pause).await;
+            let began = Instant::now();
             self.save().await;
+            pause = (began.elapsed() * PAUSES).clamp(GATHER, LONGEST_GATHER);
         }
     }
 

@@ -191,6 +191,13 @@ fn a_holder_of_another_build_is_replaced_and_no_container_notices() {
     let other = host.files().join("swarmrsd-of-another-build");
     std::fs::copy(program, &other).unwrap();
     kill(old);
+    let lock = format!("{}/holder.lock", exec_root(host));
+    wait::until("the end of the old one", SOON, || {
+        let free = host.inside(&["flock", "--nonblock", &lock, "true"]);
+        let free = free.and_then(|free| free.success().map(drop));
+        free.map_err(|error| error.to_string())
+    })
+    .unwrap();
     let mut stranger = start_holder(host, &other.to_string_lossy());
     wait::until("the stranger", SOON, || mesh_and_name(host)).unwrap();
     testbed.host_mut(0).start_daemon().unwrap();

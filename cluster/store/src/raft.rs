@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use swarmrs_core::{Command, Rejected};
 
 /// A command on its way through the log; shared by all that hold it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Proposal {
     pub(crate) command: Arc<Command>,
     /// Its JSON, until it is written down.
@@ -36,6 +36,13 @@ impl Proposal {
     /// The JSON, once: it is as large as the command, and the log is kept in memory.
     pub(crate) fn take_json(&self) -> Option<Box<RawValue>> {
         self.json.lock().expect("no holder panics").take()
+    }
+}
+
+impl fmt::Debug for Proposal {
+    /// The command shows no secret; its JSON would.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Proposal").field(&self.command).finish()
     }
 }
 

@@ -63,6 +63,7 @@ fn a_log_entry_is_a_version_byte_and_json() {
 fn json_at_hand_is_written_as_it_is_and_made_anew_after_that() {
     let json = serde_json::value::to_raw_value(&command()).unwrap();
     let entry = entry(Payload::Normal(Proposal::new(command(), json)));
+    assert!(!format!("{entry:?}").contains("\"time\""), "JSON is shown");
     let first = plain(&EntryRecord::from(&entry)).unwrap();
     let second = plain(&EntryRecord::from(&entry)).unwrap();
     assert!(text(&first).contains(r#""body":{"command":{"time":5"#));

@@ -1,7 +1,7 @@
 //! All that a node was told.
 
 use super::{Endpoint, Fact, FactDiff, FactKey, Overlay, Peer};
-use crate::id::{NetworkId, RawId};
+use crate::id::{NetworkId, NodeId, RawId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -67,17 +67,19 @@ impl Facts {
         }
     }
 
-    /// All networks, in the order of their ids.
+    /// All networks, in the order of their ids. Their keys come first.
     pub fn networks(&self) -> impl Iterator<Item = &Overlay> {
-        self.0.values().filter_map(|fact| match fact {
+        self.0.values().map_while(|fact| match fact {
             Fact::Network(overlay) => Some(overlay),
             _ => None,
         })
     }
 
-    /// The nodes that carry one of the networks.
+    /// The nodes that carry one of the networks. Their keys follow those of networks.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.0.values().filter_map(|fact| match fact {
+        let first = FactKey::Peer(NodeId(RawId::MIN));
+        let facts = self.0.range(first..).map(|(_, fact)| fact);
+        facts.map_while(|fact| match fact {
             Fact::Peer(peer) => Some(peer),
             _ => None,
         })

@@ -8,6 +8,9 @@ use crate::observe::wait_for_replicas;
 use crate::testbed::{self, IMAGE, unique};
 use crate::{Host, Options, Testbed};
 
+/// How a service begins whose tasks end at once when told to; nobody waits for it yet.
+pub const CREATE: [&str; 5] = ["service", "create", "--detach", "--stop-signal", "KILL"];
+
 /// The first host of the testbed that a binary's tests share, in a swarm of one.
 pub fn shared() -> MutexGuard<'static, Testbed> {
     let testbed = testbed::shared(&Options::default());
@@ -29,10 +32,9 @@ pub fn init(host: &Host) {
 pub fn sleepers(host: &Host, replicas: usize, flags: &[&str]) -> String {
     let name = unique("sleep");
     let count = replicas.to_string();
-    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
     let named = ["--name", &name, "--replicas", &count];
     let command = [IMAGE, "sleep", "600"];
-    host.docker_ok(&[&create[..], &named, flags, &command].concat());
+    host.docker_ok(&[&CREATE[..], &named, flags, &command].concat());
     if let Err(error) = wait_for_replicas(host, &name, &format!("{replicas}/{replicas}")) {
         panic!("{error}");
     }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::observe::{wait_for_replicas, wait_until_gone};
+use crate::swarm::CREATE;
 use crate::testbed::{Host, IMAGE, unique};
 use crate::wait;
 
@@ -27,19 +28,9 @@ pub fn overlay(host: &Host, flags: &[&str]) -> String {
 pub fn servers(host: &Host, replicas: usize, flags: &[&str]) -> String {
     let name = unique("web");
     let count = replicas.to_string();
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--name",
-        &name,
-        "--replicas",
-        &count,
-    ];
+    let named = ["--name", &name, "--replicas", &count];
     let run = [IMAGE, "sh", "-c", SERVER];
-    host.docker_ok(&[&create[..], flags, &run[..]].concat());
+    host.docker_ok(&[&CREATE[..], &named, flags, &run].concat());
     wait_for_replicas(host, &name, &format!("{replicas}/{replicas}")).unwrap();
     name
 }
@@ -60,6 +51,14 @@ pub fn remove_network(host: &Host, network: &str) {
         }
     });
     removed.unwrap();
+}
+
+/// A container on a network that does nothing by itself; its new name.
+pub fn sleeper(host: &Host, network: &str, flags: &[&str]) -> String {
+    let name = unique("asker");
+    let run = ["run", "--detach", "--name", &name, "--network", network];
+    host.docker_ok(&[&run[..], flags, &[IMAGE, "sleep", "600"]].concat());
+    name
 }
 
 /// What a shell line prints in a new container on a network.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::swarm::CREATE;
 use swarmrs_compat_tests::testbed::{IMAGE, Release, unique};
 use swarmrs_compat_tests::web::{
     SERVER, addresses, answers, curl, overlay, remove, remove_network, request, servers,
@@ -103,9 +104,8 @@ fn virtual_address_on(host: &Host, network: &str, service: &str) -> String {
 fn a_name_is_known_at_the_first_instruction(host: &Host, network: &str, service: &str) {
     let name = unique("asker");
     let line = format!("nslookup {service} 127.0.0.11 >/first 2>&1 || echo lost; exec sleep 600");
-    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
     let what = ["--name", &name, "--network", network, IMAGE, "sh", "-c"];
-    host.docker_ok(&[&create[..], &what, &[&line]].concat());
+    host.docker_ok(&[&CREATE[..], &what, &[&line]].concat());
     wait_for_replicas(host, &name, "1/1").unwrap();
     let asker = &task_containers(host, &name).unwrap()[0].container;
     let expected = virtual_address_on(host, network, service);
@@ -159,9 +159,8 @@ fn the_mesh_keeps_the_clients_address(testbed: &Testbed) {
     let name = unique("mirror");
     let line = "mkdir -p /srv/cgi-bin && printf '#!/bin/sh\\necho; echo $REMOTE_ADDR\\n' >/srv/cgi-bin/who && \
                 chmod +x /srv/cgi-bin/who && exec httpd -f -p 80 -h /srv";
-    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
     let what = ["--name", &name, "--publish", "18083:80", IMAGE];
-    host.docker_ok(&[&create[..], &what, &["sh", "-c", line]].concat());
+    host.docker_ok(&[&CREATE[..], &what, &["sh", "-c", line]].concat());
     wait_for_replicas(host, &name, "1/1").unwrap();
     let url = format!("http://{}:18083/cgi-bin/who", host.address());
     let asked = || {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use swarmrs_compat_tests::observe::wait_for_replicas;
+use swarmrs_compat_tests::swarm::CREATE;
 use swarmrs_compat_tests::testbed::IMAGE;
+use swarmrs_compat_tests::web::remove_network;
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 /// Cycles at a time, and how often.
@@ -32,7 +34,6 @@ fn cycle(host: &Host, lane: usize) {
         "--attachable",
         &network,
     ]);
-    let create = ["service", "create", "--detach", "--stop-signal", "KILL"];
     let published = format!("{}:80", 18_100 + lane);
     let what = [
         "--name",
@@ -42,7 +43,7 @@ fn cycle(host: &Host, lane: usize) {
         "--publish",
         &published,
     ];
-    host.docker_ok(&[&create[..], &what, &[IMAGE, "sleep", "600"]].concat());
+    host.docker_ok(&[&CREATE[..], &what, &[IMAGE, "sleep", "600"]].concat());
     let run = [
         "run",
         "--detach",
@@ -55,14 +56,7 @@ fn cycle(host: &Host, lane: usize) {
     wait_for_replicas(host, &service, "1/1").unwrap();
     host.docker_ok(&["rm", "--force", &container]);
     host.docker_ok(&["service", "rm", &service]);
-    let removed = wait::until("the end of a network", SOON, || {
-        let output = host.docker(&["network", "rm", &network]).unwrap();
-        match output.status {
-            0 => Ok(()),
-            _ => Err(output.stderr),
-        }
-    });
-    removed.unwrap();
+    remove_network(host, &network);
 }
 
 /// What may not grow.

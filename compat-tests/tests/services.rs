@@ -6,7 +6,7 @@ use std::time::Duration;
 use swarmrs_compat_tests::observe::{
     shown_replicas, task_containers, wait_for_replicas, wait_until_gone,
 };
-use swarmrs_compat_tests::swarm::{self, sleepers};
+use swarmrs_compat_tests::swarm::{self, CREATE, sleepers};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::web::{curl, remove};
 use swarmrs_compat_tests::{Host, wait};
@@ -295,18 +295,11 @@ fn a_task_waits_for_a_node_that_fits_and_runs_once_there_is_one() {
     let host = testbed.host(0);
     let name = unique("picky");
     let constraint = format!("node.labels.{name}==yes");
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--name",
-        &name,
-    ];
+    let named = ["--name", &name];
     host.docker_ok(
         &[
-            &create[..],
+            &CREATE[..],
+            &named,
             &["--constraint", &constraint, IMAGE, "sleep", "600"],
         ]
         .concat(),
@@ -338,18 +331,8 @@ fn a_global_service_runs_once_on_the_node() {
     let testbed = swarm::shared();
     let host = testbed.host(0);
     let name = unique("each");
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--mode",
-        "global",
-        "--name",
-        &name,
-    ];
-    host.docker_ok(&[&create[..], &[IMAGE, "sleep", "600"]].concat());
+    let global = ["--mode", "global", "--name", &name];
+    host.docker_ok(&[&CREATE[..], &global, &[IMAGE, "sleep", "600"]].concat());
     wait_for_replicas(host, &name, "1/1").unwrap();
     assert_eq!(task_containers(host, &name).unwrap().len(), 1);
     remove(host, &name);
@@ -361,24 +344,22 @@ fn logs_are_those_of_all_tasks_and_can_be_followed() {
     let host = testbed.host(0);
     let name = unique("talk");
     let script = "echo hello from $HOSTNAME; exec sleep 600";
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--replicas",
-        "2",
-        "--name",
-        &name,
-    ];
+    let named = ["--replicas", "2", "--name", &name];
     let hostname = [
         "--hostname",
         "task{{.Task.Slot}}",
         "--env",
         "HOSTNAME=task{{.Task.Slot}}",
     ];
-    host.docker_ok(&[&create[..], &hostname[..], &[IMAGE, "sh", "-c", script]].concat());
+    host.docker_ok(
+        &[
+            &CREATE[..],
+            &named,
+            &hostname[..],
+            &[IMAGE, "sh", "-c", script],
+        ]
+        .concat(),
+    );
     wait_for_replicas(host, &name, "2/2").unwrap();
     wait::until("both lines", SOON, || {
         let shown = host.docker_ok(&["service", "logs", "--raw", &name]);

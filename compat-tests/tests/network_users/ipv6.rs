@@ -2,10 +2,12 @@
 
 use swarmrs_compat_tests::command;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::swarm::{CREATE, shared};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
+use swarmrs_compat_tests::web::{overlay, remove_network, request, sleeper};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
-use super::{SOON, overlay, remove_network, swarm};
+use super::SOON;
 
 const SERVER: &str =
     "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p '[::]:80' -h /srv";
@@ -42,13 +44,9 @@ fn in_container(host: &Host, container: &str, line: &str) -> String {
     host.docker_ok(&["exec", container, "sh", "-c", line])
 }
 
-fn request(address: &str) -> String {
-    format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} 80 | tail -n 1")
-}
-
 #[test]
 fn containers_have_and_find_ipv6_addresses_and_ipv6_clients_are_served() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     cable(&testbed);
     let network = overlay(
@@ -62,38 +60,19 @@ fn containers_have_and_find_ipv6_addresses_and_ipv6_clients_are_served() {
         ],
     );
     let service = unique("six");
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--replicas",
-        "2",
-    ];
     let what = [
         "--name",
         &service,
+        "--replicas",
+        "2",
         "--network",
         &network,
         "--publish",
         "18110:80",
     ];
-    host.docker_ok(&[&create[..], &what, &[IMAGE, "sh", "-c", SERVER]].concat());
+    host.docker_ok(&[&CREATE[..], &what, &[IMAGE, "sh", "-c", SERVER]].concat());
     wait_for_replicas(host, &service, "2/2").unwrap();
-    let asker = unique("asker");
-    let run = [
-        "run",
-        "--detach",
-        "--name",
-        &asker,
-        "--network",
-        &network,
-        IMAGE,
-        "sleep",
-        "600",
-    ];
-    host.docker_ok(&run);
+    let asker = sleeper(host, &network, &[]);
     let own = in_container(host, &asker, "ip -6 -o addr show scope global");
     assert!(own.contains("fd00:5a::"), "{own}");
     let format =

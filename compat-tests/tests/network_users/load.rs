@@ -7,10 +7,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
+use swarmrs_compat_tests::web::{overlay, remove_network};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
-use super::{SOON, overlay, remove_network, swarm};
+use super::SOON;
 
 pub const LOAD: &str = env!("CARGO_BIN_EXE_swarmrs-load");
 /// The program in a container, and what it is linked with.
@@ -142,7 +144,7 @@ fn check(who: &str, report: &Value) {
 }
 
 fn updated_without_loss(port: u16, order: &str) {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
     let service = polite(host, &network, port, order);

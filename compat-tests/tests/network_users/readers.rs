@@ -3,44 +3,23 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use swarmrs_compat_tests::observe::{tasks, wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::testbed::{IMAGE, Process, unique};
+use swarmrs_compat_tests::observe::tasks;
+use swarmrs_compat_tests::swarm::shared;
+use swarmrs_compat_tests::testbed::Process;
+use swarmrs_compat_tests::web::{self, overlay, remove_network, servers};
 use swarmrs_compat_tests::{Host, wait};
 
-use super::{SOON, overlay, remove_network, swarm};
-
-const SERVER: &str = "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p 80 -h /srv";
+use super::SOON;
 
 /// A service of two web servers, labelled as Traefik wants it.
-fn web(host: &Host, network: &str, port: &str) -> String {
-    let name = unique("web");
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--replicas",
-        "2",
-    ];
-    let what = [
-        "--name",
-        &name,
-        "--network",
-        network,
-        "--publish",
-        port,
-        "--label",
-        "traefik.enable=true",
-    ];
-    host.docker_ok(&[&create[..], &what, &[IMAGE, "sh", "-c", SERVER]].concat());
-    wait_for_replicas(host, &name, "2/2").unwrap();
-    name
+fn labelled(host: &Host, network: &str, port: &str) -> String {
+    let flags = ["--network", network, "--publish", port];
+    let label = ["--label", "traefik.enable=true"];
+    servers(host, 2, &[&flags[..], &label].concat())
 }
 
 fn remove(host: &Host, service: &str, network: &str) {
-    host.docker_ok(&["service", "rm", service]);
-    wait_until_gone(host, service).unwrap();
+    web::remove(host, service);
     remove_network(host, network);
 }
 
@@ -72,10 +51,10 @@ fn own_addresses(host: &Host, service: &str) -> BTreeSet<String> {
 
 #[test]
 fn traefiks_reads_find_virtual_addresses_and_tasks() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
-    let service = web(host, &network, "18100:80");
+    let service = labelled(host, &network, "18100:80");
     let networks = get(
         host,
         "/v1.41/networks?filters=%7B%22scope%22:%7B%22swarm%22:true%7D%7D",
@@ -131,10 +110,10 @@ fn traefiks_reads_find_virtual_addresses_and_tasks() {
 
 #[test]
 fn a_verbose_look_shows_services_tasks_and_peers() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
-    let service = web(host, &network, "18101:80");
+    let service = labelled(host, &network, "18101:80");
     let look = |name: &str| -> Value {
         let shown = host.docker_ok(&["network", "inspect", "--verbose", name]);
         serde_json::from_str::<Value>(&shown).unwrap()[0].clone()
@@ -192,10 +171,10 @@ fn prometheus(host: &Host) -> Process {
 #[test]
 #[ignore = "needs the package prometheus"]
 fn prometheus_itself_finds_every_task() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
-    let service = web(host, &network, "18102:80");
+    let service = labelled(host, &network, "18102:80");
     let expected: BTreeSet<String> = own_addresses(host, &service)
         .iter()
         // Prometheus takes the published port.

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use swarmrs_compat_tests::Host;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::testbed::{IMAGE, unique};
-
-use super::{overlay, remove_network, swarm};
+use swarmrs_compat_tests::swarm::shared;
+use swarmrs_compat_tests::testbed::IMAGE;
+use swarmrs_compat_tests::web::{overlay, remove_network, sleeper};
 
 /// A command, and what its error has to say.
 type Row<'a> = (&'a str, &'a str);
@@ -369,7 +369,7 @@ fn unlike(host: &Host) -> Vec<String> {
 
 #[test]
 fn what_is_wrong_is_said_and_nothing_is_half_made() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     lay_ground(host);
     let before = standing(host);
@@ -382,22 +382,10 @@ fn what_is_wrong_is_said_and_nothing_is_half_made() {
 
 #[test]
 fn nonsense_that_is_asked_of_the_name_server_disturbs_nobody() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
-    let name = unique("asker");
-    let run = [
-        "run",
-        "--detach",
-        "--name",
-        &name,
-        "--network",
-        &network,
-        IMAGE,
-        "sleep",
-        "600",
-    ];
-    host.docker_ok(&run);
+    let name = sleeper(host, &network, &[]);
     for nonsense in [
         "printf x | nc -u -w 1 169.254.77.53 53",
         "head -c 4000 /dev/urandom | nc -u -w 1 169.254.77.53 53",
@@ -417,7 +405,7 @@ fn nonsense_that_is_asked_of_the_name_server_disturbs_nobody() {
 
 #[test]
 fn pools_that_are_used_up_are_told_with_the_numbers() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     host.docker_ok(&["swarm", "leave", "--force"]);
     let init = ["swarm", "init", "--advertise-addr", host.address()];

@@ -1,10 +1,12 @@
 //! What a user says of names: servers, search domains and options.
 
-use swarmrs_compat_tests::testbed::{IMAGE, Process, unique};
+use swarmrs_compat_tests::swarm::{shared, sleepers};
+use swarmrs_compat_tests::testbed::Process;
+use swarmrs_compat_tests::web::{overlay, remove_network, sleeper};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
+use super::SOON;
 use super::load::LOAD;
-use super::{SOON, overlay, remove_network, swarm};
 
 /// A name server outside of the host that says the same of every name.
 fn name_server(testbed: &Testbed) -> Process {
@@ -38,7 +40,7 @@ fn check(host: &Host, container: &str) {
 
 #[test]
 fn servers_search_domains_and_options_of_the_user_are_in_force() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let _server = name_server(&testbed);
     let network = overlay(host, &[]);
@@ -50,23 +52,10 @@ fn servers_search_domains_and_options_of_the_user_are_in_force() {
         "--dns-option",
         "timeout:3",
     ];
-    let name = unique("asker");
-    let run = ["run", "--detach", "--name", &name, "--network", &network];
-    host.docker_ok(&[&run[..], &flags, &[IMAGE, "sleep", "600"]].concat());
+    let name = sleeper(host, &network, &flags);
     check(host, &name);
-    let service = unique("asker");
-    let create = [
-        "service",
-        "create",
-        "--detach",
-        "--stop-signal",
-        "KILL",
-        "--name",
-        &service,
-        "--network",
-        &network,
-    ];
-    host.docker_ok(&[&create[..], &flags, &[IMAGE, "sleep", "600"]].concat());
+    let on = ["--network", &network];
+    let service = sleepers(host, 1, &[&on[..], &flags].concat());
     let filter = format!("label=com.docker.swarm.service.name={service}");
     let container = wait::until("a task", SOON, || {
         match host.docker_ok(&["ps", "--format", "{{.Names}}", "--filter", &filter]) {

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::wait;
+use swarmrs_compat_tests::web::remove_network;
 
-use super::{SOON, remove_network, swarm};
+use super::SOON;
 
 #[test]
 fn a_subnet_of_the_engines_own_is_passed_over() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     host.docker_ok(&["swarm", "leave", "--force"]);
     let local = unique("local");
@@ -34,7 +36,7 @@ fn a_subnet_of_the_engines_own_is_passed_over() {
 
 #[test]
 fn a_task_says_which_network_of_its_engine_is_in_its_way() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let (network, local, service) = (unique("net"), unique("local"), unique("web"));
     let create = ["network", "create", "--subnet", "10.212.0.0/24"];
@@ -75,7 +77,7 @@ fn a_task_says_which_network_of_its_engine_is_in_its_way() {
 
 #[test]
 fn a_stack_is_deployed_again_while_its_old_tasks_are_still_stopping() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let stack = unique("shop");
     let file = format!(

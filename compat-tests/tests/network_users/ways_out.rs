@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use swarmrs_compat_tests::testbed::{IMAGE, unique};
+use swarmrs_compat_tests::swarm::shared;
+use swarmrs_compat_tests::testbed::unique;
+use swarmrs_compat_tests::web::{overlay, remove_network, sleeper};
 use swarmrs_compat_tests::{Host, wait};
-
-use super::{overlay, remove_network, swarm};
 
 /// The next hop of the container's default routes.
 fn ways_out(host: &Host, container: &str) -> Vec<String> {
@@ -60,15 +60,13 @@ fn check_past_us(host: &Host, container: &str, network: &str) {
 
 #[test]
 fn a_container_goes_out_by_its_engines_network_whichever_came_first() {
-    let testbed = swarm();
+    let testbed = shared();
     let host = testbed.host(0);
     let ours = overlay(host, &[]);
     let local = unique("local");
     host.docker_ok(&["network", "create", &local]);
     for (first, second) in [(&local, &ours), (&ours, &local)] {
-        let name = unique("both");
-        let run = ["run", "--detach", "--name", &name, "--network", first];
-        host.docker_ok(&[&run[..], &[IMAGE, "sleep", "600"]].concat());
+        let name = sleeper(host, first, &[]);
         host.docker_ok(&["network", "connect", second, &name]);
         check(host, &name, &local);
         check_past_us(host, &name, &local);

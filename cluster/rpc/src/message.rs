@@ -1,3 +1,8 @@
 //! The messages.
+//!
+//! They travel as JSON between nodes of different releases: a field that a release does not know is
+//! passed over, one that is missing has its default, and no field ever changes its meaning.
 
+pub mod control;
+pub mod join;
 pub mod session;

@@ -1,6 +1,13 @@
-//! A session's two ends, and the one that stays inside a process.
+//! A session's two ends, inside one process or on two machines.
+//!
+//! Between machines each end is a pair of channels too, and a task carries what is in them as JSON frames over a
+//! conversation. What is under way when one side ends a session may be lost, as with any connection.
+
+mod carry;
 
 use crate::message::session::{FromNode, ToNode};
+use crate::{CallError, Client, Conversation, Method};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Messages under way in each direction before a sender waits.
@@ -38,6 +45,23 @@ pub fn local() -> (NodeEnd, ManagerEnd) {
         receiver: from_node,
     };
     (node, manager)
+}
+
+/// Opens a session with the manager that the client speaks to, within this time.
+pub async fn dial(client: &Client, within: Duration) -> Result<NodeEnd, CallError> {
+    let conversation = client.converse(Method::Session, within).await?;
+    let (node, manager) = local();
+    let ManagerEnd { sender, receiver } = manager;
+    tokio::spawn(carry::carry(conversation, receiver, sender));
+    Ok(node)
+}
+
+/// A manager's end of the session that a node has opened.
+pub fn accept(conversation: Conversation) -> ManagerEnd {
+    let (node, manager) = local();
+    let NodeEnd { sender, receiver } = node;
+    tokio::spawn(carry::carry(conversation, receiver, sender));
+    manager
 }
 
 impl NodeEnd {

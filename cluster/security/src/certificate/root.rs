@@ -76,14 +76,22 @@ impl RootCert {
             .map(|trusted| (&trusted.der, trusted.not_after))
     }
 
-    /// The certificates that may be trusted at the time `now`.
+    /// The certificates that may be trusted at the time `now`, as DER.
     ///
-    /// The path builder takes anchors as given and ignores their dates, hence the filter.
-    pub(super) fn anchors(&self, now: SystemTime) -> Result<Vec<TrustAnchor<'_>>, Error> {
+    /// Path builders take anchors as given and ignore their dates, hence the filter.
+    pub fn valid_der(&self, now: SystemTime) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let valid =
+            move |trusted: &&Trusted| (trusted.not_before..=trusted.not_after).contains(&now);
         self.certificates
             .iter()
-            .filter(|trusted| (trusted.not_before..=trusted.not_after).contains(&now))
-            .map(|trusted| anchor_from_trusted_cert(&trusted.der).map_err(Error::Untrusted))
+            .filter(valid)
+            .map(|trusted| &trusted.der)
+    }
+
+    /// [`RootCert::valid_der`], as the path builder wants them.
+    pub(super) fn anchors(&self, now: SystemTime) -> Result<Vec<TrustAnchor<'_>>, Error> {
+        self.valid_der(now)
+            .map(|der| anchor_from_trusted_cert(der).map_err(Error::Untrusted))
             .collect()
     }
 }

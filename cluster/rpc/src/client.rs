@@ -1,0 +1,257 @@
+//! Asking another node.
+//!
+//! A [`Client`] keeps one connection and dials again when there is none, or when what we show or trust has been replaced
+//! since. All calls share it; what is under way on an old connection ends there.
+
+mod dial;
+mod root;
+
+pub use root::fetch_root;
+
+use crate::codec::{Frame, Malformed};
+use crate::conversation::Outgoing;
+use crate::tls::{self, Current, TlsError};
+use crate::{CallError, Conversation, Credentials, FrameReceiver, FrameSender, Keepalive, Method};
+use crate::{Purpose, Shape};
+use bytes::Bytes;
+use dial::{Dial, Live};
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use h2::client::SendRequest;
+use http::Request;
+use rustls::pki_types::ServerName;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// A connection comes about within this time or not at all: one lost packet and its repetition, and a handshake.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How another node is asked; clones share the connection.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    address: String,
+    name: ServerName<'static>,
+    purpose: Purpose,
+    credentials: Credentials,
+    keepalive: Keepalive,
+    connect: Duration,
+    /// Where the connection lives; without it, where the first of its callers is.
+    runtime: Option<Handle>,
+    latest: Mutex<Option<Attempt>>,
+}
+
+/// A connection, or one that is on its way.
+#[derive(Clone, Debug)]
+struct Attempt {
+    /// What it was made with.
+    credentials: Arc<Current>,
+    outcome: Shared<BoxFuture<'static, Result<Live, CallError>>>,
+}
+
+impl Attempt {
+    /// Whether a call may still use it.
+    fn is_good(&self, credentials: &Arc<Current>) -> bool {
+        let usable = match self.outcome.peek() {
+            None => true,
+            Some(Ok(live)) => !live.is_over(),
+            Some(Err(_)) => false,
+        };
+        usable && Arc::ptr_eq(&self.credentials, credentials)
+    }
+}
+
+impl Client {
+    /// A client for the manager at `address` (`host:port`). Does not connect.
+    pub fn new(address: impl Into<String>, credentials: Credentials, purpose: Purpose) -> Self {
+        // A constant that is a name.
+        let name = ServerName::try_from(tls::MANAGER).unwrap_or(ServerName::IpAddress(
+            std::net::Ipv4Addr::UNSPECIFIED.into(),
+        ));
+        Client(Arc::new(Inner {
+            address: address.into(),
+            name,
+            purpose,
+            credentials,
+            keepalive: Keepalive::default(),
+            connect: CONNECT,
+            runtime: None,
+            latest: Mutex::default(),
+        }))
+    }
+
+    /// Speaks to no other node than this one.
+    pub fn expecting(self, node_id: &str) -> Result<Self, TlsError> {
+        let name = tls::server_name(node_id)?;
+        Ok(self.with(|inner| inner.name = name))
+    }
+
+    /// Keeps its connection on this runtime.
+    pub fn on(self, runtime: Handle) -> Self {
+        self.with(|inner| inner.runtime = Some(runtime))
+    }
+
+    /// How a silent peer is found.
+    pub fn keepalive(self, keepalive: Keepalive) -> Self {
+        self.with(|inner| inner.keepalive = keepalive)
+    }
+
+    /// How long a connection may take to come about.
+    pub fn connect_within(self, connect: Duration) -> Self {
+        self.with(|inner| inner.connect = connect)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let inner = &self.0;
+        let mut inner = Inner {
+            address: inner.address.clone(),
+            name: inner.name.clone(),
+            purpose: inner.purpose,
+            credentials: inner.credentials.clone(),
+            keepalive: inner.keepalive,
+            connect: inner.connect,
+            runtime: inner.runtime.clone(),
+            latest: Mutex::default(),
+        };
+        change(&mut inner);
+        Client(Arc::new(inner))
+    }
+
+    /// The peer's `host:port`.
+    pub fn address(&self) -> &str {
+        &self.0.address
+    }
+
+    /// Asks, and waits for the answer no longer than `within`, connecting included. Dropped, it tells the peer to stop.
+    pub async fn call(
+        &self,
+        method: Method,
+        body: Bytes,
+        within: Duration,
+    ) -> Result<Bytes, CallError> {
+        debug_assert_eq!(method.shape(), Shape::Call);
+        if body.len() > method.request_limit() {
+            let length = body.len();
+            return Err(CallError::TooLong { method, length });
+        }
+        let answer = timeout(within, self.exchange(method, body)).await;
+        answer.unwrap_or(Err(CallError::TimedOut(within)))
+    }
+
+    /// Begins a conversation; a refusal comes here if the peer judged by the method and the certificate, later if its
+    /// service refuses.
+    pub async fn converse(
+        &self,
+        method: Method,
+        within: Duration,
+    ) -> Result<Conversation, CallError> {
+        debug_assert_eq!(method.shape(), Shape::Conversation);
+        let begin = async {
+            let (outgoing, mut receiver) = self.open(method).await?;
+            receiver.begin().await?;
+            let sender = FrameSender::asking(outgoing, method);
+            Ok(Conversation { sender, receiver })
+        };
+        timeout(within, begin)
+            .await
+            .unwrap_or(Err(CallError::TimedOut(within)))
+    }
+
+    /// Makes sure that there is a connection.
+    pub async fn connect(&self) -> Result<(), CallError> {
+        self.live().await.map(drop)
+    }
+
+    async fn exchange(&self, method: Method, body: Bytes) -> Result<Bytes, CallError> {
+        let (outgoing, mut receiver) = self.open(method).await?;
+        // The peer may refuse before it has the whole body.
+        let mut sending = pin!(outgoing.send(Frame::Message(body), true));
+        let mut is_sent = false;
+        let answer = {
+            let mut answer = pin!(receiver.next());
+            loop {
+                tokio::select! {
+                    answer = &mut answer => break answer?,
+                    // If it failed, the answer says why.
+                    _ = &mut sending, if !is_sent => is_sent = true,
+                }
+            }
+        };
+        answer.ok_or(CallError::Malformed(Malformed::Missing))
+    }
+
+    /// A new stream. A connection that turns out to be over has not seen the request, so another is made.
+    async fn open(&self, method: Method) -> Result<(Outgoing, FrameReceiver), CallError> {
+        let mut last = None;
+        for _ in 0..2 {
+            let live = self.live().await?;
+            match self.request(live.requests.clone(), method).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => last = Some(live.end(&error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| CallError::Lost("no connection".into())))
+    }
+
+    async fn request(
+        &self,
+        requests: SendRequest<Bytes>,
+        method: Method,
+    ) -> Result<(Outgoing, FrameReceiver), h2::Error> {
+        let mut requests = requests.ready().await?;
+        let mut request = Request::new(());
+        *request.method_mut() = http::Method::POST;
+        *request.version_mut() = http::Version::HTTP_2;
+        *request.uri_mut() = method.uri();
+        let (answer, stream) = requests.send_request(request, false)?;
+        let receiver = FrameReceiver::asking(answer, method);
+        Ok((Outgoing::new(stream), receiver))
+    }
+
+    async fn live(&self) -> Result<Live, CallError> {
+        let attempt = self.attempt();
+        attempt.outcome.await
+    }
+
+    /// The kept connection, or a new dial that all who come meanwhile wait for.
+    fn attempt(&self) -> Attempt {
+        let current = self.0.credentials.current();
+        let mut latest = self.latest();
+        if let Some(attempt) = latest.as_ref().filter(|one| one.is_good(&current)) {
+            return attempt.clone();
+        }
+        let dial = Dial {
+            address: self.0.address.clone(),
+            name: self.0.name.clone(),
+            tls: current.client(self.0.purpose),
+            keepalive: self.0.keepalive,
+            within: self.0.connect,
+        };
+        let runtime = self.0.runtime.clone().unwrap_or_else(Handle::current);
+        let address = self.0.address.clone();
+        // In a task of its own: a caller that gives up does not end it for the others.
+        let dialling = runtime.spawn(dial.dial());
+        let outcome = async move {
+            let ended = |error: tokio::task::JoinError| CallError::Unreachable {
+                address,
+                reason: error.to_string(),
+            };
+            dialling.await.map_err(ended)?
+        };
+        let attempt = Attempt {
+            credentials: current,
+            outcome: outcome.boxed().shared(),
+        };
+        *latest = Some(attempt.clone());
+        attempt
+    }
+
+    fn latest(&self) -> MutexGuard<'_, Option<Attempt>> {
+        self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,136 @@
+//! How a connection comes about, and how it is kept.
+
+use crate::pulse::{self, Beats, Pulse};
+use crate::{CallError, Keepalive};
+use bytes::Bytes;
+use h2::PingPong;
+use h2::client::{Connection, SendRequest};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+type Encrypted = TlsStream<Pulse>;
+
+/// What the peer may send ahead of our reading, per stream; twice as much per connection.
+const WINDOW: u32 = 2 * 1024 * 1024;
+/// What we may have waiting in the connection, per stream.
+const SEND_BUFFER: usize = 512 * 1024;
+const HEAD: u32 = 16 * 1024;
+
+/// What a connection is to be.
+pub(super) struct Dial {
+    pub(super) address: String,
+    pub(super) name: ServerName<'static>,
+    pub(super) tls: Arc<ClientConfig>,
+    pub(super) keepalive: Keepalive,
+    pub(super) within: Duration,
+}
+
+/// A connection that works. It ends when the last of its holders and streams is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    pub(super) requests: SendRequest<Bytes>,
+    over: Arc<OnceLock<CallError>>,
+}
+
+impl Live {
+    pub(super) fn is_over(&self) -> bool {
+        self.over.get().is_some()
+    }
+
+    /// Notes that no more requests can be made of it, and answers why.
+    pub(super) fn end(&self, error: &h2::Error) -> CallError {
+        let error = self.over.get_or_init(|| CallError::lost(error));
+        error.clone()
+    }
+}
+
+impl Dial {
+    /// Connects. What is wrong with our certificate in the peer's eyes is known here too: the peer answers a ping
+    /// only after it has judged it.
+    pub(super) async fn dial(self) -> Result<Live, CallError> {
+        let address = self.address.clone();
+        let within = self.within;
+        let connecting = timeout(within, self.connect()).await;
+        connecting.unwrap_or_else(|_| {
+            Err(CallError::Unreachable {
+                address,
+                reason: format!("no connection within {within:?}"),
+            })
+        })
+    }
+
+    async fn connect(self) -> Result<Live, CallError> {
+        let failed = |error: io::Error| CallError::connecting(&self.address, &error);
+        let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
+        let pulse = Pulse::new(stream).map_err(failed)?;
+        let beats = pulse.beats();
+        let connector = TlsConnector::from(self.tls.clone());
+        let stream = connector.connect(self.name.clone(), pulse);
+        let stream = stream.await.map_err(failed)?;
+        if stream.get_ref().1.alpn_protocol().is_none() {
+            return Err(failed(io::Error::other("not a node of a swarm")));
+        }
+        let begun = begin(stream).await.map_err(io_error).map_err(failed)?;
+        let (requests, mut connection) = begun;
+        let Some(mut pings) = connection.ping_pong() else {
+            return Err(failed(io::Error::other("no pings")));
+        };
+        tokio::select! {
+            ended = &mut connection => return Err(failed(why(ended))),
+            answer = pulse::ping(&mut pings, &beats, self.within) => {
+                answer.map_err(io::Error::other).map_err(failed)?;
+            }
+        }
+        let over = Arc::new(OnceLock::new());
+        let keeping = keep(connection, pings, beats, self.keepalive, over.clone());
+        tokio::spawn(keeping);
+        Ok(Live { requests, over })
+    }
+}
+
+async fn begin(
+    stream: Encrypted,
+) -> Result<(SendRequest<Bytes>, Connection<Encrypted>), h2::Error> {
+    h2::client::Builder::new()
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
+        .max_header_list_size(HEAD)
+        .max_send_buffer_size(SEND_BUFFER)
+        .enable_push(false)
+        .handshake(stream)
+        .await
+}
+
+/// Drives the connection until it ends, and notes why it did.
+async fn keep(
+    connection: Connection<Encrypted>,
+    pings: PingPong,
+    beats: Beats,
+    keepalive: Keepalive,
+    over: Arc<OnceLock<CallError>>,
+) {
+    let reason = tokio::select! {
+        ended = connection => CallError::Lost(why(ended).to_string()),
+        reason = pulse::watch(pings, beats, keepalive) => CallError::Lost(reason.into()),
+    };
+    let _ = over.set(reason);
+}
+
+fn why(ended: Result<(), h2::Error>) -> io::Error {
+    match ended {
+        Ok(()) => io::Error::new(io::ErrorKind::ConnectionAborted, "closed by the peer"),
+        Err(error) => io_error(error),
+    }
+}
+
+fn io_error(error: h2::Error) -> io::Error {
+    let text = error.to_string();
+    error.into_io().unwrap_or_else(|| io::Error::other(text))
+}

@@ -1,0 +1,279 @@
+//! Frames both ways over one stream of a connection.
+
+use crate::codec::{Decoder, Frame, Malformed, from_json, to_json};
+use crate::{CallError, Method, Refusal};
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream, SendStream};
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+/// Both ends of a stream.
+///
+/// The side that asked ends its direction by dropping the sender, and the stream by dropping both. On the side that was
+/// asked the stream ends when [`Service::converse`](crate::Service::converse) comes back.
+#[derive(Debug)]
+pub struct Conversation {
+    pub sender: FrameSender,
+    pub receiver: FrameReceiver,
+}
+
+/// Sends frames.
+#[derive(Debug)]
+pub struct FrameSender {
+    outgoing: Outgoing,
+    method: Method,
+    limit: usize,
+    /// Whether dropping it ends the direction.
+    ends: bool,
+}
+
+impl FrameSender {
+    /// What the one that is asked sends, by the method's limits.
+    pub(crate) fn answering(outgoing: Outgoing, method: Method) -> Self {
+        FrameSender {
+            outgoing,
+            method,
+            limit: method.answer_limit(),
+            ends: false,
+        }
+    }
+
+    /// What the one that asks sends.
+    pub(crate) fn asking(outgoing: Outgoing, method: Method) -> Self {
+        FrameSender {
+            outgoing,
+            method,
+            limit: method.request_limit(),
+            ends: true,
+        }
+    }
+
+    /// Sends one frame; waits while the peer takes nothing. A frame whose sending was given up under way goes out before
+    /// the next one.
+    ///
+    /// # Errors
+    /// [`CallError::TooLong`] sends nothing and changes nothing; any other error means the stream is over.
+    pub async fn send(&mut self, frame: Bytes) -> Result<(), CallError> {
+        if frame.len() > self.limit {
+            return Err(CallError::TooLong {
+                method: self.method,
+                length: frame.len(),
+            });
+        }
+        self.outgoing.send(Frame::Message(frame), false).await
+    }
+
+    /// Ends this direction: the peer's receiver comes to its end, and may still send.
+    pub async fn finish(self) -> Result<(), CallError> {
+        self.outgoing.finish().await
+    }
+}
+
+impl Drop for FrameSender {
+    fn drop(&mut self) {
+        if self.ends {
+            self.outgoing.drop_out();
+        }
+    }
+}
+
+/// Receives frames.
+#[derive(Debug)]
+pub struct FrameReceiver {
+    incoming: Incoming,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Incoming {
+    /// The answer has not begun.
+    Awaited(ResponseFuture),
+    Body(RecvStream),
+    Ended,
+}
+
+impl FrameReceiver {
+    /// What the one that is asked receives.
+    pub(crate) fn answering(body: RecvStream, method: Method) -> Self {
+        FrameReceiver {
+            incoming: Incoming::Body(body),
+            decoder: Decoder::new(method.request_limit()),
+        }
+    }
+
+    /// What the one that asks receives.
+    pub(crate) fn asking(answer: ResponseFuture, method: Method) -> Self {
+        FrameReceiver {
+            incoming: Incoming::Awaited(answer),
+            decoder: Decoder::new(method.answer_limit()),
+        }
+    }
+
+    /// The next frame; none when the peer has ended its direction. Safe to cancel.
+    ///
+    /// # Errors
+    /// After any, [`CallError::Refused`] too, the stream is over.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, CallError> {
+        let next = self.read().await;
+        if !matches!(next, Ok(Some(_))) {
+            self.incoming = Incoming::Ended;
+        }
+        next
+    }
+
+    async fn read(&mut self) -> Result<Option<Bytes>, CallError> {
+        loop {
+            match self.decoder.next()? {
+                Some(Frame::Message(body)) => return Ok(Some(body)),
+                Some(Frame::Refusal(body)) => return Err(from_json::<Refusal>(&body)?.into()),
+                None => {}
+            }
+            match poll_fn(|context| self.incoming.poll_piece(context)).await {
+                Some(piece) => self
+                    .decoder
+                    .push(&piece.map_err(|error| CallError::lost(&error))?),
+                None if self.decoder.is_empty() => return Ok(None),
+                None => return Err(Malformed::CutShort.into()),
+            }
+        }
+    }
+
+    /// Waits until the peer has begun to answer; whether it refuses is known then.
+    pub(crate) async fn begin(&mut self) -> Result<(), CallError> {
+        let accepted = poll_fn(|context| self.incoming.poll_begin(context)).await;
+        if accepted.map_err(|error| CallError::lost(&error))? {
+            return Ok(());
+        }
+        match self.next().await? {
+            Some(_) => Err(Malformed::Trailing.into()),
+            None => Err(Malformed::Missing.into()),
+        }
+    }
+}
+
+impl Incoming {
+    /// Whether the peer accepts, once that is known.
+    fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, h2::Error>> {
+        let Incoming::Awaited(answer) = self else {
+            return Poll::Ready(Ok(true));
+        };
+        let answer = ready!(Pin::new(answer).poll(context))?;
+        let accepted = answer.status().is_success();
+        *self = Incoming::Body(answer.into_body());
+        Poll::Ready(Ok(accepted))
+    }
+
+    /// The next bytes. The peer may send as many more at once: what is kept is bounded by the frame's limit.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, h2::Error>>> {
+        if let Err(error) = ready!(self.poll_begin(context)) {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let Incoming::Body(body) = self else {
+            return Poll::Ready(None);
+        };
+        let piece = ready!(body.poll_data(context));
+        if let Some(Ok(bytes)) = &piece {
+            let released = body.flow_control().release_capacity(bytes.len());
+            if let Err(error) = released {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        Poll::Ready(piece)
+    }
+}
+
+/// The direction away from us. Clones share it: the one that answers must be able to say no after it gave the sender out.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing(Arc<Mutex<Stream>>);
+
+#[derive(Debug)]
+struct Stream {
+    stream: SendStream<Bytes>,
+    /// What is left of the frame under way.
+    pending: Bytes,
+    finished: bool,
+}
+
+impl Outgoing {
+    pub(crate) fn new(stream: SendStream<Bytes>) -> Self {
+        Outgoing(Arc::new(Mutex::new(Stream {
+            stream,
+            pending: Bytes::new(),
+            finished: false,
+        })))
+    }
+
+    /// Sends a frame, and that there is none after it.
+    pub(crate) async fn send(&self, frame: Frame, last: bool) -> Result<(), CallError> {
+        poll_fn(|context| self.lock().poll_flush(context)).await?;
+        self.lock().pending = frame.bytes();
+        poll_fn(|context| self.lock().poll_flush(context)).await?;
+        if last {
+            self.lock().end()?;
+        }
+        Ok(())
+    }
+
+    /// Says no, and nothing after it; without effect once the direction is ended.
+    pub(crate) async fn refuse(&self, refusal: &Refusal) -> Result<(), CallError> {
+        if self.lock().finished {
+            return Ok(());
+        }
+        self.send(Frame::Refusal(to_json(refusal)?), true).await
+    }
+
+    pub(crate) async fn finish(&self) -> Result<(), CallError> {
+        poll_fn(|context| self.lock().poll_flush(context)).await?;
+        self.lock().end()
+    }
+
+    /// Ends the direction without waiting: cleanly between two frames, by a reset within one.
+    fn drop_out(&self) {
+        let mut stream = self.lock();
+        if stream.pending.is_empty() {
+            let _ = stream.end();
+        } else {
+            stream.stream.send_reset(Reason::CANCEL);
+        }
+    }
+
+    /// Comes back when the peer wants no more of it, or the connection is over.
+    pub(crate) async fn unwanted(&self) {
+        let _ = poll_fn(|context| self.lock().stream.poll_reset(context)).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream {
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
+        while !self.pending.is_empty() {
+            self.stream.reserve_capacity(self.pending.len());
+            let capacity = match self.stream.capacity() {
+                0 => match ready!(self.stream.poll_capacity(context)) {
+                    Some(capacity) => capacity.map_err(|error| CallError::lost(&error))?,
+                    None => return Poll::Ready(Err(CallError::Lost("the stream is over".into()))),
+                },
+                capacity => capacity,
+            };
+            let piece = self.pending.split_to(capacity.min(self.pending.len()));
+            let sent = self.stream.send_data(piece, false);
+            sent.map_err(|error| CallError::lost(&error))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        if self.finished {
+            return Ok(());
+        }
+        self.finished = true;
+        let sent = self.stream.send_data(Bytes::new(), true);
+        sent.map_err(|error| CallError::lost(&error))
+    }
+}

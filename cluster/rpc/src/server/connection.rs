@@ -1,0 +1,222 @@
+//! One connection, from its first byte to its last.
+
+use super::gate::Place;
+use super::{Served, Shared};
+use crate::Purpose;
+use crate::pulse::{self, Beats, Pulse};
+use crate::server::stream::{self, Peer};
+use crate::tls::Current;
+use bytes::Bytes;
+use h2::server::Connection;
+use std::future::pending;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmrs_security::{Identity, Role};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+type Encrypted = TlsStream<Pulse>;
+
+/// What a stranger may send ahead of our reading, per stream and per connection; more than a request for a certificate.
+const SMALL_WINDOW: u32 = 64 * 1024;
+/// The same for a node: what a snapshot's chunk needs to flow without stops.
+const WINDOW: u32 = 2 * 1024 * 1024;
+/// Answers that wait in the connection, per stream.
+const SEND_BUFFER: usize = 512 * 1024;
+/// A request's head: a path and no headers that matter.
+const HEAD: u32 = 8 * 1024;
+/// Calls that their caller gave up before we looked at them. Managers give up many at once when a leader is lost.
+const GIVEN_UP: usize = 4096;
+
+/// A connection that has said who it is.
+struct Known {
+    stream: Encrypted,
+    from: SocketAddr,
+    purpose: Purpose,
+    identity: Option<Identity>,
+    beats: Beats,
+    /// Its place among unfinished handshakes, until HTTP/2 has begun.
+    greeting: Place,
+    /// Its place among connections.
+    place: Place,
+}
+
+impl Shared {
+    /// The handshake; what comes of it is served where it belongs.
+    pub(super) async fn greet(self: Arc<Self>, stream: TcpStream, from: SocketAddr, place: Place) {
+        let known = tokio::select! {
+            () = self.closing.cancelled() => return,
+            known = timeout(self.limits.handshake, self.meet(stream, from, place)) => known,
+        };
+        let known = match known {
+            Ok(Ok(known)) => known,
+            Ok(Err(error)) => return self.complaints.complain(Some(from), "TLS", error),
+            Err(_) => return self.complaints.complain(Some(from), "TLS", "too slow"),
+        };
+        let Served { runtime, .. } = self.served(known.purpose);
+        let serving = self.clone().serve(known);
+        self.tasks.spawn_on(serving, runtime);
+    }
+
+    async fn meet(
+        &self,
+        stream: TcpStream,
+        from: SocketAddr,
+        greeting: Place,
+    ) -> io::Result<Known> {
+        let pulse = Pulse::new(stream)?;
+        let beats = pulse.beats();
+        let current = self.credentials.current();
+        let Current { server, .. } = &*current;
+        let server = server
+            .clone()
+            .ok_or_else(|| io::Error::other("we have no certificate"))?;
+        let stream = TlsAcceptor::from(server).accept(pulse).await?;
+        let (_, session) = stream.get_ref();
+        let purpose = Purpose::of_protocol(session.alpn_protocol());
+        let purpose = purpose.ok_or_else(|| io::Error::other("not one of our protocols"))?;
+        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let identity = certificate.map(|certificate| Identity::from_der(certificate));
+        let identity = identity.transpose().map_err(io::Error::other)?;
+        let gate = match identity {
+            Some(_) => &self.members,
+            None => &self.anonymous,
+        };
+        let place = gate.enter(from.ip());
+        let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
+        Ok(Known {
+            stream,
+            from,
+            purpose,
+            identity,
+            beats,
+            greeting,
+            place,
+        })
+    }
+
+    /// Serves a connection until it ends, on its own runtime.
+    async fn serve(self: Arc<Self>, known: Known) {
+        let (closing, killed) = (self.closing.clone(), self.killed.clone());
+        let from = known.from;
+        let shared = self.clone();
+        let ended = tokio::select! {
+            () = killed.cancelled() => return,
+            ended = shared.hold(known, closing.cancelled()) => ended,
+        };
+        if let Err(reason) = ended {
+            self.complaints.complain(Some(from), "HTTP/2", reason);
+        }
+    }
+
+    async fn hold(
+        self: Arc<Self>,
+        mut known: Known,
+        closing: impl Future<Output = ()>,
+    ) -> Result<(), String> {
+        let settled = known.stream.get_mut().0.settle();
+        settled.map_err(|error| error.to_string())?;
+        let begun = self.begin(known.stream, known.identity.as_ref());
+        let begun = timeout(self.limits.handshake, begun).await;
+        let mut connection = begun
+            .map_err(|_| "too slow")?
+            .map_err(|error| error.to_string())?;
+        drop(known.greeting);
+        let pings = connection.ping_pong().ok_or("no pings")?;
+        let life = match known.identity {
+            Some(_) => None,
+            None => Some(self.limits.anonymous_life),
+        };
+        let peer = Arc::new(Peer {
+            from: known.from,
+            purpose: known.purpose,
+            identity: known.identity,
+            shared: self.clone(),
+        });
+        let ended = tokio::select! {
+            ended = streams(connection, peer, closing) => ended.map_err(|error| error.to_string()),
+            // A node that fell silent is for its manager to judge, not for this log.
+            _ = pulse::watch(pings, known.beats, self.keepalive) => Ok(()),
+            () = after(life) => Ok(()),
+        };
+        drop(known.place);
+        ended
+    }
+
+    async fn begin(
+        &self,
+        stream: Encrypted,
+        identity: Option<&Identity>,
+    ) -> Result<Connection<Encrypted, Bytes>, h2::Error> {
+        let (window, streams) = match identity.map(|identity| identity.role) {
+            Some(Role::Manager) => (WINDOW, self.limits.streams),
+            Some(Role::Worker) => (WINDOW, self.limits.streams_of_others),
+            None => (SMALL_WINDOW, self.limits.streams_of_others),
+        };
+        h2::server::Builder::new()
+            .initial_window_size(window)
+            .initial_connection_window_size(2 * window)
+            .max_concurrent_streams(streams)
+            .max_header_list_size(HEAD)
+            .max_send_buffer_size(SEND_BUFFER)
+            .max_pending_accept_reset_streams(GIVEN_UP)
+            .handshake(stream)
+            .await
+    }
+}
+
+/// Answers the streams of a connection until it ends. Whatever still answers then is dropped.
+async fn streams(
+    mut connection: Connection<Encrypted, Bytes>,
+    peer: Arc<Peer>,
+    closing: impl Future<Output = ()>,
+) -> Result<(), h2::Error> {
+    let mut answers = JoinSet::new();
+    let mut closing = std::pin::pin!(closing);
+    let mut is_closing = false;
+    loop {
+        tokio::select! {
+            next = connection.accept() => match next {
+                Some(Ok((request, respond))) => {
+                    answers.spawn(stream::answer(peer.clone(), request, respond));
+                }
+                Some(Err(error)) if quiet(&error) => return Ok(()),
+                Some(Err(error)) => return Err(error),
+                None => return Ok(()),
+            },
+            Some(_) = answers.join_next() => {}
+            () = &mut closing, if !is_closing => {
+                is_closing = true;
+                connection.graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// How connections of good nodes end too: their process or their machine is gone.
+fn quiet(error: &h2::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, HostUnreachable, TimedOut, UnexpectedEof};
+    let Some(io) = error.get_io() else {
+        return false;
+    };
+    [
+        BrokenPipe,
+        ConnectionReset,
+        HostUnreachable,
+        TimedOut,
+        UnexpectedEof,
+    ]
+    .contains(&io.kind())
+}
+
+async fn after(life: Option<Duration>) {
+    match life {
+        Some(life) => sleep(life).await,
+        None => pending().await,
+    }
+}

@@ -35,6 +35,9 @@ fn node() -> NodeObject {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        raft_id: None,
+        candidate: None,
+        left: false,
         index: 0,
         ingress: None,
         data_path: None,

@@ -138,6 +138,9 @@ fn node_object() -> object::Node {
             addr: "192.0.2.10".to_owned(),
         },
         manager_addr: Some("192.0.2.10:2377".to_owned()),
+        raft_id: None,
+        candidate: None,
+        left: false,
         index: 1,
         ingress: None,
         data_path: None,
@@ -380,6 +383,9 @@ fn a_leading_manager_and_a_worker() {
     );
     let object = object::Node {
         manager_addr: None,
+        raft_id: None,
+        candidate: None,
+        left: false,
         ..(**found).clone()
     };
     assert_eq!(shown(&node(&object, rank), NODE), format!("{worker}}}"));

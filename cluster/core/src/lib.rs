@@ -25,6 +25,7 @@ pub mod orchestrator;
 pub mod outline;
 pub mod plan;
 pub mod reaper;
+pub mod roles;
 pub mod scheduler;
 pub mod state;
 

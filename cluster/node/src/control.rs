@@ -120,7 +120,8 @@ impl Node {
         spec: NodeSpec,
     ) -> Result<Changed, Fault> {
         let decide = |state: &State, now| {
-            control::node::update(state, term, version, spec.clone(), now).map(|plan| ((), plan))
+            control::node::update(state, term, version, spec.clone(), &[], now)
+                .map(|plan| ((), plan))
         };
         Ok(self.decide(decide).await?.1)
     }

@@ -143,6 +143,9 @@ impl Node {
                 ..NodeStatus::default()
             },
             manager_addr: Some(record.advertise_addr.clone()),
+            raft_id: Some(record.raft_id),
+            candidate: None,
+            left: false,
             index: 0,
             ingress: None,
             data_path: record

@@ -232,7 +232,13 @@ impl Node {
             error!(%error, "the node's certificate cannot be renewed yet");
         }
         let now = ClusterClock::start(state.time()).now();
-        let plan = moved(&state, record.node, &record.advertise_addr, now);
+        let plan = moved(
+            &state,
+            record.node,
+            record.raft_id,
+            &record.advertise_addr,
+            now,
+        );
         if !plan.is_empty() {
             let command = plan.into_command(now, Timestamp::now());
             store.propose(command).await?;

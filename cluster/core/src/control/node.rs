@@ -1,9 +1,12 @@
-//! Nodes: update and remove.
+//! Nodes: update and remove. How they come and leave stands in [`join`].
+
+pub mod join;
 
 use super::text::quoted;
-use super::{MOST_TASKS, expect_version, scope};
+use super::{MOST_TASKS, expect_version};
 use crate::change::Key;
 use crate::plan::{Draft, Plan};
+use crate::roles::{self, Member};
 use crate::state::{State, find};
 use std::sync::Arc;
 use swarmrs_types::object::{Node, NodeState, TaskStatus};
@@ -11,25 +14,29 @@ use swarmrs_types::spec::{Availability, NodeSpec, Role};
 use swarmrs_types::{ClusterTime, Code, Fault, NodeId, TaskState, Timestamp};
 
 /// Gives the node `term` names a new spec: its label set, name, availability and wanted role, whole.
+/// `members` are those of the log now. A promotion or demotion begins here; [`roles`] carries it on.
 pub fn update(
     state: &State,
     term: &str,
     version: u64,
     spec: NodeSpec,
+    members: &[Member],
     now: ClusterTime,
 ) -> Result<Plan, Fault> {
     let spec = convert(spec)?;
     let node = look_up(state, term)?;
     if node.spec.role == Role::Manager && spec.role == Role::Worker {
-        may_demote(state, &node)?;
+        may_demote(state, &node, members)?;
     }
-    scope::role(&node.spec.role, &spec.role)?;
     expect_version(version, node.meta.version)?;
+    let mut new = (*node).clone();
+    if spec.role == Role::Manager {
+        // From now on its certificates are a manager's.
+        new.role = Role::Manager;
+    }
+    new.spec = spec;
     let mut draft = Draft::new(state, now);
-    draft.put_node(Node {
-        spec,
-        ..(*node).clone()
-    });
+    draft.put_node(new);
     Ok(draft.finish())
 }
 
@@ -98,21 +105,28 @@ pub(super) fn invalid_availability(word: &str) -> String {
     format!("invalid Availability: {}", quoted(word))
 }
 
-fn may_demote(state: &State, node: &Node) -> Result<(), Fault> {
-    let nodes = state.nodes().iter();
-    let mut others = nodes.filter(|other| other.role == Role::Manager && other.id != node.id);
-    if others.next().is_none() && node.role == Role::Manager {
+/// Somebody must be left to manage, and enough of the log's members to agree. A node that is no member
+/// yet, or no more, may always become a worker: otherwise a promotion that its host cannot carry out
+/// could not be taken back.
+fn may_demote(state: &State, node: &Node, members: &[Member]) -> Result<(), Fault> {
+    let mut others = state.nodes().iter().filter(|other| {
+        other.role == Role::Manager && other.spec.role == Role::Manager && other.id != node.id
+    });
+    if others.next().is_none() {
         return Err(precondition(
             "attempting to demote the last manager of the swarm",
         ));
     }
-    if node.manager_addr.is_none() {
-        return Err(Fault::manager(
-            Code::NotFound,
-            "can't find manager in raft memberlist",
-        ));
+    let Some(raft_id) = node.raft_id else {
+        return Ok(());
+    };
+    let staying: Vec<_> = roles::wanted(state, members).cloned().collect();
+    if roles::may_lose(&staying, raft_id) && roles::may_lose(members, raft_id) {
+        return Ok(());
     }
-    Ok(())
+    Err(precondition(
+        "can't remove member from the raft: this would result in a loss of quorum",
+    ))
 }
 
 fn may_remove(node: &Node, force: bool) -> Result<(), Fault> {

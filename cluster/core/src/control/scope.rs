@@ -3,7 +3,7 @@
 //! Asked last, so that what is wrong in itself is told as Docker tells it.
 
 use swarmrs_types::Fault;
-use swarmrs_types::spec::{ContainerSpec, InitRequest, MountType, Role, ServiceSpec, SwarmSpec};
+use swarmrs_types::spec::{ContainerSpec, InitRequest, MountType, ServiceSpec, SwarmSpec};
 
 /// A service spec that was converted and validated.
 pub(super) fn service(spec: &ServiceSpec) -> Result<(), Fault> {
@@ -36,14 +36,6 @@ pub(super) fn swarm(spec: &SwarmSpec) -> Result<(), Fault> {
         return Err(Fault::not_built("a root CA of the user's own"));
     }
     Ok(())
-}
-
-/// The role a node is wanted to have, before and after.
-pub(super) fn role(before: &Role, after: &Role) -> Result<(), Fault> {
-    if before == after {
-        return Ok(());
-    }
-    Err(Fault::not_built("promoting and demoting nodes"))
 }
 
 /// A root CA is renewed when the counter grows.

@@ -190,16 +190,29 @@ pub fn force(
     Ok(draft.finish())
 }
 
-/// Says where a manager is from now on (`host:port`); an empty plan if that is known.
-pub fn moved(state: &State, manager: NodeId, address: &str, now: ClusterTime) -> Plan {
+/// Says which member of the log a manager is and where (`host:port`); an empty plan if that is known.
+/// One that the others took for no member any more stays so: it has to ask anew.
+pub fn moved(
+    state: &State,
+    manager: NodeId,
+    raft_id: u64,
+    address: &str,
+    now: ClusterTime,
+) -> Plan {
     let mut draft = Draft::new(state, now);
     if let Some(node) = state.nodes().get(&manager)
-        && node.manager_addr.as_deref() != Some(address)
+        && node.manager_addr.is_some()
     {
-        let mut node = (**node).clone();
-        node.manager_addr = Some(address.to_owned());
-        node.status.addr = host(address).to_owned();
-        draft.put_node(node);
+        let mut new = (**node).clone();
+        // Of an earlier release, which knew one manager.
+        new.raft_id = new.raft_id.or(Some(raft_id));
+        if node.manager_addr.as_deref() != Some(address) {
+            new.manager_addr = Some(address.to_owned());
+            new.status.addr = host(address).to_owned();
+        }
+        if new != **node {
+            draft.put_node(new);
+        }
     }
     draft.finish()
 }
@@ -240,7 +253,7 @@ fn check_name(spec: &SwarmSpec) -> Result<(), Fault> {
 }
 
 /// The availability a node joins with; none is active. 500 for an unknown word, as Docker has it.
-fn availability(word: &str) -> Result<Availability, Fault> {
+pub(super) fn availability(word: &str) -> Result<Availability, Fault> {
     if word.is_empty() {
         return Ok(Availability::Active);
     }

@@ -136,6 +136,9 @@ pub(crate) fn node(name: &str) -> Node {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        raft_id: None,
+        candidate: None,
+        left: false,
         index: 1,
         ingress: None,
         data_path: None,

@@ -472,6 +472,9 @@ fn node(name: &str, cpus: i64, memory: i64) -> Node {
             ..NodeStatus::default()
         },
         manager_addr: None,
+        raft_id: None,
+        candidate: None,
+        left: false,
         index: 0,
         ingress: None,
         data_path: None,

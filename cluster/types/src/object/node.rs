@@ -14,12 +14,23 @@ pub struct Node {
     #[serde(default)]
     pub meta: Meta,
     pub spec: NodeSpec,
-    /// The role its certificate says; `spec.role` is the one wanted.
+    /// The role its certificates are issued for; `spec.role` is the one wanted.
     pub role: Role,
     pub description: NodeDescription,
     pub status: NodeStatus,
-    /// Where its manager listens for other nodes, `host:port`; none on a worker.
+    /// Where its manager listens for other nodes, `host:port`; none on a worker, and on a manager that
+    /// is no member of the log yet or any more.
     pub manager_addr: Option<String>,
+    /// The member of the log that its manager is. None in what a release that knew one manager wrote:
+    /// the manager says it when it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raft_id: Option<u64>,
+    /// The member that its manager asks to become.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate: Option<Candidate>,
+    /// It said that it leaves, and will not be back under this id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// Unique among the nodes that are, from 1; 0: not given yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub index: u16,
@@ -38,6 +49,15 @@ pub struct Node {
 
 fn is_zero(index: &u16) -> bool {
     *index == 0
+}
+
+/// A manager whose log is empty still, and that waits to be admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Drawn by it, never used before.
+    pub raft_id: u64,
+    /// Where it listens for other nodes, `host:port`.
+    pub address: String,
 }
 
 /// A node's own address on a network, with the subnet's prefix.

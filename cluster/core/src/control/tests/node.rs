@@ -2,7 +2,13 @@
 
 use super::*;
 use crate::change::{Expect, Key};
+use crate::control::node::join::{
+    HEARTBEAT_FAILURE, Newcomer, admitted, check_availability, departed, join, join_manager,
+};
 use crate::control::node::{remove, update};
+use crate::roles::Member;
+use swarmrs_types::object::Candidate;
+use swarmrs_types::spec::NodeDescription;
 
 fn of(nodes: &[Node]) -> State {
     let mut state = State::default();
@@ -19,7 +25,7 @@ fn wanted(role: &str, availability: &str) -> NodeSpec {
 #[test]
 fn an_update_replaces_the_whole_spec() {
     let state = of(&[a_node(1, Role::Manager)]);
-    let plan = update(&state, "host1", 1, wanted("MANAGER", "Drain"), NOW).unwrap();
+    let plan = update(&state, "host1", 1, wanted("MANAGER", "Drain"), &[], NOW).unwrap();
     let mut node = (**state.nodes().get(&NodeId(raw(1))).unwrap()).clone();
     node.spec = wanted("manager", "drain");
     let expected = Plan {
@@ -33,71 +39,234 @@ fn an_update_replaces_the_whole_spec() {
     assert_eq!(plan, expected);
 }
 
+/// The members that these nodes are; those in `silent` do not answer.
+fn members(voters: &[u64], silent: &[u64]) -> Vec<Member> {
+    let member = |raft_id: &u64| Member {
+        raft_id: *raft_id,
+        address: "192.0.2.1:2377".to_owned(),
+        voter: true,
+        reachable: !silent.contains(raft_id),
+    };
+    voters.iter().map(member).collect()
+}
+
 #[test]
 fn an_update_is_refused_in_dockers_words() {
-    let mut cut_off = a_node(3, Role::Manager);
-    cut_off.manager_addr = None;
     let one = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker)]);
-    let three = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker), cut_off]);
-    let unbuilt =
-        "Unimplemented: promoting and demoting nodes is not available in this release of swarmrs";
     let rows = [
         (
-            &one,
             "host1",
             1,
             wanted("", "active"),
             "InvalidArgument: invalid Role: \"\"",
         ),
         (
-            &one,
             "nope",
             1,
             wanted("boss", "active"),
             "InvalidArgument: invalid Role: \"boss\"",
         ),
         (
-            &one,
             "host1",
             1,
             wanted("manager", ""),
             "InvalidArgument: invalid Availability: \"\"",
         ),
         (
-            &one,
             "nope",
             1,
             wanted("worker", "active"),
             "NotFound: node nope not found",
         ),
         (
-            &one,
             "host1",
             1,
             wanted("worker", "active"),
             "manager FailedPrecondition: attempting to demote the last manager of the swarm",
         ),
         (
-            &three,
-            "host3",
-            3,
-            wanted("worker", "active"),
-            "manager NotFound: can't find manager in raft memberlist",
-        ),
-        (&three, "host1", 1, wanted("worker", "active"), unbuilt),
-        (&one, "host2", 2, wanted("manager", "active"), unbuilt),
-        (
-            &one,
             "host1",
             7,
             wanted("manager", "pause"),
             "manager Unknown: update out of sequence",
         ),
     ];
-    for (state, term, version, spec, text) in rows {
-        let fault = update(state, term, version, spec, NOW).unwrap_err();
+    for (term, version, spec, text) in rows {
+        let fault = update(&one, term, version, spec, &members(&[1], &[]), NOW).unwrap_err();
         assert_eq!(said(&fault), text);
     }
+}
+
+/// What becomes of the demotion of the first of these managers.
+fn demoted(nodes: &[Node], members: &[Member]) -> Result<Plan, String> {
+    let version = 1;
+    let spec = wanted("worker", "active");
+    update(&of(nodes), "host1", version, spec, members, NOW).map_err(|fault| said(&fault))
+}
+
+#[test]
+fn a_demotion_leaves_a_majority_that_answers() {
+    let quorum = Err(
+        "manager FailedPrecondition: can't remove member from the raft: this would result in a loss of quorum"
+            .to_owned(),
+    );
+    let managers = |count: u64| -> Vec<Node> {
+        (1..=count)
+            .map(|number| a_node(number, Role::Manager))
+            .collect()
+    };
+    let judged = |count: u64, silent: &[u64]| {
+        let voters: Vec<u64> = (1..=count).collect();
+        demoted(&managers(count), &members(&voters, silent)).map(|_| ())
+    };
+    assert_eq!(judged(2, &[]), Ok(()));
+    assert_eq!(judged(2, &[2]), quorum);
+    assert_eq!(judged(3, &[]), Ok(()));
+    assert_eq!(judged(3, &[1]), Ok(()));
+    assert_eq!(judged(3, &[2]), quorum);
+    assert_eq!(judged(4, &[2]), Ok(()));
+    assert_eq!(judged(5, &[1, 2]), Ok(()));
+    assert_eq!(judged(5, &[2, 3]), quorum);
+}
+
+#[test]
+fn a_manager_that_goes_already_does_not_count_for_the_next_one() {
+    let mut going = a_node(2, Role::Manager);
+    going.spec.role = Role::Worker;
+    let two = [a_node(1, Role::Manager), going.clone()];
+    let last = "manager FailedPrecondition: attempting to demote the last manager of the swarm";
+    assert_eq!(demoted(&two, &members(&[1, 2], &[])), Err(last.to_owned()));
+    let three = [a_node(1, Role::Manager), going, a_node(3, Role::Manager)];
+    let quorum = "manager FailedPrecondition: can't remove member from the raft: this would result in a loss of quorum";
+    let refused = demoted(&three, &members(&[1, 2, 3], &[3]));
+    assert_eq!(refused, Err(quorum.to_owned()));
+}
+
+#[test]
+fn a_promotion_gives_a_managers_certificate_and_can_be_taken_back_until_it_is_carried_out() {
+    let mut state = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker)]);
+    let node = |state: &State| (**state.nodes().get(&NodeId(raw(2))).unwrap()).clone();
+    let change = |state: &mut State, role: &str| {
+        let version = node(state).meta.version;
+        let spec = wanted(role, "active");
+        let plan = update(state, "host2", version, spec, &members(&[1], &[]), NOW);
+        apply(state, plan.unwrap());
+    };
+    change(&mut state, "manager");
+    assert_eq!(node(&state).role, Role::Manager);
+    change(&mut state, "worker");
+    assert_eq!(node(&state).spec.role, Role::Worker);
+}
+
+#[test]
+fn a_name_that_two_nodes_have_names_neither() {
+    let mut twin = a_node(2, Role::Worker);
+    twin.description.hostname = "host1".to_owned();
+    let state = of(&[a_node(1, Role::Manager), twin]);
+    let fault = remove(&state, "host1", true, NOW, wall()).unwrap_err();
+    let text = "InvalidArgument: node host1 is ambiguous (2 matches found)";
+    assert_eq!(said(&fault), text);
+    let by_id = remove(&state, raw(2).as_str(), true, NOW, wall());
+    assert_eq!(by_id.unwrap().0, NodeId(raw(2)));
+}
+
+fn newcomer(number: u64, role: Role, availability: &str) -> Newcomer {
+    Newcomer {
+        id: NodeId(raw(number)),
+        role,
+        availability: availability.to_owned(),
+        addr: "192.0.2.7".to_owned(),
+        data_path: None,
+        description: NodeDescription::default(),
+    }
+}
+
+#[test]
+fn a_newcomer_is_unknown_until_its_first_session() {
+    let mut state = of(&[a_node(1, Role::Manager)]);
+    let plan = join(&state, newcomer(7, Role::Worker, "PAUSE"), NOW).unwrap();
+    apply(&mut state, plan);
+    let node = state.nodes().get(&NodeId(raw(7))).unwrap();
+    assert_eq!(node.spec.availability, Availability::Pause);
+    assert_eq!(
+        (&node.role, &node.spec.role),
+        (&Role::Worker, &Role::Worker)
+    );
+    assert_eq!(node.status.state, NodeState::Unknown);
+    assert_eq!(node.status.addr, "192.0.2.7");
+    assert_ne!(node.index, 0);
+    assert!(admitted(&state, node.id).is_ok());
+}
+
+#[test]
+fn a_newcomer_is_refused_an_availability_that_is_none_and_an_id_that_is_taken() {
+    let state = of(&[a_node(1, Role::Manager)]);
+    let invalid = "Unknown: invalid Availability: \"asleep\"";
+    assert_eq!(said(&check_availability("asleep").unwrap_err()), invalid);
+    let refused = join(&state, newcomer(7, Role::Worker, "asleep"), NOW).unwrap_err();
+    assert_eq!(said(&refused), invalid);
+    let taken = join(&state, newcomer(1, Role::Worker, ""), NOW).unwrap_err();
+    assert_eq!(taken.code, swarmrs_types::Code::AlreadyExists);
+    let stranger = admitted(&state, NodeId(raw(9))).unwrap_err();
+    let text = format!(
+        "manager PermissionDenied: Permission denied: node {} was removed from swarm",
+        raw(9)
+    );
+    assert_eq!(said(&stranger), text);
+}
+
+#[test]
+fn a_manager_asks_to_be_a_member_once_and_again() {
+    let mut state = of(&[a_node(1, Role::Manager)]);
+    let plan = join(&state, newcomer(7, Role::Manager, ""), NOW).unwrap();
+    apply(&mut state, plan);
+    let id = NodeId(raw(7));
+    let ask = |state: &State, raft_id: u64| join_manager(state, id, raft_id, "192.0.2.7:2377", NOW);
+    let plan = ask(&state, 70).unwrap();
+    apply(&mut state, plan);
+    let candidate = |raft_id: u64| {
+        Some(Candidate {
+            raft_id,
+            address: "192.0.2.7:2377".to_owned(),
+        })
+    };
+    let asked = |state: &State| state.nodes().get(&id).unwrap().candidate.clone();
+    assert_eq!(asked(&state), candidate(70));
+    assert!(ask(&state, 70).unwrap().is_empty());
+    let plan = ask(&state, 71).unwrap();
+    apply(&mut state, plan);
+    assert_eq!(asked(&state), candidate(71));
+    let taken = said(&ask(&state, 1).unwrap_err());
+    assert_eq!(
+        taken,
+        "manager FailedPrecondition: another manager is raft member 1"
+    );
+}
+
+#[test]
+fn only_who_is_to_be_a_manager_becomes_one() {
+    let state = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker)]);
+    let ask = |number: u64| join_manager(&state, NodeId(raw(number)), 70, "192.0.2.7:2377", NOW);
+    let refused = format!(
+        "manager FailedPrecondition: node {} is not to be a manager",
+        raw(2)
+    );
+    assert_eq!(said(&ask(2).unwrap_err()), refused);
+    assert_eq!(ask(3).unwrap_err().code, swarmrs_types::Code::NotFound);
+}
+
+#[test]
+fn who_leaves_is_down_at_once_and_asks_for_nothing() {
+    let mut state = of(&[a_node(1, Role::Manager), a_node(2, Role::Manager)]);
+    let id = NodeId(raw(2));
+    let plan = departed(&state, id, NOW);
+    apply(&mut state, plan);
+    let node = state.nodes().get(&id).unwrap();
+    assert_eq!(node.status.state, NodeState::Down);
+    assert_eq!(node.status.message, HEARTBEAT_FAILURE);
+    assert!(node.left);
+    assert!(departed(&state, id, NOW).is_empty());
+    assert!(departed(&state, NodeId(raw(9)), NOW).is_empty());
 }
 
 #[test]

@@ -83,6 +83,7 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
     let mut node = a_node(9, Role::Manager);
     node.spec.availability = Availability::Drain;
     node.manager_addr = None;
+    node.raft_id = None;
     let network = |number: u64, name: &str, driver: &str| {
         let network = Network {
             id: swarmrs_types::NetworkId(raw(number)),
@@ -267,6 +268,7 @@ fn the_unlock_key_is_made_kept_replaced_and_dropped_with_the_lock() {
 fn with_manager() -> (State, swarmrs_types::NodeId) {
     let mut input = input(json!({}));
     input.node.manager_addr = Some("192.0.2.1:2377".to_owned());
+    input.node.raft_id = Some(7);
     let id = input.node.id;
     let plan = bootstrap(input, NOW, &mut Counter::default()).unwrap();
     let mut state = State::default();
@@ -310,12 +312,37 @@ fn a_forced_swarm_takes_what_the_request_says_and_stays_locked() {
 #[test]
 fn a_manager_says_where_it_is_only_if_it_moved() {
     let (state, id) = with_manager();
-    assert!(moved(&state, id, "192.0.2.1:2377", NOW).is_empty());
+    assert!(moved(&state, id, 7, "192.0.2.1:2377", NOW).is_empty());
     let mut after = state.clone();
-    apply(&mut after, moved(&state, id, "[2001:db8::1]:4000", NOW));
+    apply(&mut after, moved(&state, id, 7, "[2001:db8::1]:4000", NOW));
     let node = after.nodes().get(&id).unwrap();
     assert_eq!(node.manager_addr.as_deref(), Some("[2001:db8::1]:4000"));
     assert_eq!(node.status.addr, "2001:db8::1");
+}
+
+#[test]
+fn a_manager_of_an_earlier_release_says_which_member_it_is() {
+    let mut input = input(json!({}));
+    input.node.manager_addr = Some("192.0.2.1:2377".to_owned());
+    let id = input.node.id;
+    let mut state = State::default();
+    apply(
+        &mut state,
+        bootstrap(input, NOW, &mut Counter::default()).unwrap(),
+    );
+    let plan = moved(&state, id, 7, "192.0.2.1:2377", NOW);
+    apply(&mut state, plan);
+    assert_eq!(state.nodes().get(&id).unwrap().raft_id, Some(7));
+    assert!(moved(&state, id, 8, "192.0.2.1:2377", NOW).is_empty());
+}
+
+#[test]
+fn a_manager_that_was_dismissed_meanwhile_claims_nothing() {
+    let (mut state, id) = with_manager();
+    let mut node = (**state.nodes().get(&id).unwrap()).clone();
+    (node.manager_addr, node.raft_id) = (None, None);
+    put(&mut state, Object::Node(node.into()));
+    assert!(moved(&state, id, 7, "198.51.100.1:2377", NOW).is_empty());
 }
 
 #[test]

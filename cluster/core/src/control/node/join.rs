@@ -1,0 +1,160 @@
+//! Nodes that come and leave by their own word.
+//!
+//! ```text
+//!   worker    token ─▶ join ─▶ session: Ready
+//!   manager   token ─▶ join ─▶ its own, empty log ─▶ join_manager ─▶ admitted (roles)
+//!   leaves    departed ─▶ Down at once; of a manager, its member is dismissed (roles)
+//! ```
+
+use super::precondition;
+use crate::allocator;
+use crate::control::swarm;
+use crate::plan::{Draft, Plan};
+use crate::state::State;
+use std::net::IpAddr;
+use swarmrs_types::object::{Candidate, Node, NodeState, NodeStatus};
+use swarmrs_types::spec::{NodeDescription, NodeSpec, Role};
+use swarmrs_types::{ClusterTime, Code, Fault, NodeId};
+
+/// Docker's message for a node that is not heard of, for whatever reason.
+pub const HEARTBEAT_FAILURE: &str = "heartbeat failure";
+
+/// A node whose token was found good.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Newcomer {
+    /// Drawn for it; its certificate will say so.
+    pub id: NodeId,
+    /// By the token it brought.
+    pub role: Role,
+    /// In its user's words.
+    pub availability: String,
+    /// The address it was seen at, without a port.
+    pub addr: String,
+    /// Where its data traffic comes from, if that is elsewhere.
+    pub data_path: Option<IpAddr>,
+    /// As far as it said already what it is.
+    pub description: NodeDescription,
+}
+
+/// Whether a node can join with this availability. 500 for an unknown word, as Docker has it.
+pub fn check_availability(word: &str) -> Result<(), Fault> {
+    swarm::availability(word).map(|_| ())
+}
+
+/// A new node of the swarm. It is `unknown` until its first session.
+pub fn join(state: &State, newcomer: Newcomer, now: ClusterTime) -> Result<Plan, Fault> {
+    let availability = swarm::availability(&newcomer.availability)?;
+    if state.nodes().contains(&newcomer.id) {
+        let id = newcomer.id;
+        return Err(Fault::manager(
+            Code::AlreadyExists,
+            format!("node {id} exists already"),
+        ));
+    }
+    let mut node = Node {
+        id: newcomer.id,
+        meta: Default::default(),
+        spec: NodeSpec {
+            role: newcomer.role.clone(),
+            availability,
+            ..NodeSpec::default()
+        },
+        role: newcomer.role,
+        description: newcomer.description,
+        status: NodeStatus {
+            addr: newcomer.addr,
+            ..NodeStatus::default()
+        },
+        manager_addr: None,
+        raft_id: None,
+        candidate: None,
+        left: false,
+        index: 0,
+        ingress: None,
+        data_path: newcomer.data_path,
+        routes: Vec::new(),
+        unknown: Default::default(),
+    };
+    let mut draft = Draft::new(state, now);
+    allocator::node::give(&draft, &mut node);
+    draft.put_node(node);
+    Ok(draft.finish())
+}
+
+/// A manager asks to be a member of the log, listening at `address` (`host:port`). Asked again, as after
+/// a crash, it changes nothing; asked with another `raft_id`, that node has lost its log and the member
+/// it was is given up. It is a manager once [`roles`](crate::roles) has admitted it.
+pub fn join_manager(
+    state: &State,
+    node: NodeId,
+    raft_id: u64,
+    address: &str,
+    now: ClusterTime,
+) -> Result<Plan, Fault> {
+    let Some(old) = state.nodes().get(&node) else {
+        return Err(unknown(node));
+    };
+    if old.role != Role::Manager || old.spec.role != Role::Manager || old.left {
+        return Err(precondition(format!("node {node} is not to be a manager")));
+    }
+    if claims(state, raft_id).any(|holder| holder != node) {
+        return Err(precondition(format!(
+            "another manager is raft member {raft_id}"
+        )));
+    }
+    let mut new = (**old).clone();
+    if old.raft_id == Some(raft_id) {
+        new.manager_addr = Some(address.to_owned());
+        new.candidate = None;
+    } else {
+        new.candidate = Some(Candidate {
+            raft_id,
+            address: address.to_owned(),
+        });
+    }
+    let mut draft = Draft::new(state, now);
+    if new != **old {
+        draft.put_node(new);
+    }
+    Ok(draft.finish())
+}
+
+/// A node says that it leaves: it is down at once, and its member of the log is claimed by nobody any
+/// more. It stays in the list until it is removed, as Docker has it. Nothing happens if it is not known.
+pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
+    let mut draft = Draft::new(state, now);
+    if let Some(old) = state.nodes().get(&node) {
+        let mut new = (**old).clone();
+        new.status.state = NodeState::Down;
+        new.status.message = HEARTBEAT_FAILURE.to_owned();
+        new.candidate = None;
+        new.left = true;
+        if new != **old {
+            draft.put_node(new);
+        }
+    }
+    draft.finish()
+}
+
+/// Whether a certificate of this node is still good: a removed one is refused.
+pub fn admitted(state: &State, node: NodeId) -> Result<(), Fault> {
+    if state.nodes().contains(&node) {
+        return Ok(());
+    }
+    Err(Fault::manager(
+        Code::PermissionDenied,
+        format!("Permission denied: node {node} was removed from swarm"),
+    ))
+}
+
+fn unknown(node: NodeId) -> Fault {
+    Fault::manager(Code::NotFound, format!("node {node} not found"))
+}
+
+fn claims(state: &State, raft_id: u64) -> impl Iterator<Item = NodeId> {
+    let claiming = move |node: &&std::sync::Arc<Node>| {
+        let asked = node.candidate.as_ref().map(|asked| asked.raft_id);
+        node.raft_id == Some(raft_id) || asked == Some(raft_id)
+    };
+    state.nodes().iter().filter(claiming).map(|node| node.id)
+}

@@ -4,10 +4,11 @@
 //! node of its tasks changed, or when a time it waits for has come.
 
 use crate::change::{Delta, Event};
+use crate::liveness::{Liveness, Note};
 use crate::scheduler::failure::Failures;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use swarmrs_types::object::{Network, Node, Service, Task};
+use swarmrs_types::object::{Network, Node, NodeState, Service, Task};
 use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskId, TaskState};
 
 /// Services and tasks that need a look.
@@ -25,6 +26,7 @@ pub struct Agenda {
     /// Services with tasks that wait for an address.
     hungry: BTreeSet<ServiceId>,
     failures: Failures,
+    liveness: Liveness,
 }
 
 impl Agenda {
@@ -46,7 +48,29 @@ impl Agenda {
             retry: true,
             hungry: hungry.map(|task| task.service).collect(),
             failures,
+            liveness: Liveness::default(),
         }
+    }
+
+    /// Watches the nodes too, as the leader whose own node `me` is: each has a full period from now to be
+    /// heard of.
+    pub fn watching(mut self, state: &State, me: NodeId, now: ClusterTime) -> Self {
+        self.liveness = Liveness::begin(state, me, now);
+        self
+    }
+
+    /// Takes in what a manager says of the nodes it serves.
+    pub fn presence(&mut self, note: Note, now: ClusterTime) {
+        self.liveness.note(note, now);
+    }
+
+    /// Who was heard.
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
+    pub(crate) fn liveness_mut(&mut self) -> &mut Liveness {
+        &mut self.liveness
     }
 
     /// Notes what an applied entry did. `state` is the state after it.
@@ -122,6 +146,10 @@ impl Agenda {
         let Some(node) = delta.last() else { return };
         self.retry = true;
         self.nodes.insert(node.id);
+        let ready = |node: &Node| node.status.state == NodeState::Ready;
+        if delta.new.as_deref().is_some_and(ready) && !delta.old.as_deref().is_some_and(ready) {
+            self.liveness.registered(node.id, state.time());
+        }
         self.services
             .extend(state.tasks_of_node(node.id).map(|task| task.service));
         let global = state.services().iter().filter(|service| {
@@ -186,7 +214,8 @@ impl Agenda {
 
     /// When the next look is due; none: when something happens.
     pub fn next_wake(&self) -> Option<ClusterTime> {
-        self.timers.values().min().copied()
+        let timers = self.timers.values().min().copied();
+        timers.into_iter().chain(self.liveness.next_wake()).min()
     }
 
     /// Whether a look is due at once.

@@ -1,6 +1,6 @@
 //! The leader's step: from what is to what should be, one bounded plan at a time.
 //!
-//! Nodes that changed lose what does not fit them any more. Each line of [`decide`] looks at one
+//! Nodes that are not heard of are down. Nodes that changed lose what does not fit them any more. Each line of [`decide`] looks at one
 //! service, over the state with the plan so far laid on it; then all waiting tasks are placed. When
 //! the plan is committed its events come back as notes on the agenda; when there is nothing left to
 //! do the plan is empty.
@@ -25,6 +25,7 @@ const MOST_SERVICES: usize = 100;
 pub fn step(state: &State, agenda: &mut Agenda, now: ClusterTime, ids: &mut dyn Ids) -> Plan {
     let mut draft = Draft::new(state, now);
     network::complete(&mut draft, ids);
+    agenda.liveness_mut().judge(&mut draft);
     for node in agenda.take_nodes() {
         if !draft.is_full() {
             allocator::node::admit(&mut draft, node);

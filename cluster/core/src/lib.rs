@@ -21,6 +21,7 @@ pub mod dispatcher;
 pub mod enforcer;
 pub mod invariant;
 pub mod leader;
+pub mod liveness;
 pub mod orchestrator;
 pub mod outline;
 pub mod plan;

@@ -115,6 +115,9 @@ pub enum Rejected {
     /// An address, subnet, VXLAN id or port belongs to another object.
     #[error("{what} is taken")]
     Taken { what: String },
+    /// Whoever asked for it said before that he does not wait any more.
+    #[error("request was given up")]
+    Over,
 }
 
 /// What an applied command did to one object.

@@ -42,7 +42,7 @@ const MOST_TASKS: usize = 400;
 /// What a command that was not applied means to the user who asked for it.
 pub fn fault_of(rejected: &Rejected) -> Fault {
     match rejected {
-        Rejected::OutOfSequence(_) => out_of_sequence(),
+        Rejected::OutOfSequence(_) | Rejected::Over => out_of_sequence(),
         Rejected::NameTaken { kind, name } if kind == "network" => network::name_taken(name),
         Rejected::NameTaken { kind, name } if matches!(kind.as_str(), "secret" | "config") => {
             Fault::manager(Code::AlreadyExists, format!("{kind} {name} already exists"))

@@ -33,4 +33,4 @@ pub mod state;
 pub use agenda::Agenda;
 pub use change::{Change, Command, Delta, Event, Expect, Guard, Key, Object, Rejected};
 pub use plan::{Draft, Ids, Plan};
-pub use state::State;
+pub use state::{Request, State};

@@ -8,6 +8,7 @@ mod claims;
 mod lookup;
 mod network;
 mod payload;
+mod requests;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use claims::{Holder, Port, QUARANTINE, name_of};
 pub use lookup::{Found, find};
 pub use network::is_meshed;
+pub use requests::{Applied, Request, SessionRecord};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use table::Table;
 
@@ -51,6 +53,7 @@ pub struct State {
     /// The tasks once more, in the order they are walked: a service's or a node's side by side.
     tasks_of_service: OrdMap<(ServiceId, TaskId), Arc<Task>>,
     tasks_of_node: OrdMap<(NodeId, TaskId), Arc<Task>>,
+    requests: requests::Requests,
     /// Index of the last entry applied, and the newest time stamped.
     applied: u64,
     time: ClusterTime,

@@ -2,6 +2,7 @@
 
 use super::State;
 use super::claims::Remembered;
+use super::requests::{Requests, SessionRecord};
 use crate::change::Object;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::ClusterTime;
@@ -19,6 +20,9 @@ pub struct Snapshot {
     /// What does not follow from the objects; none: there is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remembered: Option<Remembered>,
+    /// Requests that may come again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<SessionRecord>,
 }
 
 /// A snapshot that cannot be used.
@@ -57,6 +61,7 @@ impl State {
                 .chain(configs)
                 .collect(),
             remembered: self.remembered(),
+            requests: self.requests.flat(),
         }
     }
 
@@ -68,6 +73,7 @@ impl State {
         let mut state = State {
             applied: snapshot.applied,
             time: snapshot.time,
+            requests: Requests::from_flat(&snapshot.requests),
             ..State::default()
         };
         if let Some(remembered) = &snapshot.remembered {

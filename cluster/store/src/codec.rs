@@ -3,23 +3,26 @@
 //! ```text
 //!   sealed ( version byte 1 | JSON )
 //!
-//!   log entry    {"term":2,"index":7,"body":{"command":{…}}}    also "blank", {"membership":{…}}
+//!   log entry    {"term":2,"index":7,"body":{"command":{…}}}    also "blank", {"membership":{…}};
+//!                before a command's body may stand "request":{"session":7,"number":3,"settled":2}
 //!   marks        {"vote":{…}}  {"committed":{…}}  {"purged":{…}}  {"owner":{…}}  {"end":{…}}
-//!   snapshot     {"last":{…},"membership":{…},"state":{…}}
+//!   snapshot     {"last":{…},"membership":{…},"departed":[…],"state":{…}}
 //! ```
 //!
 //! The consensus library's own serialization may change with its release; these mirrors change
 //! only with their version byte. Sealing authenticates a record's bytes, not its place: a record
 //! therefore says where it belongs, and whoever reads compares.
 
-use crate::raft::{Entry, LogId, Membership, Payload, Proposal, StoredMembership, Vote, log_id};
+use crate::raft::{
+    Entry, LogId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, log_id,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use swarmrs_core::Command;
 use swarmrs_core::state::Snapshot;
+use swarmrs_core::{Command, Request};
 use swarmrs_security::Sealer;
 
 /// The version of records that this release writes. It reads nothing newer.
@@ -47,6 +50,8 @@ pub(crate) enum BadRecord {
 struct EntryRecord {
     term: u64,
     index: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<Request>,
     body: Body,
 }
 
@@ -57,13 +62,22 @@ enum Body {
     Command(Arc<Command>),
     /// The same, from JSON that is at hand.
     #[serde(rename = "command", skip_deserializing)]
-    Written(Box<RawValue>),
+    Written(Written),
     Membership(MembershipRecord),
 }
 
+/// JSON that is at hand.
+struct Written(Arc<RawValue>);
+
+impl Serialize for Written {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(s)
+    }
+}
+
 /// Who votes (two sets while that changes), and where everyone is.
-#[derive(Serialize, Deserialize)]
-struct MembershipRecord {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MembershipRecord {
     voters: Vec<BTreeSet<u64>>,
     addresses: BTreeMap<u64, String>,
 }
@@ -121,6 +135,9 @@ pub(crate) struct SnapshotRecord {
     last: Option<IdRecord>,
     membership: MembershipRecord,
     membership_at: Option<IdRecord>,
+    /// Members that were dismissed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) departed: BTreeSet<u64>,
     pub(crate) state: Snapshot,
 }
 
@@ -190,11 +207,17 @@ impl Mark {
 
 impl SnapshotRecord {
     /// `state`, which is what the log up to `last` makes.
-    pub(crate) fn new(last: Option<LogId>, membership: &StoredMembership, state: Snapshot) -> Self {
+    pub(crate) fn new(
+        last: Option<LogId>,
+        membership: &StoredMembership,
+        departed: BTreeSet<u64>,
+        state: Snapshot,
+    ) -> Self {
         SnapshotRecord {
             last: last.map(IdRecord::from),
             membership: MembershipRecord::from(membership.membership()),
             membership_at: membership.log_id().map(IdRecord::from),
+            departed,
             state,
         }
     }
@@ -216,6 +239,29 @@ impl SnapshotRecord {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, BadRecord> {
         read(bytes)
+    }
+}
+
+/// What of a snapshot says where it stands; the state is not looked at.
+#[derive(Deserialize)]
+pub(crate) struct SnapshotHead {
+    last: Option<IdRecord>,
+    membership: MembershipRecord,
+    membership_at: Option<IdRecord>,
+}
+
+impl SnapshotHead {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, BadRecord> {
+        read(bytes)
+    }
+
+    pub(crate) fn meta(&self) -> Result<SnapshotMeta, BadRecord> {
+        let membership = Membership::try_from(&self.membership)?;
+        let at = self.membership_at.map(LogId::from);
+        Ok(SnapshotMeta {
+            last_log_id: self.last.map(LogId::from),
+            last_membership: StoredMembership::new(at, membership),
+        })
     }
 }
 
@@ -255,10 +301,14 @@ impl From<&Entry> for EntryRecord {
         EntryRecord {
             term: id.term,
             index: id.index,
+            request: match &entry.payload {
+                Payload::Normal(proposal) => proposal.request,
+                Payload::Blank | Payload::Membership(_) => None,
+            },
             body: match &entry.payload {
                 Payload::Blank => Body::Blank,
                 Payload::Normal(proposal) => match proposal.take_json() {
-                    Some(json) => Body::Written(json),
+                    Some(json) => Body::Written(Written(json)),
                     None => Body::Command(proposal.command.clone()),
                 },
                 Payload::Membership(membership) => Body::Membership(membership.into()),
@@ -275,9 +325,10 @@ impl TryFrom<EntryRecord> for Entry {
             log_id: log_id(record.term, record.index),
             payload: match record.body {
                 Body::Blank => Payload::Blank,
-                Body::Command(command) => Payload::Normal(Proposal::read(command)),
-                Body::Written(json) => {
-                    Payload::Normal(Proposal::read(serde_json::from_str(json.get())?))
+                Body::Command(command) => Payload::Normal(Proposal::read(command, record.request)),
+                Body::Written(Written(json)) => {
+                    let command = serde_json::from_str(json.get())?;
+                    Payload::Normal(Proposal::read(command, record.request))
                 }
                 Body::Membership(membership) => Payload::Membership((&membership).try_into()?),
             },

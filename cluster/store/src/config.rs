@@ -1,8 +1,10 @@
 //! How a member of the store is set up.
 
+use crate::transport::{Nobody, Transport};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_security::Sealer;
 
@@ -26,6 +28,11 @@ pub struct Config {
     /// Whether the member belonged to a cluster before. If so, a folder without its log is refused
     /// and never filled anew: whoever trusts this member would see it forget.
     pub was_initialized: bool,
+    /// Goes on alone with what this member has: all others are dismissed, whether they live or not. Only for a
+    /// member whose others are lost; they must not be let in again as they are.
+    pub goes_on_alone: bool,
+    /// The way to other members.
+    pub transport: Arc<dyn Transport>,
     pub timing: Timing,
     pub snapshot: SnapshotPolicy,
     /// Free bytes on the folder's file system below which nothing is proposed.
@@ -33,7 +40,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The member `raft_id` in `folder`, the rest as usual.
+    /// The member `raft_id` in `folder`, the rest as usual for one that has no others.
     pub fn new(
         folder: impl Into<PathBuf>,
         raft_id: u64,
@@ -47,6 +54,8 @@ impl Config {
             engine: LogEngine::default(),
             sealer,
             was_initialized: false,
+            goes_on_alone: false,
+            transport: Arc::new(Nobody),
             timing: Timing::default(),
             snapshot: SnapshotPolicy::default(),
             reserve: DEFAULT_RESERVE,
@@ -108,6 +117,13 @@ impl Default for Timing {
             election: Duration::from_millis(300),
             election_spread: Duration::from_millis(200),
         }
+    }
+}
+
+impl Timing {
+    /// Without a word for so long a leader does not count as one: the others may have elected another.
+    pub(crate) fn lease(&self) -> Duration {
+        self.election + self.election_spread
     }
 }
 

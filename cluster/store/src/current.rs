@@ -8,12 +8,16 @@ use crate::figures::Measures;
 use crate::leadership::Leadership;
 use crate::log::{Growth, Pace};
 use crate::raft::Raft;
+use crate::reception::Reception;
+use crate::roster::Roster;
 use crate::watch::Feed;
 use arc_swap::ArcSwapOption;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 use swarmrs_core::State;
-use tokio::sync::watch;
+use swarmrs_types::ClusterTime;
+use tokio::sync::{Notify, watch};
 
 /// What the store's handle and the thread of its core share.
 pub(crate) struct Shared {
@@ -22,6 +26,15 @@ pub(crate) struct Shared {
     /// How far the log of the newest core has grown.
     pub(crate) growth: ArcSwapOption<Growth>,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) roster: Arc<Roster>,
+    /// When a leader was heard last.
+    pub(crate) heard: Heard,
+    /// Cluster time by this member's own clock.
+    pub(crate) clock: OnceLock<Clock>,
+    /// The snapshot that is being received.
+    pub(crate) reception: tokio::sync::Mutex<Option<Reception>>,
+    /// Held while the membership changes: one change at a time.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     pub(crate) leadership: watch::Sender<Leadership>,
     /// Whether the member ever belonged to a cluster.
     pub(crate) initialized: AtomicBool,
@@ -29,6 +42,9 @@ pub(crate) struct Shared {
     pub(crate) alone: AtomicBool,
     current: Mutex<Current>,
 }
+
+/// Tells cluster time.
+pub(crate) type Clock = Box<dyn Fn() -> ClusterTime + Send + Sync>;
 
 enum Current {
     Running(Raft),
@@ -38,12 +54,17 @@ enum Current {
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(raft_id: u64) -> Self {
         Shared {
             feed: Arc::new(Feed::new(State::default())),
             measures: Arc::default(),
             growth: ArcSwapOption::empty(),
             pace: Arc::default(),
+            roster: Arc::new(Roster::new(raft_id)),
+            heard: Heard::default(),
+            clock: OnceLock::new(),
+            reception: tokio::sync::Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
             leadership: watch::Sender::default(),
             initialized: AtomicBool::new(false),
             alone: AtomicBool::new(false),
@@ -88,5 +109,37 @@ impl Shared {
     /// Whether the view can be trusted while no core runs.
     pub(crate) fn view_suffices(&self) -> bool {
         self.alone.load(Ordering::Acquire)
+    }
+}
+
+/// When a leader gave a sign of life last.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    last: Mutex<Option<Instant>>,
+    again: Notify,
+}
+
+impl Heard {
+    /// A leader was heard. Whoever waits learns it if there was silence for longer than `lease`.
+    pub(crate) fn note(&self, lease: Duration) {
+        let before = self
+            .last
+            .lock()
+            .expect("no holder panics")
+            .replace(Instant::now());
+        if before.is_none_or(|before| before.elapsed() >= lease) {
+            self.again.notify_one();
+        }
+    }
+
+    /// How long ago that was.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let last = *self.last.lock().expect("no holder panics");
+        last.map(|last| last.elapsed())
+    }
+
+    /// Returns when a leader is heard after a silence.
+    pub(crate) async fn again(&self) {
+        self.again.notified().await;
     }
 }

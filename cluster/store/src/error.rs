@@ -120,6 +120,44 @@ fn good(snapshot: &Option<PathBuf>) -> String {
     }
 }
 
+/// The membership was not changed, or it is not known whether it was.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// Only the leader changes it.
+    #[error("not the leader")]
+    NotLeader { leader: Option<Member> },
+    /// The number was used, and will not be used again.
+    #[error("raft member {0} was dismissed before")]
+    Departed(u64),
+    /// There is no such member.
+    #[error("there is no raft member {0}")]
+    Unknown(u64),
+    /// The member does not take the log, or not fast enough. It stays as a learner.
+    #[error("raft member {raft_id} has the log up to entry {} of {last}", .matched.unwrap_or(0))]
+    Behind {
+        raft_id: u64,
+        matched: Option<u64>,
+        last: u64,
+    },
+    /// Nobody would be left to agree with.
+    #[error("raft member {0} is the only one that votes")]
+    LastVoter(u64),
+    /// No other voter answers.
+    #[error("no other voter can be reached")]
+    NobodyElse,
+    /// The member that was to lead did not take over in time.
+    #[error("raft member {0} did not take the lead")]
+    NotTaken(u64),
+    /// It was not agreed on in time; it may still be.
+    #[error("the change of membership was not agreed on in time")]
+    Undecided,
+    /// The consensus core would not have it.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Store(#[from] ProposeError),
+}
+
 /// A member as others know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {

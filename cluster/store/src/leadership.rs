@@ -1,11 +1,16 @@
 //! Who leads, as this member knows it, and what follows from the membership.
+//!
+//! The consensus core calls a member leader until another is known. A leader that no quorum has answered for the
+//! time of its lease may have been replaced already, and a follower that hears nothing has no leader to turn to:
+//! here neither counts.
 
+use crate::config::Timing;
 use crate::current::Shared;
 use crate::error::{Error, Member};
-use crate::raft::{Raft, Types};
-use openraft::ServerState;
+use crate::raft::{Membership, Raft, Types};
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::metrics::RaftServerMetrics;
+use openraft::{ChangeMembers, Instant, RaftMetrics, ServerState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,46 +21,189 @@ const LEAD_WITHIN: Duration = Duration::from_secs(30);
 /// Who leads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leadership {
-    /// Whether this member does.
+    /// Whether this member does: a quorum has heard it lately, and its view has all that was agreed on before it
+    /// took the lead.
     pub is_leader: bool,
     /// The term of the vote this member gave last.
     pub term: u64,
-    /// The leader, if one is known.
+    /// The leader, if one is known and was heard lately.
     pub leader: Option<Member>,
+}
+
+/// Where the core stands.
+struct Seen {
+    leadership: Leadership,
+    /// There is no other member.
+    is_alone: bool,
+    /// There is no other voter.
+    is_sole_voter: bool,
+    /// The core leads.
+    is_led_here: bool,
+    is_initialized: bool,
+    /// A change of membership stands half way.
+    is_joint: bool,
+    /// When this may become wrong by itself.
+    look_again: Option<Duration>,
 }
 
 /// Follows the core until it ends. Meanwhile:
 ///
 /// - `shared.leadership` tells who leads;
-/// - the core's clock ticks only while there is anybody to hear it. Ticks drive heartbeats and
-///   elections; a lone voter needs neither, and is to cost nothing when nothing happens;
-/// - `shared.pace` knows whether the core could do anything else while the disk is busy.
-pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>) {
-    let mut metrics = raft.server_metrics();
+/// - the core's clock ticks only while there is anybody to hear it. Ticks drive heartbeats and elections; a member
+///   that leads itself alone, or waits to be admitted, needs neither, and is to cost nothing when nothing happens;
+/// - `shared.pace` knows whether the core could do anything else while the disk is busy;
+/// - a change of membership that the leader before left half way is brought to its end.
+pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>, timing: Timing) {
+    let mut server = raft.server_metrics();
+    let mut data = raft.data_metrics();
+    let mut dismissed = shared.roster.dismissed();
     loop {
-        let (now, alone) = {
-            let metrics = metrics.borrow_watched();
-            (read(&metrics), is_alone(&metrics))
+        let seen = look(&raft, &shared, timing);
+        let is_dismissed = *dismissed.borrow_and_update();
+        heed(&raft, &shared, &seen, is_dismissed);
+        let is_unconfirmed = seen.is_led_here && !seen.leadership.is_leader;
+        let alive = tokio::select! {
+            changed = server.changed() => changed.is_ok(),
+            changed = data.changed(), if is_unconfirmed => changed.is_ok(),
+            () = shared.heard.again() => true,
+            _ = dismissed.changed(), if !is_dismissed => true,
+            () = pause(seen.look_again), if seen.look_again.is_some() => true,
         };
-        raft.runtime_config().tick(!alone);
-        shared.pace.set_alone(alone);
-        shared.leadership.send_if_modified(|known| {
-            let changed = *known != now;
-            if changed {
-                tracing::info!(
-                    term = now.term,
-                    leader = now.leader.as_ref().map(|member| member.raft_id),
-                    is_leader = now.is_leader,
-                    "leadership changed"
-                );
-                *known = now;
-            }
-            changed
-        });
-        if metrics.changed().await.is_err() {
+        if !alive {
             return;
         }
     }
+}
+
+async fn pause(time: Option<Duration>) {
+    tokio::time::sleep(time.unwrap_or_default()).await;
+}
+
+/// Looks once.
+pub(crate) fn observe(raft: &Raft, shared: &Arc<Shared>, timing: Timing) {
+    let seen = look(raft, shared, timing);
+    let is_dismissed = *shared.roster.dismissed().borrow();
+    heed(raft, shared, &seen, is_dismissed);
+}
+
+fn heed(raft: &Raft, shared: &Arc<Shared>, seen: &Seen, is_dismissed: bool) {
+    let needs_nobody = seen.is_alone && (seen.is_led_here || !seen.is_initialized);
+    raft.runtime_config().tick(!needs_nobody && !is_dismissed);
+    raft.runtime_config().elect(!is_dismissed);
+    shared.pace.set_alone(seen.is_alone);
+    shared.alone.store(seen.is_sole_voter, Ordering::Release);
+    if seen.is_initialized {
+        shared.initialized.store(true, Ordering::Release);
+    }
+    if seen.is_joint && seen.leadership.is_leader {
+        finish_change(raft.clone(), shared.clone());
+    }
+    let now = &seen.leadership;
+    shared.leadership.send_if_modified(|known| {
+        let changed = known != now;
+        if changed {
+            tracing::info!(
+                term = now.term,
+                leader = now.leader.as_ref().map(|member| member.raft_id),
+                is_leader = now.is_leader,
+                "leadership changed"
+            );
+            *known = now.clone();
+        }
+        changed
+    });
+}
+
+fn look(raft: &Raft, shared: &Shared, timing: Timing) -> Seen {
+    let metrics = raft.metrics();
+    // Held for a moment only: the core waits for it.
+    let metrics = metrics.borrow_watched();
+    let membership = metrics.membership_config.membership();
+    let nodes = membership.nodes();
+    shared
+        .roster
+        .set_addresses(nodes.map(|(id, at)| (*id, at.clone())).collect());
+    let is_sole_voter = membership.voter_ids().eq([metrics.id]);
+    let is_led_here = metrics.state == ServerState::Leader;
+    let (leadership, look_again) = match is_led_here {
+        true => leading(&metrics, is_sole_voter, timing),
+        false => following(&metrics, shared.heard.silence(), timing),
+    };
+    Seen {
+        leadership,
+        is_alone: is_alone(membership, metrics.id),
+        is_sole_voter,
+        is_led_here,
+        is_initialized: metrics.last_log_index.is_some(),
+        is_joint: membership.get_joint_config().len() > 1,
+        look_again,
+    }
+}
+
+/// A leader counts as one while its lease holds, and once it has applied an entry of its own term, which comes after
+/// all others in the log.
+fn leading(
+    metrics: &RaftMetrics<Types>,
+    is_sole_voter: bool,
+    timing: Timing,
+) -> (Leadership, Option<Duration>) {
+    let acknowledged = metrics.last_quorum_acked.map(|at| at.elapsed());
+    let left = acknowledged.map(|age| timing.lease().saturating_sub(age));
+    let left = left.filter(|left| !left.is_zero());
+    let applied = metrics.last_applied.map(|id| id.leader_id.term);
+    let has_applied = applied == Some(metrics.current_term);
+    let is_leader = has_applied && (is_sole_voter || left.is_some());
+    let leadership = Leadership {
+        is_leader,
+        term: metrics.current_term,
+        leader: is_leader.then(|| member(metrics, metrics.id)),
+    };
+    let look_again = left.filter(|_| is_leader && !is_sole_voter);
+    (leadership, look_again)
+}
+
+/// A leader that is not heard any more is not known: the others elect another, or cannot.
+fn following(
+    metrics: &RaftMetrics<Types>,
+    silence: Option<Duration>,
+    timing: Timing,
+) -> (Leadership, Option<Duration>) {
+    let left = silence.and_then(|silence| (2 * timing.lease()).checked_sub(silence));
+    let leader = metrics.current_leader.filter(|id| *id != metrics.id);
+    let leader = leader.filter(|_| left.is_some());
+    let leadership = Leadership {
+        is_leader: false,
+        term: metrics.vote.leader_id.term,
+        leader: leader.map(|id| member(metrics, id)),
+    };
+    (leadership, left.filter(|_| leader.is_some()))
+}
+
+fn member(metrics: &RaftMetrics<Types>, raft_id: u64) -> Member {
+    let address = metrics.membership_config.get_node(&raft_id).cloned();
+    Member {
+        raft_id,
+        address: address.unwrap_or_default(),
+    }
+}
+
+/// Whether the member at hand is all there is, so far as it knows.
+fn is_alone(membership: &Membership, raft_id: u64) -> bool {
+    membership.nodes().all(|(id, _)| *id == raft_id)
+}
+
+/// Brings a change of membership to its end that stands between two sets of voters. What was to leave stays as a
+/// learner, until whoever wanted it out asks again. Not while somebody is at it.
+fn finish_change(raft: Raft, shared: Arc<Shared>) {
+    tokio::spawn(async move {
+        let Ok(_turn) = shared.turn.try_lock() else {
+            return;
+        };
+        let nothing_more = ChangeMembers::AddVoterIds(BTreeSet::new());
+        if let Err(error) = raft.change_membership(nothing_more, true).await {
+            tracing::debug!(%error, "the change of membership is not at its end yet");
+        }
+    });
 }
 
 /// Stands for election if no other member's word is needed, which a lone voter does not do by itself:
@@ -78,7 +226,7 @@ pub(crate) async fn lead_if_alone(raft: &Raft, raft_id: u64, shared: &Shared) ->
 /// Waits until this member leads and has applied everything in the log.
 pub(crate) async fn leads(raft: &Raft) -> Result<(), Error> {
     // The first entry of its own term comes after all others in the log.
-    let leads = |metrics: &openraft::RaftMetrics<Types>| {
+    let leads = |metrics: &RaftMetrics<Types>| {
         let applied = metrics.last_applied.map(|id| id.leader_id.term);
         metrics.state == ServerState::Leader && applied == Some(metrics.current_term)
     };
@@ -89,28 +237,4 @@ pub(crate) async fn leads(raft: &Raft) -> Result<(), Error> {
 
 pub(crate) fn consensus(error: impl std::fmt::Display) -> Error {
     Error::Consensus(error.to_string())
-}
-
-/// Whether the member at hand is all there is, so far as it knows.
-fn is_alone(metrics: &RaftServerMetrics<Types>) -> bool {
-    metrics
-        .membership_config
-        .nodes()
-        .all(|(id, _)| *id == metrics.id)
-}
-
-fn read(metrics: &RaftServerMetrics<Types>) -> Leadership {
-    let leader = metrics.current_leader.map(|raft_id| Member {
-        raft_id,
-        address: metrics
-            .membership_config
-            .get_node(&raft_id)
-            .cloned()
-            .unwrap_or_default(),
-    });
-    Leadership {
-        is_leader: metrics.state == ServerState::Leader,
-        term: metrics.vote.leader_id.term,
-        leader,
-    }
 }

@@ -14,6 +14,16 @@
 //! the result. Whoever proposes gets an answer once the command is on disk, committed and applied
 //! here; a reader takes the newest state as a value.
 //!
+//! Other members are spoken to by [`Transport`], and heard by [`Store::hear`]:
+//!
+//! ```text
+//!   raft core ──▶ raft_network ──wire──▶ Transport ─ ─ ─▶ Store::hear ──▶ its raft core
+//!   propose, read_index ──(not the leader)──▶ Transport ─ ─ ─▶ Store::hear ──▶ its log
+//! ```
+//!
+//! A command may be proposed at any member; it goes to the leader, again and again while leaders come and go, and takes
+//! effect once. A member is let in as a learner, votes once it has the log, and is dismissed for ever.
+//!
 //! Raft's core runs on a thread of its own, and so does the writer of its log: neither ever waits
 //! for a reader, a snapshot, or JSON. Everything on disk is sealed with the member's data key, says
 //! which version of its format it has, and is checked when it is read; what cannot be read is
@@ -43,14 +53,20 @@ mod raft;
 mod raft_network;
 mod raft_thread;
 mod raw_log;
+mod reception;
+mod requests;
+mod roster;
 mod snapshot;
 mod store;
+mod transport;
 mod watch;
+mod wire;
 
 pub use config::{Config, DEFAULT_RESERVE, LogEngine, SnapshotPolicy, Timing};
-pub use error::{Error, Member, ProposeError};
+pub use error::{Error, Member, MembershipError, ProposeError};
 pub use figures::{Figures, Measures};
 pub use leadership::Leadership;
 pub use raw_log::panic_is_contained;
-pub use store::Store;
+pub use store::{MemberView, Store};
+pub use transport::{Ask, Nobody, Transport, TransportError};
 pub use watch::{Batch, Interest, Watch};

@@ -6,10 +6,12 @@
 //! append.
 
 mod acknowledged;
+mod alone;
 mod load;
 mod writer;
 
 pub(crate) use acknowledged::Acknowledged;
+pub(crate) use alone::go_on_alone;
 pub(crate) use load::{Loaded, load};
 pub(crate) use writer::{Growth, Pace, Writer};
 

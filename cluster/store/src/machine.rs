@@ -3,9 +3,10 @@
 mod difference;
 mod snapshot;
 
-use crate::codec::{BadRecord, SnapshotRecord};
+use crate::codec::{BadRecord, SnapshotHead, SnapshotRecord};
 use crate::log::Growth;
 use crate::raft::{Entry, LogId, Outcome, Payload, SnapshotMeta, StoredMembership, Types};
+use crate::roster::Roster;
 use crate::snapshot::{Snapshots, invalid};
 use crate::watch::Feed;
 use difference::difference;
@@ -13,6 +14,7 @@ use futures_util::{Stream, TryStreamExt};
 use openraft::alias::SnapshotOf;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use snapshot::Builder;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use swarmrs_core::{Event, State};
@@ -25,6 +27,7 @@ pub(crate) struct Machine {
     catching_up: bool,
     snapshots: Arc<Snapshots>,
     growth: Arc<Growth>,
+    roster: Arc<Roster>,
 }
 
 /// What the log up to one entry makes.
@@ -33,6 +36,8 @@ struct Applied {
     state: State,
     last: Option<LogId>,
     membership: StoredMembership,
+    /// Members that were dismissed.
+    departed: BTreeSet<u64>,
 }
 
 /// A snapshot that cannot be taken up.
@@ -51,6 +56,7 @@ impl Machine {
         feed: Arc<Feed>,
         snapshots: Arc<Snapshots>,
         growth: Arc<Growth>,
+        roster: Arc<Roster>,
     ) -> Result<Self, String> {
         let applied = match snapshot {
             Some(record) => Applied::restore(record).map_err(|error| error.to_string())?,
@@ -62,6 +68,7 @@ impl Machine {
             catching_up: true,
             snapshots,
             growth,
+            roster,
         };
         machine.show(Vec::new(), || {});
         Ok(machine)
@@ -72,6 +79,7 @@ impl Machine {
     /// and then all at once.
     fn show(&mut self, events: Vec<Event>, answer: impl FnOnce()) {
         self.heed_settings();
+        self.roster.set_departed(&self.applied.departed);
         if !self.catching_up {
             return self.feed.publish(&self.applied.state, events, answer);
         }
@@ -106,6 +114,7 @@ impl Applied {
             state: State::restore(&record.state)?,
             last: record.last(),
             membership: record.membership()?,
+            departed: record.departed.clone(),
         })
     }
 
@@ -115,16 +124,29 @@ impl Applied {
         self.last = Some(entry.log_id);
         match &entry.payload {
             Payload::Normal(proposal) => {
-                let applied = self.state.apply(index, &proposal.command);
-                return Outcome(applied.map(|happened| events.extend(happened)));
+                let (request, command) = (proposal.request, &proposal.command);
+                let applied = self.state.apply_once(index, request, command);
+                return Outcome(applied.map(|applied| {
+                    events.extend(applied.events);
+                    applied.version
+                }));
             }
             Payload::Membership(membership) => {
-                self.membership = StoredMembership::new(Some(entry.log_id), membership.clone());
+                let next = StoredMembership::new(Some(entry.log_id), membership.clone());
+                self.note_departed(&next);
+                self.membership = next;
             }
             Payload::Blank => {}
         }
         self.state.skip(index);
-        Outcome(Ok(()))
+        Outcome(Ok(index))
+    }
+
+    fn note_departed(&mut self, next: &StoredMembership) {
+        let stays = |raft_id: &u64| next.get_node(raft_id).is_some();
+        let before = self.membership.nodes().map(|(raft_id, _)| *raft_id);
+        self.departed.extend(before);
+        self.departed.retain(|raft_id| !stays(raft_id));
     }
 
     fn meta(&self) -> SnapshotMeta {
@@ -181,14 +203,16 @@ impl RaftStateMachine<Types> for Machine {
 
     /// Replaces the state. Watchers are told what the difference is, as if it had happened at once.
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Arc<[u8]>) -> io::Result<()> {
-        let record = SnapshotRecord::from_bytes(&data).map_err(invalid)?;
-        let applied = Applied::restore(&record).map_err(io::Error::other)?;
-        if let Some(last) = meta.last_log_id {
-            let snapshots = self.snapshots.clone();
-            tokio::task::spawn_blocking(move || snapshots.write(last.index, &data))
-                .await
-                .map_err(io::Error::other)??;
-        }
+        let (snapshots, last) = (self.snapshots.clone(), meta.last_log_id);
+        // Reading it takes its time: the core goes on meanwhile.
+        let take = move || {
+            let record = SnapshotRecord::from_bytes(&data).map_err(invalid)?;
+            let applied = Applied::restore(&record).map_err(io::Error::other)?;
+            last.map_or(Ok(()), |last| snapshots.write(last.index, &data))?;
+            Ok::<_, io::Error>(applied)
+        };
+        let taken = tokio::task::spawn_blocking(take).await;
+        let applied = taken.map_err(io::Error::other)??;
         let events = difference(&self.applied.state, &applied.state);
         self.applied = applied;
         self.show(events, || {});
@@ -199,12 +223,9 @@ impl RaftStateMachine<Types> for Machine {
         let Some(data) = self.snapshots.read()? else {
             return Ok(None);
         };
-        let record = SnapshotRecord::from_bytes(&data).map_err(invalid)?;
+        let head = SnapshotHead::from_bytes(&data).map_err(invalid)?;
         Ok(Some(openraft::Snapshot {
-            meta: SnapshotMeta {
-                last_log_id: record.last(),
-                last_membership: record.membership().map_err(invalid)?,
-            },
+            meta: head.meta().map_err(invalid)?,
             snapshot: data,
         }))
     }

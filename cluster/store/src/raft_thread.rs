@@ -8,14 +8,14 @@ use crate::config::Config;
 use crate::current::Shared;
 use crate::error::Error;
 use crate::folder::{Folder, free_bytes};
-use crate::leadership::{follow, lead_if_alone};
+use crate::leadership::{follow, lead_if_alone, observe};
 use crate::log::{Growth, LogStorage, Writer};
 use crate::machine::Machine;
 use crate::raft::Raft;
 use crate::raft_network::Network;
 use crate::store::open;
 use openraft::async_runtime::watch::WatchReceiver;
-use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -159,8 +159,9 @@ impl Keeper {
             Err(error) => return Ended::Failed(error.to_string()),
         };
         let (raft_id, core) = (self.config.raft_id, self.core.clone());
+        let network = Network::new(&self.config, self.shared.roster.clone());
         let ended = runtime.block_on(async {
-            match Raft::new(raft_id, core, Network, log, machine).await {
+            match Raft::new(raft_id, core, network, log, machine).await {
                 Ok(raft) => self.serve(raft, &growth, started).await,
                 Err(error) => Ended::Failed(error.to_string()),
             }
@@ -173,16 +174,13 @@ impl Keeper {
     }
 
     async fn serve(&mut self, raft: Raft, growth: &Growth, started: &mut Option<Started>) -> Ended {
-        let follower = follow(raft.clone(), self.shared.clone());
-        let mut follower = tokio::spawn(follower);
         let ended = tokio::select! {
             _ = &mut self.stopped => Ended::Stopped,
-            ended = until_failed(&raft, self.config.raft_id, &self.shared, growth, started, &mut follower) => ended,
+            ended = until_failed(&raft, &self.config, &self.shared, growth, started) => ended,
         };
         if let Err(error) = raft.shutdown().await {
             tracing::error!(%error, "consensus core did not end well");
         }
-        follower.abort();
         ended
     }
 
@@ -242,23 +240,24 @@ fn new_runtime() -> Result<Runtime, Error> {
 /// Leads if nobody else can, and then sees to snapshots for as long as the core lives.
 async fn until_failed(
     raft: &Raft,
-    raft_id: u64,
-    shared: &Shared,
+    config: &Config,
+    shared: &Arc<Shared>,
     growth: &Growth,
     started: &mut Option<Started>,
-    follower: &mut (impl Future + Unpin),
 ) -> Ended {
-    if let Err(error) = lead_if_alone(raft, raft_id, shared).await {
+    if let Err(error) = lead_if_alone(raft, config.raft_id, shared).await {
         return Ended::Failed(error.to_string());
     }
+    observe(raft, shared, config.timing);
     shared.run(raft.clone());
+    let mut follower = pin!(follow(raft.clone(), shared.clone(), config.timing));
     if let Some(started) = started.take() {
         // Nobody waits if whoever opens the store has given up.
         let _unheard = started.send(Ok(()));
     }
     loop {
         tokio::select! {
-            _ = &mut *follower => return Ended::Failed(reason(raft)),
+            () = &mut follower => return Ended::Failed(reason(raft)),
             () = growth.enough() => {
                 // An error means that the core has ended, which the follower sees too.
                 let _ended = raft.trigger().snapshot().await;
@@ -277,11 +276,14 @@ fn reason(raft: &Raft) -> String {
 fn core_config(config: &Config) -> Result<Arc<openraft::Config>, Error> {
     let timing = config.timing;
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let lease = millis(timing.lease());
     let core = openraft::Config {
         cluster_name: "swarmrs".to_owned(),
         heartbeat_interval: millis(timing.heartbeat),
         election_timeout_min: millis(timing.election),
-        election_timeout_max: millis(timing.election + timing.election_spread),
+        election_timeout_max: lease,
+        // A leader that no quorum answers falls silent for so long: whoever still hears it elects another.
+        quorum_loss_probe_interval: Some(2 * lease),
         // A member that comes back must not unseat a leader that all others hear.
         enable_pre_vote: Some(true),
         // Restored without an election, a leader would commit no entry of a new term, and so never

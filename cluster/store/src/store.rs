@@ -1,16 +1,25 @@
 //! The store's handle: one member of the agreement, without its generics.
 
+mod hear;
+mod members;
 pub(crate) mod open;
 mod propose;
+mod several;
 
-use crate::config::Config;
+pub use members::MemberView;
+
+use crate::config::{Config, Timing};
 use crate::current::Shared;
 use crate::error::{Error, ProposeError};
 use crate::figures::Figures;
 use crate::leadership::{Leadership, consensus, leads};
+use crate::raft::Proposal;
 use crate::raft_thread::RaftThread;
+use crate::requests::Session;
+use crate::transport::Transport;
 use crate::watch::{Interest, Watch};
 use openraft::async_runtime::watch::WatchReceiver;
+use several::Questions;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -18,6 +27,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use swarmrs_core::{Command, State};
+use swarmrs_types::ClusterTime;
 use tokio::sync::watch;
 
 /// One member of the agreement, open.
@@ -34,19 +44,25 @@ pub struct Store {
     reserve: u64,
     raft_id: u64,
     address: String,
+    timing: Timing,
+    transport: Arc<dyn Transport>,
+    session: Session,
+    questions: Questions,
 }
 
 impl Store {
     /// Opens the store in `config.folder`, or creates an empty one there.
     ///
     /// A lone voter leads, and everything it ever acknowledged is in the view, when this returns.
-    /// One of several is as far as its own disk knows.
+    /// One of several is as far as its own disk knows. One that never belonged to a cluster waits: it is made a cluster
+    /// of its own by [`Store::initialize`], or let in by a leader ([`Store::admit`]), who sends it the log.
     ///
     /// Errors: the folder is in use, not ours, of a newer release, another engine or another
     /// member, or something in it is missing or damaged. Nothing is repaired and nothing started
     /// over.
     pub async fn open(config: Config) -> Result<Store, Error> {
-        let shared = Arc::new(Shared::new());
+        let shared = Arc::new(Shared::new(config.raft_id));
+        let session = Session::draw().map_err(consensus)?;
         let parts = open::open(&config, &shared)?;
         let thread = RaftThread::start(config.clone(), shared.clone(), parts).await?;
         let store = Store {
@@ -56,9 +72,13 @@ impl Store {
             reserve: config.reserve,
             raft_id: config.raft_id,
             address: config.address,
+            timing: config.timing,
+            transport: config.transport,
+            session,
+            questions: Questions::default(),
         };
         if store.shared.alone.load(Ordering::Acquire) {
-            store.readdress().await?;
+            store.readdress_itself().await?;
         }
         Ok(store)
     }
@@ -107,8 +127,18 @@ impl Store {
         self.shared.leadership.subscribe()
     }
 
+    /// From now on commands of other members are stamped with this clock while this member leads. Calls after the first
+    /// do nothing.
+    pub fn stamp_with(&self, clock: impl Fn() -> ClusterTime + Send + Sync + 'static) {
+        // A second clock would be the same one.
+        let _kept = self.shared.clock.set(Box::new(clock));
+    }
+
     /// Has `command` agreed on and applied. Returns its index in the log, which is the version of
     /// all it wrote; the view contains it by then.
+    ///
+    /// A member that does not lead asks the one that does, and goes on asking while leaders come and go: for 20 s, or
+    /// for 5 s if there is none. However often it asks, the command takes effect once.
     ///
     /// Calls may overlap without limit and share syncs. A call that is dropped while it waits may
     /// still take effect. At most 500 changes and 2 MiB.
@@ -122,10 +152,20 @@ impl Store {
     }
 
     async fn put_through(&self, command: Command) -> Result<u64, ProposeError> {
-        let proposal = propose::proposal(command)?;
+        if !self.leads_alone() {
+            // On the heap: whoever waits is not to grow by all that may happen on the way.
+            return Box::pin(self.propose_with_others(command)).await;
+        }
+        let json = propose::json(&command)?;
         propose::check_space(&self.folder, self.reserve)?;
         let _waiting = self.shared.pace.enter();
+        let proposal = Proposal::new(command, None, json);
         propose::write(&self.shared.raft()?, proposal).await
+    }
+
+    /// Nobody can take the lead away, and nobody else can have agreed on anything.
+    fn leads_alone(&self) -> bool {
+        self.shared.pace.is_alone() && self.is_initialized()
     }
 
     /// Where this member stands now. Free; it never waits.
@@ -149,9 +189,14 @@ impl Store {
         Ok((crate::folder::free_bytes(&self.folder)?, self.reserve))
     }
 
-    /// A state that contains everything acknowledged by any member before this call. Only the
-    /// leader has it; a lone voter also while its disk fails.
+    /// A state that contains everything acknowledged by any member before this call. A member that does not lead asks
+    /// the one that does, and waits until it has applied as much; a lone voter has it also while its disk fails.
     pub async fn read_index(&self) -> Result<Arc<State>, ProposeError> {
+        if !self.leads_alone() && !self.shared.view_suffices() {
+            return Box::pin(self.read_with_others())
+                .await
+                .map(|()| self.view());
+        }
         let confirmed = match self.shared.raft() {
             Ok(raft) => propose::confirm(&raft).await,
             Err(error) => Err(error),
@@ -176,7 +221,7 @@ impl Store {
 
     /// Puts this member's present address into the membership, if another stands there: the folder was
     /// moved. Only a lone voter can say so by itself.
-    async fn readdress(&self) -> Result<(), Error> {
+    async fn readdress_itself(&self) -> Result<(), Error> {
         let raft_id = self.raft_id;
         let raft = self.shared.raft().map_err(consensus)?;
         let known = raft.with_raft_state(move |state| {

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex};
 use swarmrs_core::{Event, State};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
 /// What one run of applied entries did.
 #[derive(Clone, Debug)]
@@ -54,7 +55,14 @@ impl Watch {
 pub(crate) struct Feed {
     view: ArcSwap<State>,
     /// `None` once the store is closed.
-    watchers: Mutex<Option<Vec<Watcher>>>,
+    followers: Mutex<Option<Followers>>,
+}
+
+#[derive(Debug, Default)]
+struct Followers {
+    watchers: Vec<Watcher>,
+    /// Who waits for the state up to an entry.
+    waiting: Vec<(u64, oneshot::Sender<()>)>,
 }
 
 #[derive(Debug)]
@@ -77,7 +85,7 @@ impl Feed {
     pub(crate) fn new(state: State) -> Self {
         Feed {
             view: ArcSwap::from_pointee(state),
-            watchers: Mutex::new(Some(Vec::new())),
+            followers: Mutex::new(Some(Followers::default())),
         }
     }
 
@@ -87,9 +95,9 @@ impl Feed {
 
     pub(crate) fn watch(&self, interest: Interest) -> Watch {
         let (sender, batches) = unbounded_channel();
-        let mut watchers = self.watchers.lock().expect("no holder panics");
-        if let Some(watchers) = watchers.as_mut() {
-            watchers.push(Watcher {
+        let mut followers = self.followers.lock().expect("no holder panics");
+        if let Some(followers) = followers.as_mut() {
+            followers.watchers.push(Watcher {
                 interest,
                 batches: sender,
             });
@@ -100,25 +108,57 @@ impl Feed {
         }
     }
 
+    /// Returns once the view contains entry `index`. False: the store was closed before.
+    pub(crate) async fn reach(&self, index: u64) -> bool {
+        let reached = {
+            let mut followers = self.followers.lock().expect("no holder panics");
+            if self.view().applied() >= index {
+                return true;
+            }
+            let Some(followers) = followers.as_mut() else {
+                return false;
+            };
+            followers.waiting.retain(|(_, waits)| !waits.is_closed());
+            let (sender, reached) = oneshot::channel();
+            followers.waiting.push((index, sender));
+            reached
+        };
+        reached.await.is_ok()
+    }
+
     /// Shows `state`, which `events` led to, then calls `shown`, then tells the watchers: whoever waits for
     /// an answer is not kept waiting by all who follow.
     pub(crate) fn publish(&self, state: &State, events: Vec<Event>, shown: impl FnOnce()) {
         let state = Arc::new(state.clone());
-        let mut watchers = self.watchers.lock().expect("no holder panics");
+        let mut followers = self.followers.lock().expect("no holder panics");
         self.view.store(state.clone());
         shown();
-        if let (Some(watchers), false) = (watchers.as_mut(), events.is_empty()) {
+        let Some(followers) = followers.as_mut() else {
+            return;
+        };
+        followers.answer(state.applied());
+        if !events.is_empty() {
             let batch = Batch {
                 index: state.applied(),
                 events: events.into(),
                 state,
             };
-            watchers.retain(|watcher| watcher.tell(&batch));
+            followers.watchers.retain(|watcher| watcher.tell(&batch));
         }
     }
 
     /// Ends all watches. The view stays.
     pub(crate) fn close(&self) {
-        *self.watchers.lock().expect("no holder panics") = None;
+        *self.followers.lock().expect("no holder panics") = None;
+    }
+}
+
+impl Followers {
+    /// Everybody who waits for no more than entry `applied` has it.
+    fn answer(&mut self, applied: u64) {
+        for (_, waits) in self.waiting.extract_if(.., |(index, _)| *index <= applied) {
+            // Nobody is there any more if whoever waited gave up.
+            let _gone = waits.send(());
+        }
     }
 }

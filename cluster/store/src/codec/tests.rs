@@ -38,7 +38,7 @@ fn a_log_entry_is_a_version_byte_and_json() {
     let payloads = [
         (Payload::Blank, r#""blank""#),
         (
-            Payload::Normal(Proposal::read(Arc::new(command()))),
+            Payload::Normal(Proposal::read(Arc::new(command()), None)),
             r#"{"command":{"time":5,"wall":"1970-01-01T00:00:00.000000001Z","guards":[],"changes":[]}}"#,
         ),
         (
@@ -60,9 +60,38 @@ fn a_log_entry_is_a_version_byte_and_json() {
 }
 
 #[test]
+fn a_request_stands_before_the_command_it_asks_for() {
+    let request = Request {
+        session: 7,
+        number: 3,
+        settled: 2,
+    };
+    let proposal = Proposal::read(Arc::new(command()), Some(request));
+    let entry = entry(Payload::Normal(proposal));
+    let bytes = plain(&EntryRecord::from(&entry)).unwrap();
+    let expected = r#"{"term":2,"index":7,"request":{"session":7,"number":3,"settled":2},"body":"#;
+    assert!(text(&bytes).starts_with(expected), "{}", text(&bytes));
+    let read: EntryRecord = read(&bytes).unwrap();
+    assert_eq!(read.request, Some(request));
+}
+
+#[test]
+fn members_that_left_stand_in_a_snapshot() {
+    let at = StoredMembership::new(Some(log_id(1, 0)), membership());
+    let departed = BTreeSet::from([3, 9]);
+    let record = SnapshotRecord::new(None, &at, departed.clone(), State::default().snapshot());
+    let bytes = record.to_bytes().unwrap();
+    assert!(text(&bytes).contains(r#""departed":[3,9],"state""#));
+    assert_eq!(
+        SnapshotRecord::from_bytes(&bytes).unwrap().departed,
+        departed
+    );
+}
+
+#[test]
 fn json_at_hand_is_written_as_it_is_and_made_anew_after_that() {
     let json = serde_json::value::to_raw_value(&command()).unwrap();
-    let entry = entry(Payload::Normal(Proposal::new(command(), json)));
+    let entry = entry(Payload::Normal(Proposal::new(command(), None, json)));
     assert!(!format!("{entry:?}").contains("\"time\""), "JSON is shown");
     let first = plain(&EntryRecord::from(&entry)).unwrap();
     let second = plain(&EntryRecord::from(&entry)).unwrap();
@@ -109,7 +138,9 @@ fn a_mark_is_a_version_byte_and_json_that_says_which_it_is() {
 fn a_snapshot_is_a_version_byte_and_json() {
     let at = log_id(1, 0);
     let members = StoredMembership::new(Some(at), membership());
-    let record = SnapshotRecord::new(Some(log_id(2, 9)), &members, State::default().snapshot());
+    let departed = BTreeSet::new();
+    let state = State::default().snapshot();
+    let record = SnapshotRecord::new(Some(log_id(2, 9)), &members, departed, state);
     let bytes = record.to_bytes().unwrap();
     assert_eq!(
         text(&bytes),

@@ -5,6 +5,7 @@ use crate::config::SnapshotPolicy;
 use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
 use crate::raw_log::{self, Contents, RawLog, Redb};
+use crate::roster::Roster;
 use crate::snapshot::Snapshots;
 use crate::watch::Feed;
 use futures_util::FutureExt;
@@ -50,7 +51,14 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
         let writer = writer(log, growth.clone(), folder.path());
         let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
         let feed = Arc::new(Feed::new(State::default()));
-        let machine = Machine::new(None, feed, Arc::new(snapshots), growth).unwrap();
+        let machine = Machine::new(
+            None,
+            feed,
+            Arc::new(snapshots),
+            growth,
+            Arc::new(Roster::new(1)),
+        )
+        .unwrap();
         let log = LogStorage::new(Cache::default(), &writer);
         Ok((folder, log, machine))
     }

@@ -124,8 +124,13 @@ impl Pace {
         Waiting(self)
     }
 
+    /// Whether this member is the only one.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone.load(Ordering::Acquire)
+    }
+
     fn is_idle(&self) -> bool {
-        self.alone.load(Ordering::Acquire) && self.waiting.load(Ordering::Acquire) <= 1
+        self.is_alone() && self.waiting.load(Ordering::Acquire) <= 1
     }
 }
 

@@ -38,7 +38,9 @@ impl RaftSnapshotBuilder<Types> for Builder {
 }
 
 fn write(applied: &Applied, snapshots: &Snapshots) -> io::Result<Arc<[u8]>> {
-    let record = SnapshotRecord::new(applied.last, &applied.membership, applied.state.snapshot());
+    let state = applied.state.snapshot();
+    let departed = applied.departed.clone();
+    let record = SnapshotRecord::new(applied.last, &applied.membership, departed, state);
     let data: Arc<[u8]> = record.to_bytes().map_err(invalid)?.into();
     if let Some(last) = applied.last {
         snapshots.write(last.index, &data)?;

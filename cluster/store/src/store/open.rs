@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::current::Shared;
 use crate::error::Error;
 use crate::folder::{Folder, Stage};
-use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, load};
+use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, go_on_alone, load};
 use crate::machine::Machine;
 use crate::raft_thread::Parts;
 use crate::raw_log::{self, Contained, Kept, RawLog};
@@ -68,7 +68,7 @@ fn find(
     let path = folder.log(config.engine.name());
     let (acknowledged, number) = Acknowledged::open(&folder.acknowledged())?;
     let open = || raw_log::open(config.engine, &path);
-    let (log, loaded) = load(&path, codec, number, open)?;
+    let (mut log, mut loaded) = load(&path, codec, number, open)?;
     check_owner(config, &loaded)?;
     if !loaded.follows(snapshot.and_then(SnapshotRecord::last)) {
         return Err(Error::missing(&folder.snapshots()));
@@ -76,11 +76,24 @@ fn find(
     if config.was_initialized && !loaded.is_initialized() {
         return Err(Error::damaged(&path, "it is empty".to_owned()));
     }
+    if config.goes_on_alone {
+        let member = (config.raft_id, config.address.as_str());
+        let gone = go_on_alone(
+            &mut log,
+            &mut loaded,
+            &acknowledged,
+            codec,
+            snapshot,
+            member,
+        );
+        gone.map_err(Error::file("write", &path))?;
+    }
     let folded = snapshot.and_then(SnapshotRecord::last);
     let entries = loaded.entries_after(folded);
     let growth = Arc::new(Growth::new(entries, loaded.bytes, config.snapshot));
     let feed = shared.feed.clone();
-    let machine = Machine::new(snapshot, feed, snapshots.clone(), growth.clone());
+    let roster = shared.roster.clone();
+    let machine = Machine::new(snapshot, feed, snapshots.clone(), growth.clone(), roster);
     let machine = machine.map_err(|reason| {
         let path = snapshots.path().unwrap_or_else(|| folder.snapshots());
         Error::damaged(&path, reason)

@@ -5,6 +5,7 @@ use crate::folder::free_bytes;
 use crate::raft::{Proposal, Raft, Types};
 use openraft::ReadPolicy;
 use openraft::error::{ClientWriteError, Fatal, ForwardToLeader, LinearizableReadError, RaftError};
+use serde_json::value::RawValue;
 use std::path::Path;
 use swarmrs_core::Command;
 
@@ -13,15 +14,13 @@ use swarmrs_core::Command;
 const MAX_CHANGES: usize = 500;
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
-/// The command as it goes into the log. Refuses one that is too large for one entry.
-pub(super) fn proposal(command: Command) -> Result<Proposal, ProposeError> {
-    let json = serde_json::value::to_raw_value(&command).ok();
+/// The command's JSON, as it goes into the log. Refuses one that is too large for one entry.
+pub(super) fn json(command: &Command) -> Result<Box<RawValue>, ProposeError> {
+    let json = serde_json::value::to_raw_value(command).ok();
     let changes = command.changes.len();
     let bytes = json.as_ref().map_or(0, |json| json.get().len());
     match json {
-        Some(json) if changes <= MAX_CHANGES && bytes <= MAX_BYTES => {
-            Ok(Proposal::new(command, json))
-        }
+        Some(json) if changes <= MAX_CHANGES && bytes <= MAX_BYTES => Ok(json),
         _ => Err(ProposeError::TooLarge { changes, bytes }),
     }
 }
@@ -42,10 +41,7 @@ pub(super) fn check_space(folder: &Path, reserve: u64) -> Result<(), ProposeErro
 /// Puts the command through the log.
 pub(super) async fn write(raft: &Raft, proposal: Proposal) -> Result<u64, ProposeError> {
     match raft.client_write(proposal).await {
-        Ok(written) => {
-            written.data.0?;
-            Ok(written.log_id.index)
-        }
+        Ok(written) => Ok(written.data.0?),
         Err(RaftError::Fatal(error)) => Err(fatal(error)),
         Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => {
             Err(ProposeError::NotLeader { leader: leader(to) })
@@ -59,26 +55,36 @@ pub(super) async fn write(raft: &Raft, proposal: Proposal) -> Result<u64, Propos
 
 /// Returns when this member is known to lead and has applied all that was committed before.
 pub(super) async fn confirm(raft: &Raft) -> Result<(), ProposeError> {
-    match raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
-        Ok(_) => Ok(()),
-        Err(RaftError::Fatal(error)) => Err(fatal(error)),
-        Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => {
-            Err(ProposeError::NotLeader { leader: leader(to) })
+    let confirmed = raft.ensure_linearizable(ReadPolicy::ReadIndex).await;
+    confirmed.map(|_| ()).map_err(unconfirmed)
+}
+
+/// How far whoever asks must have applied the log, once this member is known to lead.
+pub(super) async fn agreed(raft: &Raft) -> Result<u64, ProposeError> {
+    let confirmed = raft.get_read_log_id(ReadPolicy::ReadIndex).await;
+    confirmed.map(|(at, _)| at.index()).map_err(unconfirmed)
+}
+
+fn unconfirmed(error: RaftError<Types, LinearizableReadError<Types>>) -> ProposeError {
+    match error {
+        RaftError::Fatal(error) => fatal(error),
+        RaftError::APIError(LinearizableReadError::ForwardToLeader(to)) => {
+            ProposeError::NotLeader { leader: leader(to) }
         }
-        Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(_))) => {
-            Err(ProposeError::NotLeader { leader: None })
+        RaftError::APIError(LinearizableReadError::QuorumNotEnough(_)) => {
+            ProposeError::NotLeader { leader: None }
         }
     }
 }
 
-fn leader(to: ForwardToLeader<Types>) -> Option<Member> {
+pub(super) fn leader(to: ForwardToLeader<Types>) -> Option<Member> {
     to.leader_id.map(|raft_id| Member {
         raft_id,
         address: to.leader_node.unwrap_or_default(),
     })
 }
 
-fn fatal(error: Fatal<Types>) -> ProposeError {
+pub(super) fn fatal(error: Fatal<Types>) -> ProposeError {
     match error {
         Fatal::StorageError(error) => ProposeError::Disk(error.to_string()),
         Fatal::Panicked => ProposeError::Disk("consensus core panicked".to_owned()),

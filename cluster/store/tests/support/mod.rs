@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub mod cluster;
 pub mod disk;
 pub mod writer;
 

@@ -1,0 +1,109 @@
+//! Receiving a snapshot, part by part.
+
+use crate::wire::{At, SnapshotQuestion, VoteWire};
+
+/// What has come of one snapshot.
+#[derive(Debug)]
+pub(crate) struct Reception {
+    vote: VoteWire,
+    last: Option<At>,
+    size: u64,
+    bytes: Vec<u8>,
+}
+
+/// What follows from a part.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Progress {
+    /// The next part begins here.
+    Wanted(u64),
+    /// That was the last one; this is the snapshot.
+    Whole(Vec<u8>),
+}
+
+/// Takes one part. Parts of another snapshot, or of another leader's, begin anew; whoever sent one from the
+/// middle is told where to go on.
+pub(crate) fn take(
+    reception: &mut Option<Reception>,
+    question: &SnapshotQuestion,
+    part: &[u8],
+) -> Progress {
+    drop(reception.take_if(|here| !here.is_of(question)));
+    let here = reception.get_or_insert_with(|| Reception {
+        vote: question.vote,
+        last: question.last,
+        size: question.size,
+        bytes: Vec::new(),
+    });
+    if question.offset == here.bytes.len() as u64 {
+        here.bytes.extend_from_slice(part);
+    }
+    let come = here.bytes.len() as u64;
+    match reception.take_if(|here| come >= here.size) {
+        Some(whole) => Progress::Whole(whole.bytes),
+        None => Progress::Wanted(come),
+    }
+}
+
+impl Reception {
+    fn is_of(&self, question: &SnapshotQuestion) -> bool {
+        (self.vote, self.last, self.size) == (question.vote, question.last, question.size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raft::log_id;
+
+    fn question(term: u64, offset: u64) -> SnapshotQuestion {
+        SnapshotQuestion {
+            to: 2,
+            vote: VoteWire {
+                term,
+                candidate: 1,
+                committed: true,
+            },
+            last: Some(log_id(term, 9).into()),
+            size: 6,
+            offset,
+        }
+    }
+
+    #[test]
+    fn parts_in_order_make_a_snapshot() {
+        let mut reception = None;
+        let mut part = |offset, part: &[u8]| take(&mut reception, &question(1, offset), part);
+        assert_eq!(part(0, b"ab"), Progress::Wanted(2));
+        assert_eq!(part(2, b"cd"), Progress::Wanted(4));
+        assert_eq!(part(4, b"ef"), Progress::Whole(b"abcdef".to_vec()));
+        assert!(reception.is_none());
+    }
+
+    #[test]
+    fn a_part_that_comes_again_or_too_early_changes_nothing() {
+        let mut reception = None;
+        let mut part = |offset, part: &[u8]| take(&mut reception, &question(1, offset), part);
+        assert_eq!(part(2, b"cd"), Progress::Wanted(0));
+        assert_eq!(part(0, b"ab"), Progress::Wanted(2));
+        assert_eq!(part(0, b"ab"), Progress::Wanted(2));
+        assert_eq!(part(4, b"ef"), Progress::Wanted(2));
+        assert_eq!(part(2, b"cdef"), Progress::Whole(b"abcdef".to_vec()));
+    }
+
+    #[test]
+    fn another_snapshot_begins_anew() {
+        let mut reception = None;
+        assert_eq!(
+            take(&mut reception, &question(1, 0), b"ab"),
+            Progress::Wanted(2)
+        );
+        assert_eq!(
+            take(&mut reception, &question(2, 2), b"cd"),
+            Progress::Wanted(0)
+        );
+        assert_eq!(
+            take(&mut reception, &question(2, 0), b"xy"),
+            Progress::Wanted(2)
+        );
+    }
+}

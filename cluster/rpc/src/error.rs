@@ -74,11 +74,10 @@ impl CallError {
 
     /// What an error of HTTP/2 means once there is a connection.
     pub(crate) fn lost(error: &h2::Error) -> Self {
-        let text = match error.get_io() {
-            Some(io) => tls_reason(io).unwrap_or_else(|| io.to_string()),
+        CallError::Lost(match error.get_io() {
+            Some(io) => io.to_string(),
             None => error.to_string(),
-        };
-        CallError::Lost(text)
+        })
     }
 }
 
@@ -88,7 +87,7 @@ impl From<Refusal> for CallError {
     }
 }
 
+/// The TLS library's errors have this kind; behind HTTP/2, of which nothing else has it, only kind and text are left.
 fn tls_reason(error: &io::Error) -> Option<String> {
-    let inner = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    Some(inner.to_string())
+    (error.kind() == io::ErrorKind::InvalidData).then(|| error.to_string())
 }

@@ -94,8 +94,8 @@ const TABLE: [Row; 14] = [
     // A command has at most 2 MiB (`swarmrs-store`).
     row(M::Propose,         "propose",          Manager, General, Call,         4 * MIB,   MIB),
     row(M::ReadIndex,       "read-index",       Manager, General, Call,         64 * KIB,  64 * KIB),
-    // A worker reports its tasks; a manager sends all that it may need, payloads included.
-    row(M::Session,         "session",          Node,    General, Conversation, 4 * MIB,   16 * MIB),
+    // Longer messages go in parts (`session`).
+    row(M::Session,         "session",          Node,    General, Conversation, MIB,       MIB),
     row(M::Logs,            "logs",             Node,    General, Conversation, MIB,       64 * KIB),
     // A batch of entries is some MiB, one entry at most 2.
     row(M::RaftAppend,      "raft-append",      Manager, Raft,    Call,         16 * MIB,  64 * KIB),

@@ -94,7 +94,8 @@ impl Default for Limits {
             anonymous_per_source: 64,
             anonymous_life: Duration::from_secs(60),
             streams: 1024,
-            streams_of_others: 16,
+            // A session, log streams, and what is asked between them.
+            streams_of_others: 64,
             body: Duration::from_secs(10),
         }
     }
@@ -107,7 +108,8 @@ pub struct ServerConfig {
     pub credentials: Credentials,
     pub limits: Limits,
     pub keepalive: Keepalive,
-    /// Whether the node of this certificate still belongs to the cluster, in this role. Asked for each call.
+    /// Whether the node of this certificate still belongs to the cluster, in this role. Asked for each call, and with each
+    /// ping for the streams under way; cheap.
     pub is_member: Arc<dyn Fn(&Identity) -> bool + Send + Sync>,
 }
 

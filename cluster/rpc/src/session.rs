@@ -1,14 +1,16 @@
 //! A session's two ends, inside one process or on two machines.
 //!
-//! Between machines each end is a pair of channels too, and a task carries what is in them as JSON frames over a
-//! conversation. What is under way when one side ends a session may be lost, as with any connection.
+//! Between machines each end is a pair of channels too, and a task carries what is in them as JSON over a conversation.
+//! What is under way when one side ends a session may be lost, as with any connection.
 
 mod carry;
+mod part;
 
 use crate::message::session::{FromNode, ToNode};
 use crate::{CallError, Client, Conversation, Method};
+use carry::Most;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 /// Messages under way in each direction before a sender waits.
 const IN_FLIGHT: usize = 64;
@@ -21,15 +23,31 @@ pub struct SessionClosed;
 /// The node's end.
 #[derive(Debug)]
 pub struct NodeEnd {
-    sender: mpsc::Sender<FromNode>,
-    receiver: mpsc::Receiver<ToNode>,
+    sender: mpsc::Sender<Held<FromNode>>,
+    receiver: mpsc::Receiver<Held<ToNode>>,
 }
 
 /// The manager's end.
 #[derive(Debug)]
 pub struct ManagerEnd {
-    sender: mpsc::Sender<ToNode>,
-    receiver: mpsc::Receiver<FromNode>,
+    sender: mpsc::Sender<Held<ToNode>>,
+    receiver: mpsc::Receiver<Held<FromNode>>,
+}
+
+/// A message that waits for its receiver, and the room that it takes meanwhile if it came from another machine.
+#[derive(Debug)]
+struct Held<T> {
+    message: T,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl<T> From<T> for Held<T> {
+    fn from(message: T) -> Self {
+        Held {
+            message,
+            _room: None,
+        }
+    }
 }
 
 /// A session between a node and the manager in its own process.
@@ -52,7 +70,11 @@ pub async fn dial(client: &Client, within: Duration) -> Result<NodeEnd, CallErro
     let conversation = client.converse(Method::Session, within).await?;
     let (node, manager) = local();
     let ManagerEnd { sender, receiver } = manager;
-    tokio::spawn(carry::carry(conversation, receiver, sender));
+    let most = Most {
+        out: FROM_NODE,
+        into: TO_NODE,
+    };
+    tokio::spawn(carry::carry(conversation, receiver, sender, most));
     Ok(node)
 }
 
@@ -60,29 +82,44 @@ pub async fn dial(client: &Client, within: Duration) -> Result<NodeEnd, CallErro
 pub fn accept(conversation: Conversation) -> ManagerEnd {
     let (node, manager) = local();
     let NodeEnd { sender, receiver } = node;
-    tokio::spawn(carry::carry(conversation, receiver, sender));
+    let most = Most {
+        out: TO_NODE,
+        into: FROM_NODE,
+    };
+    tokio::spawn(carry::carry(conversation, receiver, sender, most));
     manager
 }
+
+/// The most JSON that a node's messages may take together while they wait: a worker may be hostile. A thousand reports are
+/// less than one MiB.
+const FROM_NODE: usize = 8 * 1024 * 1024;
+
+/// The same for a manager's. A complete set brings all payloads of a node, 500 KB to 1 MB each.
+const TO_NODE: usize = 256 * 1024 * 1024;
 
 impl NodeEnd {
     /// The next message; none when the session is over. Safe to cancel.
     pub async fn receive(&mut self) -> Option<ToNode> {
-        self.receiver.recv().await
+        let held = self.receiver.recv().await?;
+        Some(held.message)
     }
 
     pub async fn send(&self, message: FromNode) -> Result<(), SessionClosed> {
-        self.sender.send(message).await.map_err(|_| SessionClosed)
+        let sent = self.sender.send(message.into()).await;
+        sent.map_err(|_| SessionClosed)
     }
 }
 
 impl ManagerEnd {
     /// The next message; none when the session is over. Safe to cancel.
     pub async fn receive(&mut self) -> Option<FromNode> {
-        self.receiver.recv().await
+        let held = self.receiver.recv().await?;
+        Some(held.message)
     }
 
     pub async fn send(&self, message: ToNode) -> Result<(), SessionClosed> {
-        self.sender.send(message).await.map_err(|_| SessionClosed)
+        let sent = self.sender.send(message.into()).await;
+        sent.map_err(|_| SessionClosed)
     }
 }
 

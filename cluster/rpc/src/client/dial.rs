@@ -21,7 +21,10 @@ type Encrypted = TlsStream<Pulse>;
 const WINDOW: u32 = 2 * 1024 * 1024;
 /// What we may have waiting in the connection, per stream.
 const SEND_BUFFER: usize = 512 * 1024;
+/// An answer's head: a status.
 const HEAD: u32 = 16 * 1024;
+/// Calls given up that are remembered for a moment, because their answers may be under way.
+const GIVEN_UP: usize = 1024;
 
 /// What a connection is to be.
 pub(super) struct Dial {
@@ -103,6 +106,9 @@ async fn begin(
         .initial_connection_window_size(2 * WINDOW)
         .max_header_list_size(HEAD)
         .max_send_buffer_size(SEND_BUFFER)
+        // What still arrives for calls that were given up is no offence, however many they are.
+        .max_concurrent_reset_streams(GIVEN_UP)
+        .max_local_error_reset_streams(None)
         .enable_push(false)
         .handshake(stream)
         .await

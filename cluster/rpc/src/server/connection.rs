@@ -139,7 +139,10 @@ impl Shared {
             shared: self.clone(),
         });
         let ended = tokio::select! {
-            ended = streams(connection, peer, closing) => ended.map_err(|error| error.to_string()),
+            ended = streams(connection, peer.clone(), closing) => {
+                ended.map_err(|error| error.to_string())
+            }
+            refusal = peer.misfit() => Err(refusal.to_string()),
             // A node that fell silent is for its manager to judge, not for this log.
             _ = pulse::watch(pings, known.beats, self.keepalive) => Ok(()),
             () = after(life) => Ok(()),
@@ -158,7 +161,12 @@ impl Shared {
             Some(Role::Worker) => (WINDOW, self.limits.streams_of_others),
             None => (SMALL_WINDOW, self.limits.streams_of_others),
         };
-        h2::server::Builder::new()
+        let mut builder = h2::server::Builder::new();
+        if identity.is_some_and(|identity| identity.role == Role::Manager) {
+            // What arrives for calls that both gave up is no offence.
+            builder.max_local_error_reset_streams(None);
+        }
+        builder
             .initial_window_size(window)
             .initial_connection_window_size(2 * window)
             .max_concurrent_streams(streams)

@@ -38,7 +38,11 @@ pub(super) fn judge(
     }
 }
 
-fn known<'a>(identity: Option<&'a Identity>, house: &House<'_>) -> Result<&'a Identity, Refusal> {
+/// Whether the certificate is one of a member, now.
+pub(super) fn known<'a>(
+    identity: Option<&'a Identity>,
+    house: &House<'_>,
+) -> Result<&'a Identity, Refusal> {
     let Some(identity) = identity else {
         return Err(refuse(
             Reason::NoCertificate,

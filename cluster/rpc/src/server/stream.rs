@@ -11,12 +11,13 @@ use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method as Verb, Request, Response, StatusCode};
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 use swarmrs_security::Identity;
 use swarmrs_types::Code;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Who is at the other end of a connection.
 pub(super) struct Peer {
@@ -46,7 +47,7 @@ pub(super) async fn answer(
         Ok((method, caller)) => peer.serve(method, caller, body, &outgoing).await,
         Err(refusal) => {
             let complaints = &peer.shared.complaints;
-            complaints.complain(Some(peer.from), head.uri.path(), &refusal);
+            complaints.complain(Some(peer.from), "request", &refusal);
             Err(refusal)
         }
     };
@@ -65,22 +66,41 @@ impl Peer {
     /// Judges what can be judged before the body is read.
     fn admit(&self, verb: &Verb, path: &str) -> Result<(Method, Caller), Refusal> {
         let unknown = || {
-            let text = format!("unknown method {path}");
+            let path: String = path.chars().take(80).collect();
+            let text = format!("unknown method {path:?}");
             Refusal::new(Reason::UnknownMethod, Code::Unimplemented, text)
         };
         let method = match Method::of_path(path) {
             Some(method) if verb == Verb::POST && method.purpose() == self.purpose => method,
             _ => return Err(unknown()),
         };
+        let identity = self.judged(|house| door::judge(method, self.identity.as_ref(), house))?;
+        let from = self.from;
+        Ok((method, Caller { identity, from }))
+    }
+
+    /// Comes back when the caller's certificate is none of a member's any more: its streams end too, which were judged
+    /// when they began. It is looked at with each ping.
+    pub(super) async fn misfit(&self) -> Refusal {
+        let Some(identity) = &self.identity else {
+            return pending().await;
+        };
+        loop {
+            sleep(self.shared.keepalive.every).await;
+            let judged = self.judged(|house| door::known(Some(identity), house).map(drop));
+            if let Err(refusal) = judged {
+                return refusal;
+            }
+        }
+    }
+
+    fn judged<T>(&self, judge: impl FnOnce(&House<'_>) -> T) -> T {
         let ours = self.shared.credentials.identity();
-        let house = House {
+        judge(&House {
             cluster_id: ours.as_ref().map_or("", |ours| &ours.cluster_id),
             now: SystemTime::now(),
             is_member: &*self.shared.is_member,
-        };
-        let identity = door::judge(method, self.identity.as_ref(), &house)?;
-        let from = self.from;
-        Ok((method, Caller { identity, from }))
+        })
     }
 
     /// What is to be sent at last: a call's answer, or nothing more.

@@ -1,16 +1,27 @@
 //! Carries a session's messages over a conversation.
 
+use super::Held;
+use super::part::{Whole, parts};
+use crate::codec::Malformed;
 use crate::{CallError, Conversation, FrameReceiver, FrameSender, from_json, to_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-/// A peer that lives but takes no message for so long is of no use.
+/// A peer that lives but takes nothing for so long is of no use.
 const STUCK: Duration = Duration::from_secs(30);
+
+/// The most bytes of JSON in one message, and of all that wait to be received together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) out: usize,
+    pub(super) into: usize,
+}
 
 /// Why a session is over.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +36,23 @@ enum Over {
     Failed(#[from] CallError),
 }
 
+impl From<Malformed> for Over {
+    fn from(malformed: Malformed) -> Self {
+        Over::Failed(malformed.into())
+    }
+}
+
 /// Sends what comes out of `outbox` and puts what arrives into `inbox`, until either side ends it.
 pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
     conversation: Conversation,
-    outbox: mpsc::Receiver<Out>,
-    inbox: mpsc::Sender<In>,
+    outbox: mpsc::Receiver<Held<Out>>,
+    inbox: mpsc::Sender<Held<In>>,
+    most: Most,
 ) {
     let Conversation { sender, receiver } = conversation;
     let Err(over) = tokio::select! {
-        over = push(sender, outbox) => over,
-        over = pull(receiver, inbox) => over,
+        over = push(sender, outbox, most.out) => over,
+        over = pull(receiver, inbox, most.into) => over,
     };
     match over {
         Over::Failed(error @ (CallError::Malformed(_) | CallError::TooLong { .. })) => {
@@ -46,13 +64,21 @@ pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
 
 async fn push<Out: Serialize>(
     mut sender: FrameSender,
-    mut outbox: mpsc::Receiver<Out>,
+    mut outbox: mpsc::Receiver<Held<Out>>,
+    most: usize,
 ) -> Result<Infallible, Over> {
-    while let Some(message) = outbox.recv().await {
-        let frame = to_json(&message).map_err(CallError::from)?;
-        match timeout(STUCK, sender.send(frame)).await {
-            Ok(sent) => sent?,
-            Err(_) => return Err(Over::Stuck),
+    while let Some(held) = outbox.recv().await {
+        let message = to_json(&held.message)?;
+        drop(held);
+        let (length, limit) = (message.len(), most);
+        if length > limit {
+            return Err(Malformed::TooLong { length, limit }.into());
+        }
+        for part in parts(message) {
+            match timeout(STUCK, sender.send(part)).await {
+                Ok(sent) => sent?,
+                Err(_) => return Err(Over::Stuck),
+            }
         }
     }
     Err(Over::Ours)
@@ -60,13 +86,29 @@ async fn push<Out: Serialize>(
 
 async fn pull<In: DeserializeOwned>(
     mut receiver: FrameReceiver,
-    inbox: mpsc::Sender<In>,
+    inbox: mpsc::Sender<Held<In>>,
+    most: usize,
 ) -> Result<Infallible, Over> {
-    while let Some(frame) = receiver.next().await? {
-        let message = from_json(&frame).map_err(CallError::from)?;
-        if inbox.send(message).await.is_err() {
+    let room = Arc::new(Semaphore::new(most));
+    let mut whole = Whole::new(most);
+    while let Some(part) = receiver.next().await? {
+        let Some(json) = whole.add(&part)? else {
+            continue;
+        };
+        let held = Held {
+            _room: take(&room, json.len()).await,
+            message: from_json(&json)?,
+        };
+        drop(json);
+        if inbox.send(held).await.is_err() {
             return Err(Over::Ours);
         }
     }
     Err(Over::Theirs)
+}
+
+/// Room for a message, once those before it have left enough.
+async fn take(room: &Arc<Semaphore>, length: usize) -> Option<OwnedSemaphorePermit> {
+    let length = u32::try_from(length).unwrap_or(u32::MAX);
+    room.clone().acquire_many_owned(length).await.ok()
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod raw;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::BTreeSet;

@@ -1,0 +1,317 @@
+//! Who gets no answer, and what is said to it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use bytes::Bytes;
+use std::time::{Duration, SystemTime};
+use support::raw;
+use support::{CLUSTER, DAY, LONG, Rig, Trust, limits, until};
+use swarmrs_rpc::{
+    CallError, Client, Credentials, Keepalive, Limits, Malformed, Method, Needs, Purpose, Reason,
+    Shape, session,
+};
+use swarmrs_security::{NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, Subject};
+use swarmrs_types::Code;
+use tokio::runtime::Handle;
+
+/// What becomes of a method, in either shape.
+async fn ask(client: &Client, method: Method) -> Result<(), CallError> {
+    match method.shape() {
+        Shape::Call => client.call(method, "x".into(), LONG).await.map(drop),
+        Shape::Conversation => client.converse(method, LONG).await.map(drop),
+    }
+}
+
+/// The reason for which each method is refused to these credentials, on the connection where it belongs.
+async fn reasons(rig: &Rig, credentials: &Credentials) -> Vec<(Method, Option<Reason>)> {
+    let mut reasons = Vec::new();
+    for method in Method::all() {
+        let client = rig.client_of(credentials.clone(), method.purpose());
+        let reason = match ask(&client, method).await {
+            Ok(()) => None,
+            Err(CallError::Refused(refusal)) => {
+                assert_eq!(refusal.fault.code, Code::PermissionDenied);
+                Some(refusal.reason)
+            }
+            Err(other) => panic!("{method:?}: {other}"),
+        };
+        reasons.push((method, reason));
+    }
+    reasons
+}
+
+fn expected(needs: impl Fn(Needs) -> Option<Reason>) -> Vec<(Method, Option<Reason>)> {
+    Method::all()
+        .map(|method| (method, needs(method.needs())))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_worker_gets_nothing_that_is_a_managers() {
+    let rig = Rig::new();
+    let worker = rig.trust.credentials("worker1", Role::Worker);
+    let refused = expected(|needs| (needs == Needs::Manager).then_some(Reason::Role));
+    assert_eq!(reasons(&rig, &worker).await, refused);
+    let open = Method::all().filter(|method| method.needs() != Needs::Manager);
+    let calls = open.filter(|method| method.shape() == Shape::Call).count();
+    assert_eq!(rig.heard(), calls, "the service heard what was refused");
+}
+
+#[tokio::test]
+async fn a_manager_gets_everything() {
+    let rig = Rig::new();
+    let manager = rig.trust.credentials("manager1", Role::Manager);
+    assert_eq!(reasons(&rig, &manager).await, expected(|_| None));
+}
+
+#[tokio::test]
+async fn who_has_no_certificate_gets_no_more_than_joining_needs() {
+    let rig = Rig::new();
+    let refused = expected(|needs| (needs != Needs::Anyone).then_some(Reason::NoCertificate));
+    assert_eq!(reasons(&rig, &rig.trust.anonymous()).await, refused);
+    assert_eq!(rig.heard(), 2);
+}
+
+#[tokio::test]
+async fn a_removed_node_is_refused_at_once_and_its_session_ends() {
+    let keepalive = Keepalive {
+        every: Duration::from_millis(50),
+        within: LONG,
+    };
+    let rig = Rig::with(limits(), keepalive, Handle::current());
+    let worker = rig.trust.credentials("worker1", Role::Worker);
+    let client = rig.client_of(worker.clone(), Purpose::General);
+    let mut session = session::dial(&client, LONG).await.unwrap();
+    until("a session", || rig.waiting() == 1).await;
+    rig.removed.lock().unwrap().insert("worker1".into());
+    let refused = expected(|needs| (needs != Needs::Anyone).then_some(Reason::NotMember));
+    assert_eq!(reasons(&rig, &worker).await, refused);
+    assert_eq!(session.receive().await, None);
+    until("the end of it", || rig.waiting() == 0).await;
+    let answer = client.call(Method::Issue, "caller".into(), LONG).await;
+    assert_eq!(answer.unwrap(), "", "a removed node is nobody");
+}
+
+#[tokio::test]
+async fn another_cluster_is_refused_by_its_root_and_by_its_name() {
+    let rig = Rig::new();
+    let stranger = Trust::of("cluster2");
+    // It trusts our root, so only its own certificate is wrong. All roots have one name, so what is wrong is the signature.
+    let now = SystemTime::now();
+    let node = stranger.node_at("manager1", Role::Manager, now);
+    let credentials = Credentials::new(&node, rig.trust.roots(), now).unwrap();
+    let error = ask(&rig.client_of(credentials, Purpose::General), Method::Issue).await;
+    assert!(
+        matches!(&error, Err(CallError::Tls { reason, .. }) if reason.contains("DecryptError")),
+        "{error:?}"
+    );
+    // The same root, as an external authority may have it: the name tells.
+    let node = issue(&rig.trust.ca, "manager1", "cluster2");
+    let credentials = Credentials::new(&node, rig.trust.roots(), now).unwrap();
+    let refused = expected(|needs| (needs != Needs::Anyone).then_some(Reason::Cluster));
+    assert_eq!(reasons(&rig, &credentials).await, refused);
+    // And we do not speak to a server of another cluster.
+    let credentials = stranger.credentials("manager1", Role::Manager);
+    let error = ask(&rig.client_of(credentials, Purpose::General), Method::Issue).await;
+    assert!(
+        matches!(&error, Err(CallError::Tls { reason, .. }) if reason.contains("BadSignature")),
+        "{error:?}"
+    );
+    assert_eq!(rig.heard(), 2, "only what is open to anyone");
+}
+
+fn issue(ca: &RootCa, node_id: &str, cluster_id: &str) -> NodeCredentials {
+    let key = PrivateKey::generate().unwrap();
+    let subject = Subject {
+        node_id,
+        role: Role::Manager,
+        cluster_id,
+    };
+    let request = key.request().unwrap();
+    let certificate = ca
+        .issue(&request, &subject, DAY, SystemTime::now())
+        .unwrap();
+    NodeCredentials { certificate, key }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_opens_nothing() {
+    let rig = Rig::new();
+    let now = SystemTime::now();
+    let node = rig.trust.node_at("manager1", Role::Manager, now - DAY);
+    let credentials = Credentials::new(&node, rig.trust.roots(), now).unwrap();
+    let error = ask(&rig.client_of(credentials, Purpose::General), Method::Issue).await;
+    assert!(
+        matches!(&error, Err(CallError::Tls { reason, .. }) if reason.contains("CertificateExpired")),
+        "{error:?}"
+    );
+
+    let node = rig.trust.node_at("manager0", Role::Manager, now - DAY);
+    rig.credentials
+        .replace(&node, rig.trust.roots(), now)
+        .unwrap();
+    let error = ask(&rig.manager(), Method::Issue).await;
+    assert!(
+        matches!(&error, Err(CallError::Tls { reason, .. }) if reason.contains("expired")),
+        "{error:?}"
+    );
+    assert_eq!(rig.heard(), 0);
+}
+
+#[tokio::test]
+async fn a_server_must_be_the_one_that_is_meant() {
+    let rig = Rig::new();
+    let right = rig.manager().expecting("manager0").unwrap();
+    assert_eq!(ask(&right, Method::ReadIndex).await, Ok(()));
+    let wrong = rig.manager().expecting("manager9").unwrap();
+    let error = ask(&wrong, Method::ReadIndex).await;
+    assert!(matches!(error, Err(CallError::Tls { .. })), "{error:?}");
+    // A worker that listens is no manager.
+    let (now, roots) = (SystemTime::now(), rig.trust.roots());
+    let node = rig.trust.node_at("worker0", Role::Worker, now);
+    rig.credentials.replace(&node, roots, now).unwrap();
+    let error = ask(&rig.manager(), Method::ReadIndex).await;
+    assert!(matches!(error, Err(CallError::Tls { .. })), "{error:?}");
+    assert!(rig.manager().expecting("no name").is_err());
+}
+
+#[tokio::test]
+async fn more_than_a_method_takes_is_not_sent_and_not_read() {
+    let rig = Rig::new();
+    let method = Method::Leave;
+    let length = method.request_limit() + 1;
+    let error = rig
+        .worker()
+        .call(method, vec![0; length].into(), LONG)
+        .await;
+    assert_eq!(error, Err(CallError::TooLong { method, length }));
+
+    let node = rig
+        .trust
+        .node_at("worker1", Role::Worker, SystemTime::now());
+    let config = raw::config(rig.trust.roots(), Some(&node), "swarmrs");
+    let mut requests = raw::http(&rig.address(), config).await.unwrap();
+    let (answer, mut stream) = raw::open(&mut requests, &raw::path(method));
+    let head = u32::try_from(length).unwrap().to_be_bytes();
+    stream
+        .send_data(Bytes::copy_from_slice(&head), false)
+        .unwrap();
+    let refusal = raw::refusal(answer).await;
+    assert_eq!(refusal.reason, Reason::Malformed);
+    let limit = method.request_limit();
+    let text = Malformed::TooLong { length, limit }.to_string();
+    assert_eq!(refusal.fault.text, text);
+    assert_eq!(rig.heard(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_is_an_error_of_the_one_that_gave_it() {
+    let rig = Rig::new();
+    let answer = rig.worker().call(Method::Leave, "long".into(), LONG).await;
+    let Err(CallError::Refused(refusal)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(refusal.fault.code, Code::Internal);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let limits = Limits {
+        body: Duration::from_millis(200),
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let config = raw::config(rig.trust.roots(), None, "swarmrs");
+    let mut requests = raw::http(&rig.address(), config).await.unwrap();
+    let (answer, mut stream) = raw::open(&mut requests, &raw::path(Method::Issue));
+    stream
+        .send_data(Bytes::from_static(b"\0\0\0\x09slow"), false)
+        .unwrap();
+    assert_eq!(raw::refusal(answer).await.reason, Reason::Slow);
+    assert_eq!(rig.heard(), 0);
+}
+
+#[tokio::test]
+async fn what_is_no_request_of_ours_is_refused() {
+    let rig = Rig::new();
+    let node = rig
+        .trust
+        .node_at("manager1", Role::Manager, SystemTime::now());
+    let config = raw::config(rig.trust.roots(), Some(&node), "swarmrs");
+    let mut requests = raw::http(&rig.address(), config).await.unwrap();
+    let long = format!("/rpc/v1/{}", "x".repeat(4000));
+    for path in [
+        "/",
+        "/rpc/v2/session",
+        "/rpc/v1/",
+        "/rpc/v1/raft-vote",
+        &long,
+    ] {
+        requests = requests.ready().await.unwrap();
+        let (answer, _stream) = raw::open(&mut requests, path);
+        let refusal = raw::refusal(answer).await;
+        assert_eq!(refusal.reason, Reason::UnknownMethod);
+        assert!(refusal.fault.text.len() < 200);
+    }
+    let path = raw::path(Method::ReadIndex);
+    for (body, last) in [(&b""[..], true), (b"\0\0\0\x05abc", true), (b"\0\0", true)] {
+        requests = requests.ready().await.unwrap();
+        let (answer, mut stream) = raw::open(&mut requests, &path);
+        stream.send_data(Bytes::from_static(body), last).unwrap();
+        assert_eq!(raw::refusal(answer).await.reason, Reason::Malformed);
+    }
+    assert_eq!(rig.heard(), 0);
+}
+
+#[tokio::test]
+async fn streams_of_one_connection_are_bounded() {
+    let limits = Limits {
+        streams_of_others: 2,
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let client = rig.worker();
+    let first = client.converse(Method::Logs, LONG).await.unwrap();
+    let _second = client.converse(Method::Logs, LONG).await.unwrap();
+    let within = Duration::from_millis(300);
+    let third = client.converse(Method::Logs, within).await;
+    assert_eq!(third.err(), Some(CallError::TimedOut(within)));
+    drop(first);
+    client.converse(Method::Logs, LONG).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_without_a_certificate_does_not_last() {
+    let limits = Limits {
+        anonymous_life: Duration::from_millis(200),
+        anonymous: 1,
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let first = rig.client_of(rig.trust.anonymous(), Purpose::General);
+    let waits = tokio::spawn(async move { first.call(Method::Issue, "wait".into(), LONG).await });
+    until("a call that waits", || rig.waiting() == 1).await;
+    let second = rig.client_of(rig.trust.anonymous(), Purpose::General);
+    let error = second.connect().await;
+    assert!(
+        matches!(error, Err(CallError::Unreachable { .. })),
+        "{error:?}"
+    );
+    assert!(matches!(waits.await.unwrap(), Err(CallError::Lost(_))));
+    until("a free place", || rig.waiting() == 0).await;
+    let answer = second.call(Method::Issue, "x".into(), LONG).await;
+    assert_eq!(answer.unwrap(), "x");
+}
+
+#[test]
+fn roots_that_are_not_valid_are_not_trusted() {
+    let now = SystemTime::now();
+    let trust = Trust::new();
+    let node = trust.node_at("worker1", Role::Worker, now);
+    let later = now + 21 * 365 * DAY;
+    assert!(Credentials::new(&node, trust.roots(), later).is_err());
+    assert!(Credentials::anonymous(trust.roots(), later).is_err());
+    let identity = NodeCertificate::from_pem(node.certificate.pem()).unwrap();
+    assert_eq!(identity.identity().cluster_id, CLUSTER);
+}

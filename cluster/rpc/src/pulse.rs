@@ -14,6 +14,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+/// What a node may send ahead of our reading on one stream, and twice as much on its connection. A ping waits behind no
+/// more than that, and the notes of what was read come as often: over a line of 2 Mbit/s a peer still speaks every
+/// second. On one of 10 ms there and back it lets 25 MB/s through.
+pub(crate) const WINDOW: u32 = 256 * 1024;
+
 /// How often a peer is asked for a sign of life, and how long it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive {

@@ -1,6 +1,6 @@
 //! How a connection comes about, and how it is kept.
 
-use crate::pulse::{self, Beats, Pulse};
+use crate::pulse::{self, Beats, Pulse, WINDOW};
 use crate::{CallError, Keepalive};
 use bytes::Bytes;
 use h2::PingPong;
@@ -17,8 +17,6 @@ use tokio_rustls::client::TlsStream;
 
 type Encrypted = TlsStream<Pulse>;
 
-/// What the peer may send ahead of our reading, per stream; twice as much per connection.
-const WINDOW: u32 = 2 * 1024 * 1024;
 /// What we may have waiting in the connection, per stream.
 const SEND_BUFFER: usize = 512 * 1024;
 /// An answer's head: a status.

@@ -3,7 +3,7 @@
 use super::gate::Place;
 use super::{Served, Shared};
 use crate::Purpose;
-use crate::pulse::{self, Beats, Pulse};
+use crate::pulse::{self, Beats, Pulse, WINDOW};
 use crate::server::stream::{self, Peer};
 use crate::tls::Current;
 use bytes::Bytes;
@@ -24,8 +24,6 @@ type Encrypted = TlsStream<Pulse>;
 
 /// What a stranger may send ahead of our reading, per stream and per connection; more than a request for a certificate.
 const SMALL_WINDOW: u32 = 64 * 1024;
-/// The same for a node: what a snapshot's chunk needs to flow without stops.
-const WINDOW: u32 = 2 * 1024 * 1024;
 /// Answers that wait in the connection, per stream.
 const SEND_BUFFER: usize = 512 * 1024;
 /// A request's head: a path and no headers that matter.

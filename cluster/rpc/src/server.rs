@@ -20,7 +20,7 @@ use crate::{Conversation, Credentials, Keepalive, Method, Purpose, Refusal};
 use async_trait::async_trait;
 use bytes::Bytes;
 use complaint::Complaints;
-use gate::Gate;
+use gate::{Full, Gate};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -62,9 +62,9 @@ pub trait Service: Send + Sync + 'static {
 pub struct Limits {
     /// A stranger that has not said who it is by then is sent away.
     pub handshake: Duration,
-    /// Unfinished handshakes in all.
+    /// Unfinished handshakes in all; one more ends the oldest.
     pub handshakes: usize,
-    /// Unfinished handshakes from one address (IPv6: from one /64).
+    /// Unfinished handshakes from one address (IPv6: from one /64); one more is refused.
     pub handshakes_per_source: usize,
     /// Connections with a certificate.
     pub connections: usize,
@@ -161,9 +161,9 @@ impl Server {
             general,
             raft,
             complaints: Complaints::default(),
-            handshakes: Gate::new(limits.handshakes, limits.handshakes_per_source),
-            members: Gate::new(limits.connections, limits.connections),
-            anonymous: Gate::new(limits.anonymous, limits.anonymous_per_source),
+            handshakes: Gate::new(limits.handshakes, limits.handshakes_per_source, Full::Evict),
+            members: Gate::new(limits.connections, limits.connections, Full::Refuse),
+            anonymous: Gate::new(limits.anonymous, limits.anonymous_per_source, Full::Refuse),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             killed: CancellationToken::new(),

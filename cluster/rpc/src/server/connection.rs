@@ -47,8 +47,13 @@ struct Known {
 impl Shared {
     /// The handshake; what comes of it is served where it belongs.
     pub(super) async fn greet(self: Arc<Self>, stream: TcpStream, from: SocketAddr, place: Place) {
+        let evicted = place.evicted();
         let known = tokio::select! {
             () = self.closing.cancelled() => return,
+            () = evicted.cancelled() => {
+                let reason = "its place is needed";
+                return self.complaints.complain(Some(from), "TLS", reason);
+            }
             known = timeout(self.limits.handshake, self.meet(stream, from, place)) => known,
         };
         let known = match known {
@@ -120,7 +125,11 @@ impl Shared {
         let settled = known.stream.get_mut().0.settle();
         settled.map_err(|error| error.to_string())?;
         let begun = self.begin(known.stream, known.identity.as_ref());
-        let begun = timeout(self.limits.handshake, begun).await;
+        let evicted = known.greeting.evicted();
+        let begun = tokio::select! {
+            () = evicted.cancelled() => return Err("its place is needed".into()),
+            begun = timeout(self.limits.handshake, begun) => begun,
+        };
         let mut connection = begun
             .map_err(|_| "too slow")?
             .map_err(|error| error.to_string())?;

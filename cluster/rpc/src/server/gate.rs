@@ -1,8 +1,9 @@
 //! How many may be in at once, in all and from one source.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 
 /// Counts who is in.
 #[derive(Clone, Debug)]
@@ -12,27 +13,41 @@ pub(super) struct Gate(Arc<Inner>);
 struct Inner {
     total: usize,
     per_source: usize,
+    full: Full,
     counts: Mutex<Counts>,
+}
+
+/// What becomes of a newcomer when all places are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Full {
+    Refuse,
+    /// It takes the place of the one that has been in for longest. Where an honest one needs its place for milliseconds
+    /// only, strangers that keep theirs shut nobody out.
+    Evict,
 }
 
 #[derive(Debug, Default)]
 struct Counts {
-    total: usize,
+    next: u64,
+    /// In the order in which they came.
+    places: BTreeMap<u64, (IpAddr, CancellationToken)>,
     sources: HashMap<IpAddr, usize>,
 }
 
-/// One that is in, until it is dropped.
+/// One that is in, until it is dropped or evicted.
 #[derive(Debug)]
 pub(super) struct Place {
     gate: Gate,
-    source: IpAddr,
+    number: u64,
+    evicted: CancellationToken,
 }
 
 impl Gate {
-    pub(super) fn new(total: usize, per_source: usize) -> Self {
+    pub(super) fn new(total: usize, per_source: usize, full: Full) -> Self {
         Gate(Arc::new(Inner {
             total,
             per_source,
+            full,
             counts: Mutex::default(),
         }))
     }
@@ -42,30 +57,70 @@ impl Gate {
         let source = source(address);
         let mut counts = self.lock();
         let of_source = counts.sources.get(&source).copied().unwrap_or(0);
-        if counts.total >= self.0.total || of_source >= self.0.per_source {
+        if of_source >= self.0.per_source {
             return None;
         }
-        counts.total += 1;
-        counts.sources.insert(source, of_source + 1);
-        let gate = self.clone();
-        Some(Place { gate, source })
+        if counts.places.len() >= self.0.total {
+            let Full::Evict = self.0.full else {
+                return None;
+            };
+            counts.evict_oldest();
+        }
+        let evicted = CancellationToken::new();
+        let number = counts.add(source, evicted.clone());
+        Some(Place {
+            gate: self.clone(),
+            number,
+            evicted,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        let counts = self.0.counts.lock();
+        counts.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    fn add(&mut self, source: IpAddr, evicted: CancellationToken) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.places.insert(number, (source, evicted));
+        *self.sources.entry(source).or_default() += 1;
+        number
+    }
+
+    fn evict_oldest(&mut self) {
+        if let Some(&number) = self.places.keys().next() {
+            self.remove(number);
+        }
+    }
+
+    /// Without effect on one that was evicted.
+    fn remove(&mut self, number: u64) {
+        let Some((source, evicted)) = self.places.remove(&number) else {
+            return;
+        };
+        evicted.cancel();
+        if let Some(of_source) = self.sources.get_mut(&source) {
+            *of_source -= 1;
+            if *of_source == 0 {
+                self.sources.remove(&source);
+            }
+        }
+    }
+}
+
+impl Place {
+    /// Cancelled when another takes the place.
+    pub(super) fn evicted(&self) -> CancellationToken {
+        self.evicted.clone()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.gate.lock();
-        counts.total -= 1;
-        if let Some(of_source) = counts.sources.get_mut(&self.source) {
-            *of_source -= 1;
-            if *of_source == 0 {
-                counts.sources.remove(&self.source);
-            }
-        }
+        self.gate.lock().remove(self.number);
     }
 }
 
@@ -90,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_holder_goes() {
-        let gate = Gate::new(3, 2);
+        let gate = Gate::new(3, 2, Full::Refuse);
         let (one, two) = (address("10.0.0.1"), address("10.0.0.2"));
         let first = gate.enter(one).unwrap();
         let _second = gate.enter(one).unwrap();
@@ -102,10 +157,17 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_forgotten() {
-        let gate = Gate::new(3, 2);
-        drop(gate.enter(address("10.0.0.1")));
-        assert_eq!(gate.lock().total, 0);
+    fn the_oldest_goes_when_it_is_full() {
+        let gate = Gate::new(2, 2, Full::Evict);
+        let one = address("10.0.0.1");
+        let first = gate.enter(one).unwrap();
+        let second = gate.enter(one).unwrap();
+        assert!(gate.enter(one).is_none(), "its own it does not evict");
+        let third = gate.enter(address("10.0.0.2")).unwrap();
+        let evicted = [&first, &second, &third].map(|place| place.evicted().is_cancelled());
+        assert_eq!(evicted, [true, false, false]);
+        drop((first, second, third));
+        assert!(gate.lock().places.is_empty());
         assert!(gate.lock().sources.is_empty());
     }
 

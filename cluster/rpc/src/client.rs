@@ -24,7 +24,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// A connection comes about within this time or not at all: one lost packet and its repetition, and a handshake.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -139,7 +139,9 @@ impl Client {
             let length = body.len();
             return Err(CallError::TooLong { method, length });
         }
-        let answer = timeout(within, self.exchange(method, body)).await;
+        let deadline = Instant::now() + within;
+        let opened = self.open_before(method, deadline, within).await?;
+        let answer = timeout_at(deadline, exchange(opened, body)).await;
         answer.unwrap_or(Err(CallError::TimedOut(within)))
     }
 
@@ -151,15 +153,12 @@ impl Client {
         within: Duration,
     ) -> Result<Conversation, CallError> {
         debug_assert_eq!(method.shape(), Shape::Conversation);
-        let begin = async {
-            let (outgoing, mut receiver) = self.open(method).await?;
-            receiver.begin().await?;
-            let sender = FrameSender::asking(outgoing, method);
-            Ok(Conversation { sender, receiver })
-        };
-        timeout(within, begin)
-            .await
-            .unwrap_or(Err(CallError::TimedOut(within)))
+        let deadline = Instant::now() + within;
+        let (outgoing, mut receiver) = self.open_before(method, deadline, within).await?;
+        let sender = FrameSender::asking(outgoing, method);
+        let begun = timeout_at(deadline, receiver.begin()).await;
+        begun.unwrap_or(Err(CallError::TimedOut(within)))?;
+        Ok(Conversation { sender, receiver })
     }
 
     /// Makes sure that there is a connection.
@@ -167,22 +166,20 @@ impl Client {
         self.live().await.map(drop)
     }
 
-    async fn exchange(&self, method: Method, body: Bytes) -> Result<Bytes, CallError> {
-        let (outgoing, mut receiver) = self.open(method).await?;
-        // The peer may refuse before it has the whole body.
-        let mut sending = pin!(outgoing.send(Frame::Message(body), true));
-        let mut is_sent = false;
-        let answer = {
-            let mut answer = pin!(receiver.next());
-            loop {
-                tokio::select! {
-                    answer = &mut answer => break answer?,
-                    // If it failed, the answer says why.
-                    _ = &mut sending, if !is_sent => is_sent = true,
-                }
-            }
-        };
-        answer.ok_or(CallError::Malformed(Malformed::Missing))
+    /// A new stream. Without one nothing was asked, and it is said so.
+    async fn open_before(
+        &self,
+        method: Method,
+        deadline: Instant,
+        within: Duration,
+    ) -> Result<(Outgoing, FrameReceiver), CallError> {
+        let opened = timeout_at(deadline, self.open(method)).await;
+        opened.unwrap_or_else(|_| {
+            Err(CallError::Unreachable {
+                address: self.0.address.clone(),
+                reason: format!("no connection within {within:?}"),
+            })
+        })
     }
 
     /// A new stream. A connection that turns out to be over has not seen the request, so another is made.
@@ -254,4 +251,23 @@ impl Client {
     fn latest(&self) -> MutexGuard<'_, Option<Attempt>> {
         self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One frame out, one frame in.
+async fn exchange(
+    (outgoing, mut receiver): (Outgoing, FrameReceiver),
+    body: Bytes,
+) -> Result<Bytes, CallError> {
+    // The peer may refuse before it has the whole body.
+    let mut sending = pin!(outgoing.send(Frame::Message(body), true));
+    let mut is_sent = false;
+    let mut answer = pin!(receiver.next());
+    let answer = loop {
+        tokio::select! {
+            answer = &mut answer => break answer?,
+            // If it failed, the answer says why.
+            _ = &mut sending, if !is_sent => is_sent = true,
+        }
+    };
+    answer.ok_or(CallError::Malformed(Malformed::Missing))
 }

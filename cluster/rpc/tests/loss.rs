@@ -111,6 +111,9 @@ async fn a_silent_peer_is_given_up_by_both_and_found_again() {
         matches!(error, Err(CallError::Unreachable { .. })),
         "{error:?}"
     );
+    let within = Duration::from_millis(50);
+    let error = client.call(Method::ReadIndex, "x".into(), within).await;
+    assert!(error.unwrap_err().nothing_was_done());
     line.heal();
     let answer = client.call(Method::ReadIndex, "x".into(), LONG).await;
     assert_eq!(answer.unwrap(), "x");

@@ -66,7 +66,9 @@ impl Liveness {
         // The leader's own node is one more that is heard.
         let all = self.watched(state).count() + 1;
         let many = silent.len() >= LEAST && silent.len() * SHARE >= all;
-        if !many || !(any_overdue || self.mass.is_some()) {
+        // Once begun it lasts until it settles: when the network heals they come back one by one.
+        let goes_on = self.mass.is_some() && !silent.is_empty();
+        if !(goes_on || (many && any_overdue)) {
             self.mass = None;
             return None;
         }

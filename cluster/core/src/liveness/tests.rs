@@ -224,10 +224,25 @@ fn many_that_fall_silent_at_once_are_unknown_until_it_settles() {
     let state = &scene.state;
     let held = state.nodes().iter().filter(|node| is_held(node)).count();
     assert_eq!(held, 3);
-    scene.beat("m1", &NINE[..7], 6_500);
-    let two =
-        "m1 ready, w1 ready, w2 ready, w3 ready, w4 ready, w5 ready, w6 ready, w7 down, w8 down";
+    scene.beat("m1", &NINE[..7], 11_000);
+    let two = "m1 ready, w1 ready, w2 ready, w3 ready, w4 ready, w5 ready, w6 ready, w7 unknown, w8 unknown";
     assert_eq!(scene.nodes(), two);
+    scene.beat("m1", &NINE[..7], 12_000);
+    assert_eq!(scene.status("w7").state, NodeState::Down);
+    assert_eq!(scene.agenda.liveness().mass_loss(), None);
+}
+
+#[test]
+fn many_that_come_back_one_by_one_are_all_there_again() {
+    let mut scene = Scene::new(&NINE);
+    scene.beat("m1", &NINE, 1_000);
+    scene.beat("m1", &NINE[..5], 7_000);
+    for (count, until) in [(6, 9_000), (7, 11_000), (8, 13_000), (9, 15_000)] {
+        scene.beat("m1", &NINE[..count], until);
+        let nodes = scene.nodes();
+        assert!(!nodes.contains("down"), "{nodes}");
+    }
+    assert!(!scene.nodes().contains("unknown"));
     assert_eq!(scene.agenda.liveness().mass_loss(), None);
 }
 

@@ -1,6 +1,7 @@
 //! Whether a service is as it was asked for, and if not, why: in the words of whoever knows.
 
 use swarmrs_core::State;
+use swarmrs_core::orchestrator::lost::is_on_a_lost_node;
 use swarmrs_node::ClusterView;
 use swarmrs_types::TaskState;
 use swarmrs_types::object::{Service, Task, UpdateState};
@@ -55,11 +56,13 @@ pub fn convergence(view: &ClusterView, service: &Service) -> (Convergence, Servi
     (found, report)
 }
 
-/// Tasks that do what is wanted of them, and how many shall.
+/// Tasks that do what is wanted of them, and how many shall. Nobody knows what one on a node that is down
+/// does; a task for each node is wanted of those that answer.
 fn counts(state: &State, service: &Service) -> (u64, u64) {
-    let content = tasks(state, service).filter(|task| is_content(task));
+    let answering = || tasks(state, service).filter(|task| !is_on_a_lost_node(state, task));
+    let content = answering().filter(|task| is_content(task));
     let content = content.count() as u64;
-    let wanted = || tasks(state, service).filter(|task| is_wanted(task)).count() as u64;
+    let wanted = || answering().filter(|task| is_wanted(task)).count() as u64;
     let mode = state.current_spec(service).map(|spec| &spec.spec.mode);
     let desired = mode.and_then(replicas);
     (content, desired.unwrap_or_else(wanted))

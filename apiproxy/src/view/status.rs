@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use swarmrs_core::liveness;
 use swarmrs_node::{ClusterView, ManagerGlance, Space, Standing, SwarmState};
 use swarmrs_types::object::Node;
 use swarmrs_types::report::{
@@ -89,7 +90,22 @@ fn problems(seen: &Seen) -> Vec<String> {
 
 fn warnings(seen: &Seen) -> Vec<String> {
     let space = seen.manager.as_ref().map(|manager| &manager.space);
-    space.and_then(little_space).into_iter().collect()
+    let space = space.and_then(little_space);
+    let view = seen.manager.as_ref().map(|manager| &manager.view);
+    let silent = view.and_then(silent_nodes);
+    space.into_iter().chain(silent).collect()
+}
+
+/// Nodes that fell silent together: more likely a network in trouble than so many lost nodes.
+fn silent_nodes(view: &ClusterView) -> Option<String> {
+    let nodes = view.state.nodes().iter();
+    let silent = nodes.filter(|node| liveness::is_held(node)).count();
+    (silent > 0).then(|| {
+        format!(
+            "{silent} nodes fell silent together: none is taken for lost, and their tasks stay, \
+             until that settles"
+        )
+    })
 }
 
 fn little_space(space: &io::Result<Space>) -> Option<String> {

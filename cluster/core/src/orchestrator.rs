@@ -3,6 +3,7 @@
 pub mod dirty;
 pub mod global;
 pub mod job;
+pub mod lost;
 pub mod orphan;
 pub mod replicated;
 pub mod restart;

@@ -5,10 +5,11 @@ mod world;
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_core::dispatcher::{assignment, status};
 use swarmrs_types::assignment::StatusReport;
-use swarmrs_types::object::{NodeState, Service, Task, TaskStatus};
+use swarmrs_types::object::{Node, NodeState, Service, Task, TaskStatus};
 use swarmrs_types::spec::{Availability, Ipam, IpamConfig, Mode, NetworkSpec, ServiceSpec};
 use swarmrs_types::{NodeId, TaskState};
 use world::agent::Image;
@@ -33,6 +34,10 @@ enum Act {
     Remove(usize),
     NodeDown(usize),
     NodeUp(usize),
+    Silent(usize),
+    Reset(usize),
+    Heard(usize),
+    Leaves(usize),
     NodeGone(usize),
     NodeNew(usize),
     Availability(usize, usize),
@@ -69,6 +74,7 @@ fn setting() -> impl Strategy<Value = (&'static str, String)> {
         2 => choice("completions", &["0", "1", "4"]),
         1 => choice("concurrent", &["1", "2", "9"]),
         2 => choice("restart-condition", &["none", "on-failure", "any"]),
+        1 => choice("label", &["swarmrs.disconnect=hold", "swarmrs.disconnect=replace"]),
         1 => choice("restart-delay", &["0s", "2s", "20s"]),
         1 => choice("restart-attempts", &["0", "1", "3"]),
         2 => choice("update-order", &["start-first", "stop-first"]),
@@ -89,6 +95,10 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..5usize).prop_map(Act::Remove),
         1 => (0..3usize).prop_map(Act::NodeDown),
         2 => (0..3usize).prop_map(Act::NodeUp),
+        2 => (0..3usize).prop_map(Act::Silent),
+        1 => (0..3usize).prop_map(Act::Reset),
+        3 => (0..3usize).prop_map(Act::Heard),
+        1 => (0..3usize).prop_map(Act::Leaves),
         1 => (0..3usize).prop_map(Act::NodeGone),
         1 => (0..3usize).prop_map(Act::NodeNew),
         2 => (0..3usize, 0..3usize).prop_map(|(node, to)| Act::Availability(node, to)),
@@ -214,6 +224,15 @@ fn perform(world: &mut World, act: &Act) {
         Act::NodeUp(node) => exists(world, *node)
             .into_iter()
             .for_each(|id| world.node_up(id)),
+        Act::Silent(node) => world.silence(id_of(NODES[*node])),
+        Act::Reset(node) => world.reset(id_of(NODES[*node])),
+        Act::Heard(node) => exists(world, *node)
+            .filter(|id| world.agents.contains_key(id))
+            .into_iter()
+            .for_each(|id| world.reconnect(id)),
+        Act::Leaves(node) => exists(world, *node)
+            .into_iter()
+            .for_each(|id| world.depart(id)),
         Act::NodeGone(node) => {
             if let Some(id) = exists(world, *node) {
                 world.node_down(id);
@@ -378,9 +397,9 @@ fn check_nodes(world: &World) {
         let Some(id) = task.node else { continue };
         let node = world.state.nodes().get(&id);
         let wanted = task.desired == task.goal() && !task.status.state.is_terminal();
-        let usable = node.is_some_and(|node| {
-            node.status.state != NodeState::Down && node.spec.availability != Availability::Drain
-        });
+        let down = node.is_some_and(|node| node.status.state == NodeState::Down);
+        let usable = node.is_some_and(|node| node.spec.availability != Availability::Drain)
+            && (!down || waits_for_its_node(world, task));
         assert!(usable || !wanted, "{task:#?} is wanted on {node:#?}");
     }
     for node in world.state.nodes().iter() {
@@ -394,6 +413,16 @@ fn check_nodes(world: &World) {
     }
 }
 
+/// A task that another node could not do, or must not while this one may.
+fn waits_for_its_node(world: &World, task: &Task) -> bool {
+    let service = world.state.services().get(&task.service);
+    let spec = service.and_then(|service| world.state.current_spec(service));
+    spec.is_some_and(|spec| {
+        let label = spec.spec.labels.get("swarmrs.disconnect");
+        spec.spec.mode.is_global() || label.is_some_and(|word| word == "hold")
+    })
+}
+
 /// All nodes are back, every image is good, and time passes.
 fn heal(world: &mut World) {
     world.lose_plans = 0;
@@ -403,7 +432,12 @@ fn heal(world: &mut World) {
         if !world.state.nodes().contains(&id) {
             world.add_node(name, 6, 8192);
         }
-        world.change_node(id, |node| node.spec.availability = Availability::Active);
+        world.agents.entry(id).or_default();
+        world.change_node(id, |node| {
+            node.spec.availability = Availability::Active;
+            // Who left comes again as another; here under its old name.
+            node.left = false;
+        });
         world.node_up(id);
     }
     world.advance(Duration::from_secs(3_600));
@@ -478,6 +512,26 @@ proptest! {
         }
         heal(&mut world);
         check(&world);
+        check_rest(&mut world);
+    }
+
+    #[test]
+    fn so_does_one_in_which_a_leader_watches_the_nodes(acts in prop::collection::vec(act(), 1..25)) {
+        let mut world = world();
+        world.watch(id_of("n1"));
+        for act in &acts {
+            perform(&mut world, act);
+            world.settle();
+            check(&world);
+        }
+        heal(&mut world);
+        check(&world);
+        let lost = |node: &&Arc<Node>| node.status.state != NodeState::Ready;
+        prop_assert_eq!(world.state.nodes().iter().find(lost), None);
+        // Who watches never rests.
+        world.leader = None;
+        world.change_leader();
+        world.settle();
         check_rest(&mut world);
     }
 

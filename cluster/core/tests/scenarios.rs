@@ -6,13 +6,15 @@
 //!
 //! ```text
 //! node NAME [cpus=N] [memory=MIB] | drain | pause | active | down | up | remove | label K=V
+//! node NAME silent | reset | heard | leaves
 //! node NAME engine-label K=V | plugin KIND NAME | has KIND:NUMBER | has KIND:NAME,NAME | cpus N
 //! image NAME [broken] [start=SPAN] [exits=CODE after=SPAN] [unhealthy=SPAN] [stop=SPAN]
 //! service create NAME KEY=VALUE… | update NAME KEY=VALUE… | rollback NAME | rm NAME
 //! network create NAME [subnet=CIDR] [attachable] [internal] [ingress] | rm NAME
 //! attach NODE CONTAINER NETWORK | stop CONTAINER | detach CONTAINER
 //! networks · addresses NAME · endpoint NAME · facts NODE
-//! advance SPAN · leader · history N · lose-plans N
+//! advance SPAN · leader · watch NODE · history N · lose-plans N
+//! nodes
 //! tasks [NAME] · count NAME · spread NAME · given NAME · status NAME · job NAME · plans · rest
 //! ```
 //!
@@ -123,6 +125,11 @@ fn run(world: &mut World, words: &[&str]) -> String {
             world.change_leader();
             String::new()
         }
+        ["watch", node] => {
+            world.watch(id_of(node));
+            String::new()
+        }
+        ["nodes"] => return nodes(world),
         ["history", limit] => history(world, limit.parse().expect("a number")),
         ["lose-plans", count] => {
             world.lose_plans = count.parse().expect("a number");
@@ -155,6 +162,10 @@ fn node(world: &mut World, name: &str, words: &[&str]) -> String {
         ["pause"] => world.change_node(id, |node| node.spec.availability = Availability::Pause),
         ["active"] => world.change_node(id, |node| node.spec.availability = Availability::Active),
         ["down"] => world.node_down(id),
+        ["silent"] => world.silence(id),
+        ["reset"] => world.reset(id),
+        ["heard"] => world.reconnect(id),
+        ["leaves"] => world.depart(id),
         ["up"] => world.node_up(id),
         ["remove"] => {
             if let Err(fault) = world.remove_node(id) {
@@ -200,6 +211,27 @@ fn node(world: &mut World, name: &str, words: &[&str]) -> String {
         }
     }
     String::new()
+}
+
+/// How the managers see the nodes.
+fn nodes(world: &World) -> String {
+    let mut lines: Vec<_> = world
+        .state
+        .nodes()
+        .iter()
+        .map(|node| {
+            let status = &node.status;
+            let line = format!(
+                "{:4} {:8} {}",
+                name_of(node.id),
+                status.state.as_str(),
+                status.message
+            );
+            line.trim_end().to_owned()
+        })
+        .collect();
+    lines.sort();
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 fn image(world: &mut World, name: &str, words: &[&str]) -> String {

@@ -4,7 +4,7 @@
 //! state asks [`Filters::accept`] with the constants here. Unknown *values* of closed sets are 500,
 //! as Docker has them.
 
-use crate::orchestrator::dirty;
+use crate::orchestrator::{dirty, lost};
 use crate::state::{Found, State, find};
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -116,7 +116,9 @@ pub fn service_status(state: &State, service: &Service) -> ServiceStatus {
     };
     ServiceStatus {
         running: count(&|task| task.status.state == TaskState::Running),
-        desired: fixed(state, service).unwrap_or_else(|| count(&is_counted)),
+        desired: fixed(state, service).unwrap_or_else(|| {
+            count(&|task| is_counted(task) && !lost::is_on_a_lost_node(state, task))
+        }),
         completed: count(&Task::is_done),
     }
 }
@@ -128,7 +130,8 @@ fn fixed(state: &State, service: &Service) -> Option<u64> {
     replicas.or_else(|| mode.replicated_job.as_ref()?.max_concurrent)
 }
 
-/// A task that a global service wants; one that waits for leave to start is not counted.
+/// A task that a global service wants; one that waits for leave to start is not counted, nor one whose
+/// node is down.
 fn is_counted(task: &Task) -> bool {
     let wanted = task.desired == TaskState::Running || task.desired == TaskState::Complete;
     wanted && !task.is_done()

@@ -1,8 +1,8 @@
 //! Global services: one slot on every node that is for them.
 
-use super::restart;
 use super::slot::{Slot, SlotKey, Standing, slots};
 use super::task::{self, Place};
+use super::{lost, restart};
 use crate::plan::{Draft, Ids};
 use crate::scheduler::constraint;
 use std::sync::Arc;
@@ -69,7 +69,8 @@ fn stop_misplaced(draft: &mut Draft<'_>, service: &Service, spec: &SpecVersion) 
         .filter(|task| task.desired.is_runnable())
         .filter(|task| {
             let node = task.node.and_then(|id| draft.nodes().get(&id));
-            !node.is_some_and(|node| restart::usable(node) && satisfies(spec, node))
+            !node.is_some_and(|node| satisfies(spec, node))
+                || lost::is_given_up(draft, service, spec, task)
         })
         .map(|task| task.id)
         .collect();

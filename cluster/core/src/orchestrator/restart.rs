@@ -6,12 +6,13 @@
 //!
 //! ```text
 //!   ends by itself ─────▶ policy allows? ──▶ new task, gate: delay, old one stopped
-//!   loses its node ─────▶ policy allows? ──▶ likewise; no delay if the node was drained
+//!   loses its node ─────▶ policy allows? ──▶ likewise, without delay: nothing of it failed
 //!   fails while held ───▶ its own gate first: one attempt per delay, whatever is broken
 //!   held, loses node ───▶ new task, same gate: nothing was started, so nothing is counted
 //! ```
 
 use super::dirty;
+use super::lost::is_given_up;
 use super::slot::{Slot, SlotKey, slots};
 use super::task::{self, Place};
 use crate::allocator::task::PENDING;
@@ -23,7 +24,7 @@ use swarmrs_types::object::{
     Gate, Node, NodeState, RestartHistory, Service, SpecVersion, Task, TaskOrigin,
 };
 use swarmrs_types::spec::{Availability, RestartCondition, RestartPolicy};
-use swarmrs_types::{ClusterTime, NodeId, ServiceId, TaskState};
+use swarmrs_types::{ClusterTime, ServiceId, TaskState};
 
 /// A run shorter than this counts as a crash.
 const QUICK: Duration = Duration::from_secs(10);
@@ -48,7 +49,8 @@ pub fn replace_ended(draft: &mut Draft<'_>, service: ServiceId, ids: &mut dyn Id
     };
     let lost: Vec<_> = draft
         .tasks_of_service(service.id)
-        .filter(|task| task.desired.is_runnable() && !task.is_done() && has_lost(draft, task))
+        .filter(|task| task.desired.is_runnable() && !task.is_done())
+        .filter(|task| task.status.state.is_terminal() || is_given_up(draft, &service, &spec, task))
         .cloned()
         .collect();
     if lost.is_empty() {
@@ -79,15 +81,6 @@ fn has_successor(state: &State, service: &Service, slot: &Slot, old: &Task) -> b
     others.any(|other| {
         (other.created, other.id) > (old.created, old.id) || !dirty::is_dirty(state, service, other)
     })
-}
-
-/// The task has ended, or its node takes no part any more.
-fn has_lost(state: &State, task: &Task) -> bool {
-    task.status.state.is_terminal() || task.node.is_some_and(|id| !keeps_tasks(state, id))
-}
-
-fn keeps_tasks(state: &State, id: NodeId) -> bool {
-    state.nodes().get(&id).is_some_and(|node| usable(node))
 }
 
 /// Whether a node keeps the tasks it has.
@@ -150,7 +143,7 @@ fn restarted(draft: &Draft<'_>, service: &Service, old: &Task) -> Option<Success
         return None;
     }
     let history = next_history(&policy, service, old, draft.now);
-    let wait = if old.node.is_some_and(|id| is_drained(draft, id)) {
+    let wait = if has_lost_its_node(draft, old) {
         Duration::ZERO
     } else {
         let least = old.running_since.map_or(LEAST_DELAY, |_| Duration::ZERO);
@@ -167,9 +160,12 @@ fn restarted(draft: &Draft<'_>, service: &Service, old: &Task) -> Option<Success
     })
 }
 
-fn is_drained(state: &State, id: NodeId) -> bool {
-    let node = state.nodes().get(&id);
-    node.is_some_and(|node| node.spec.availability == Availability::Drain)
+/// Whether what a task ended by, or will, is its node: drained, down or removed.
+fn has_lost_its_node(state: &State, old: &Task) -> bool {
+    let node = old.node.and_then(|id| state.nodes().get(&id));
+    let is_drained = node.is_some_and(|node| node.spec.availability == Availability::Drain);
+    let ended = old.status.state.is_terminal();
+    is_drained || !ended || old.status.state == TaskState::Orphaned
 }
 
 /// The policy a task was made with.

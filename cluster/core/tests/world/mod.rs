@@ -14,6 +14,7 @@ use swarmrs_core::control::network::{self, attachment};
 use swarmrs_core::control::service::{self, UpdateOptions};
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
 use swarmrs_core::leader::MOST_CHANGES;
+use swarmrs_core::liveness::{Ending, Note};
 use swarmrs_core::{
     Agenda, Change, Command, Draft, Event, Ids, Plan, State, allocator, control, invariant, leader,
 };
@@ -73,6 +74,8 @@ pub struct World {
     pub plans: Vec<Written>,
     /// So many of the leader's next plans are lost on the way.
     pub lose_plans: usize,
+    /// Whose manager leads and watches the nodes; none: nobody does.
+    pub leader: Option<NodeId>,
 }
 
 impl World {
@@ -89,6 +92,7 @@ impl World {
             facts: BTreeMap::new(),
             plans: Vec::new(),
             lose_plans: 0,
+            leader: None,
         };
         let mut draft = Draft::new(&world.state, world.now);
         draft.put_cluster(cluster());
@@ -145,6 +149,7 @@ impl World {
 
     /// Lets everything happen that can happen now.
     pub fn settle(&mut self) {
+        self.beat();
         for _ in 0..MOST_ENTRIES {
             if !(self.run_agents() || self.lead()) {
                 return;
@@ -227,6 +232,48 @@ impl World {
         let restored = State::restore(&snapshot).expect("as written");
         assert_eq!(restored, self.state, "a snapshot lost something");
         self.agenda = Agenda::all(&self.state);
+        if let Some(leader) = self.leader {
+            self.watch(leader);
+        }
+    }
+
+    /// The manager on that node leads, and watches the others from now on.
+    pub fn watch(&mut self, leader: NodeId) {
+        self.leader = Some(leader);
+        let agenda = std::mem::take(&mut self.agenda);
+        self.agenda = agenda.watching(&self.state, leader, self.now);
+    }
+
+    /// The leader hears all nodes that are in their sessions.
+    fn beat(&mut self) {
+        let Some(by) = self.leader else { return };
+        let connected = self.agents.iter().filter(|(_, agent)| agent.connected);
+        let nodes = connected.map(|(node, _)| (*node, Duration::ZERO)).collect();
+        self.agenda.presence(Note::Seen { by, nodes }, self.now);
+    }
+
+    /// The node is not heard any more; what it runs goes on.
+    pub fn silence(&mut self, id: NodeId) {
+        if let Some(agent) = self.agents.get_mut(&id) {
+            agent.connected = false;
+        }
+    }
+
+    /// The connection of the node broke.
+    pub fn reset(&mut self, node: NodeId) {
+        self.silence(node);
+        if let Some(by) = self.leader {
+            let how = Ending::Reset;
+            self.agenda
+                .presence(Note::Ended { by, node, how }, self.now);
+        }
+    }
+
+    /// The node says that it leaves, and forgets what it ran.
+    pub fn depart(&mut self, id: NodeId) {
+        self.agents.remove(&id);
+        let plan = control::node::join::departed(&self.state, id, self.now);
+        assert!(self.write(plan));
     }
 
     pub fn add_node(&mut self, name: &str, cpus: i64, memory: i64) {
@@ -282,6 +329,11 @@ impl World {
     /// The node is back: it is told everything and tells everything.
     pub fn node_up(&mut self, id: NodeId) {
         self.change_node(id, |node| node.status.state = NodeState::Ready);
+        self.reconnect(id);
+    }
+
+    /// The node has a session again. If it was taken for lost, the leader will hear it.
+    pub fn reconnect(&mut self, id: NodeId) {
         self.tell_all(id);
         let all = assignment::complete(&self.state, id);
         if let Some(agent) = self.agents.get_mut(&id) {

@@ -61,7 +61,8 @@ pub fn set(spec: &mut ServiceSpec, key: &str, value: &str) -> bool {
         "image" => container(spec).image = value.to_owned(),
         "env" => container(spec).env = vec![value.to_owned()],
         "label" => {
-            spec.labels.insert(value.to_owned(), String::new());
+            let (key, value) = value.split_once('=').unwrap_or((value, ""));
+            spec.labels.insert(key.to_owned(), value.to_owned());
         }
         "force" => template.force_update += 1,
         "constraint" => placement.constraints = vec![value.replace("==", " == ")],

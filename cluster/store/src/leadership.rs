@@ -8,6 +8,8 @@ use crate::config::Timing;
 use crate::current::Shared;
 use crate::error::{Error, Member};
 use crate::raft::{Membership, Raft, Types};
+use crate::transport::{Ask, Transport};
+use crate::wire::{Answer, LeaderAnswer, ReadQuestion, Refusal, decode, encode};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{ChangeMembers, Instant, RaftMetrics, ServerState};
 use std::collections::BTreeSet;
@@ -17,6 +19,10 @@ use std::time::Duration;
 
 /// How long a lone voter may take to take the lead: two syncs, on a disk that others use too.
 const LEAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Between two times that a member without a leader asks whether it still belongs to the others, and how long each may
+/// take to answer.
+const KNOCK: Duration = Duration::from_millis(500);
 
 /// Who leads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +48,8 @@ struct Seen {
     is_initialized: bool,
     /// A change of membership stands half way.
     is_joint: bool,
+    /// It belongs to others, has no vote, and hears no leader: it may have been dismissed.
+    is_forlorn: bool,
     /// When this may become wrong by itself.
     look_again: Option<Duration>,
 }
@@ -53,7 +61,12 @@ struct Seen {
 ///   that leads itself alone, or waits to be admitted, needs neither, and is to cost nothing when nothing happens;
 /// - `shared.pace` knows whether the core could do anything else while the disk is busy;
 /// - a change of membership that the leader before left half way is brought to its end.
-pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>, timing: Timing) {
+pub(crate) async fn follow(
+    raft: Raft,
+    shared: Arc<Shared>,
+    timing: Timing,
+    transport: Arc<dyn Transport>,
+) {
     let mut server = raft.server_metrics();
     let mut data = raft.data_metrics();
     let mut dismissed = shared.roster.dismissed();
@@ -68,9 +81,28 @@ pub(crate) async fn follow(raft: Raft, shared: Arc<Shared>, timing: Timing) {
             () = shared.heard.again() => true,
             _ = dismissed.changed(), if !is_dismissed => true,
             () = pause(seen.look_again), if seen.look_again.is_some() => true,
+            () = knock(&shared, transport.as_ref()), if seen.is_forlorn && !is_dismissed => true,
         };
         if !alive {
             return;
+        }
+    }
+}
+
+/// Asks all whom this member knows how far they are, after a while: if it was dismissed, they say so. One that votes
+/// needs not, since it hears it when it stands for election.
+async fn knock(shared: &Shared, transport: &dyn Transport) {
+    tokio::time::sleep(KNOCK).await;
+    for member in shared.roster.others() {
+        let to = member.raft_id;
+        let Ok(body) = encode(&ReadQuestion { to }) else {
+            continue;
+        };
+        let asked = transport.ask(&member, Ask::ReadIndex, body, KNOCK).await;
+        let answer = asked.ok();
+        let answer = answer.and_then(|answer| decode::<Answer<LeaderAnswer>>(&answer).ok());
+        if answer == Some(Answer::Refused(Refusal::Dismissed)) {
+            shared.roster.dismiss();
         }
     }
 }
@@ -129,12 +161,16 @@ fn look(raft: &Raft, shared: &Shared, timing: Timing) -> Seen {
         true => leading(&metrics, is_sole_voter, timing),
         false => following(&metrics, shared.heard.silence(), timing),
     };
+    let is_initialized = metrics.last_log_index.is_some();
+    let is_voter = membership.voter_ids().any(|voter| voter == metrics.id);
+    let is_forlorn = is_initialized && !is_voter && leadership.leader.is_none();
     Seen {
+        is_forlorn,
         leadership,
         is_alone: is_alone(membership, metrics.id),
         is_sole_voter,
         is_led_here,
-        is_initialized: metrics.last_log_index.is_some(),
+        is_initialized,
         is_joint: membership.get_joint_config().len() > 1,
         look_again,
     }

@@ -250,7 +250,9 @@ async fn until_failed(
     }
     observe(raft, shared, config.timing);
     shared.run(raft.clone());
-    let mut follower = pin!(follow(raft.clone(), shared.clone(), config.timing));
+    let transport = config.transport.clone();
+    let following = follow(raft.clone(), shared.clone(), config.timing, transport);
+    let mut follower = pin!(following);
     if let Some(started) = started.take() {
         // Nobody waits if whoever opens the store has given up.
         let _unheard = started.send(Ok(()));
@@ -283,7 +285,7 @@ fn core_config(config: &Config) -> Result<Arc<openraft::Config>, Error> {
         election_timeout_min: millis(timing.election),
         election_timeout_max: lease,
         // A leader that no quorum answers falls silent for so long: whoever still hears it elects another.
-        quorum_loss_probe_interval: Some(2 * lease),
+        quorum_loss_probe_interval: Some(3 * lease),
         // A member that comes back must not unseat a leader that all others hear.
         enable_pre_vote: Some(true),
         // Restored without an election, a leader would commit no entry of a new term, and so never

@@ -1,5 +1,6 @@
 //! Who belongs to the agreement, as this member knows it, for all threads to look at.
 
+use crate::error::Member;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,6 +32,17 @@ impl Roster {
     /// Where a member is now.
     pub(crate) fn address(&self, raft_id: u64) -> Option<String> {
         self.addresses.load().get(&raft_id).cloned()
+    }
+
+    /// All members but this one.
+    pub(crate) fn others(&self) -> Vec<Member> {
+        let addresses = self.addresses.load();
+        let others = addresses.iter().filter(|(id, _)| **id != self.raft_id);
+        let member = |(raft_id, address): (&u64, &String)| Member {
+            raft_id: *raft_id,
+            address: address.clone(),
+        };
+        others.map(member).collect()
     }
 
     pub(crate) fn set_addresses(&self, addresses: BTreeMap<u64, String>) {

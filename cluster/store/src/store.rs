@@ -103,7 +103,10 @@ impl Store {
         self.shared.initialized.store(true, Ordering::Release);
         self.shared.alone.store(true, Ordering::Release);
         // The core stands for election by itself here.
-        leads(&raft).await
+        leads(&raft).await?;
+        let mut leadership = self.leadership();
+        let told = leadership.wait_for(|now| now.is_leader).await;
+        told.map(|_| ()).map_err(consensus)
     }
 
     /// The newest state applied here. Free; it never waits.

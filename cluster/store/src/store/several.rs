@@ -187,9 +187,14 @@ impl Store {
     }
 
     async fn reach(&self, index: u64) -> Result<u64, ProposeError> {
-        match self.shared.feed.reach(index).await {
-            true => Ok(index),
-            false => Err(ProposeError::Closed),
+        let mut dismissed = self.dismissed();
+        tokio::select! {
+            reached = self.shared.feed.reach(index) => match reached {
+                true => Ok(index),
+                false => Err(ProposeError::Closed),
+            },
+            // It was agreed on, and is never seen here.
+            Ok(_) = dismissed.wait_for(|gone| *gone) => Err(ProposeError::Unknown { leader: None }),
         }
     }
 }

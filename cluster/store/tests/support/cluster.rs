@@ -4,6 +4,7 @@ use super::{config, eventually};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 use swarmrs_store::{Ask, Config, Member, Store, Transport, TransportError};
@@ -19,6 +20,10 @@ pub struct Hub {
     /// How often each question was put.
     asked: Mutex<BTreeMap<(u64, &'static str), u64>>,
     lost: Mutex<LostAnswers>,
+    /// Whether whoever's answer gets lost is cut off from then on.
+    isolates: AtomicBool,
+    /// Whose core stands still as soon as it says anything.
+    stalled: Mutex<BTreeSet<u64>>,
 }
 
 /// Answers to be lost: of which kind, and how many.
@@ -40,6 +45,7 @@ impl Transport for Ways {
         within: Duration,
     ) -> Result<Bytes, TransportError> {
         assert!(body.len() <= ask.most_bytes(), "{ask:?} of {}", body.len());
+        self.hub.stand_still(self.from, ask);
         let carried = self.hub.carry(self.from, to, ask, body);
         let carried = tokio::time::timeout(within, carried).await;
         carried.unwrap_or(Err(TransportError::TimedOut))
@@ -69,6 +75,9 @@ impl Hub {
         drop(store);
         self.pass(to.raft_id, from).await;
         if self.loses(ask) {
+            if self.isolates.load(Ordering::SeqCst) {
+                self.isolate(to.raft_id);
+            }
             return Err(TransportError::Unreachable(
                 "the answer was lost".to_owned(),
             ));
@@ -107,6 +116,36 @@ impl Hub {
         self.lost.lock().unwrap().map_or(0, |(_, left)| left)
     }
 
+    /// As [`Hub::lose_answers`], and whoever gave the answer is cut off.
+    pub fn lose_answers_and_their_givers(&self, ask: Ask, count: u64) {
+        self.isolates.store(true, Ordering::SeqCst);
+        self.lose_answers(ask, count);
+    }
+
+    /// The member's core stands still, as in a process that is stopped.
+    pub fn stall(&self, raft_id: u64) {
+        self.stalled.lock().unwrap().insert(raft_id);
+    }
+
+    pub fn go_on(&self, raft_id: u64) {
+        self.stalled.lock().unwrap().remove(&raft_id);
+    }
+
+    /// The core's own questions are asked on its thread.
+    fn stand_still(&self, from: u64, ask: Ask) {
+        while ask.is_urgent() && self.stalled.lock().unwrap().contains(&from) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Cuts a member off from all others: what it says and hears from now on is lost.
+    pub fn isolate(&self, raft_id: u64) {
+        for other in 1..20 {
+            self.cut(raft_id, other);
+            self.cut(other, raft_id);
+        }
+    }
+
     pub fn delay(&self, delay: Duration) {
         *self.delay.lock().unwrap() = delay;
     }
@@ -122,6 +161,7 @@ impl Hub {
     }
 
     pub fn heal(&self) {
+        self.isolates.store(false, Ordering::SeqCst);
         self.cut.lock().unwrap().clear();
     }
 }
@@ -203,14 +243,6 @@ impl Cluster {
         let store = self.stores.remove(&raft_id).unwrap();
         self.hub.stores.lock().unwrap().remove(&raft_id);
         store.shutdown().await.unwrap();
-    }
-
-    /// Cuts a member off from all others: what it says and hears from now on is lost.
-    pub fn isolate(&self, raft_id: u64) {
-        for other in self.stores.keys() {
-            self.hub.cut(raft_id, *other);
-            self.hub.cut(*other, raft_id);
-        }
     }
 
     /// Waits until one of these is led by itself, and returns it.

@@ -85,7 +85,7 @@ use Shape::{Call, Conversation};
 #[rustfmt::skip]
 const TABLE: [Row; 14] = [
     row(M::RootCertificate, "root-certificate", Anyone,  General, Call,         KIB,       256 * KIB),
-    row(M::Issue,           "issue",            Anyone,  General, Call,         64 * KIB,  MIB),
+    row(M::Issue,           "issue",            Anyone,  General, Call,         16 * KIB,  MIB),
     row(M::Renew,           "renew",            Node,    General, Call,         64 * KIB,  MIB),
     row(M::Join,            "join",             Manager, General, Call,         64 * KIB,  MIB),
     row(M::Leave,           "leave",            Node,    General, Call,         64 * KIB,  64 * KIB),

@@ -76,8 +76,10 @@ pub struct Limits {
     pub anonymous_life: Duration,
     /// Streams at once on the connection of a manager.
     pub streams: u32,
-    /// Streams at once on any other connection.
-    pub streams_of_others: u32,
+    /// Streams at once on the connection of a worker.
+    pub streams_of_workers: u32,
+    /// Streams at once on a connection without a certificate.
+    pub streams_of_strangers: u32,
     /// How long the body of a call may take to arrive, and an answer to be taken.
     pub body: Duration,
 }
@@ -95,7 +97,8 @@ impl Default for Limits {
             anonymous_life: Duration::from_secs(60),
             streams: 1024,
             // A session, log streams, and what is asked between them.
-            streams_of_others: 64,
+            streams_of_workers: 64,
+            streams_of_strangers: 4,
             body: Duration::from_secs(10),
         }
     }

@@ -13,6 +13,8 @@ use swarmrs_rpc::{
 };
 use swarmrs_security::{NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, Subject};
 use swarmrs_types::Code;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
 /// What becomes of a method, in either shape.
@@ -267,7 +269,7 @@ async fn what_is_no_request_of_ours_is_refused() {
 #[tokio::test]
 async fn streams_of_one_connection_are_bounded() {
     let limits = Limits {
-        streams_of_others: 2,
+        streams_of_workers: 2,
         ..limits()
     };
     let rig = Rig::with(limits, Keepalive::default(), Handle::current());
@@ -304,6 +306,22 @@ async fn a_connection_without_a_certificate_does_not_last() {
     assert_eq!(answer.unwrap(), "x");
 }
 
+#[tokio::test]
+async fn tls_begins_with_1_2() {
+    let rig = Rig::new();
+    let node = rig
+        .trust
+        .node_at("worker1", Role::Worker, SystemTime::now());
+    let versions = [&rustls::version::TLS12, &rustls::version::TLS13];
+    for version in versions {
+        let config = raw::config_of(&[version], rig.trust.roots(), Some(&node), "swarmrs");
+        let mut requests = raw::http(&rig.address(), config).await.unwrap();
+        let (answer, mut stream) = raw::open(&mut requests, &raw::path(Method::ReadIndex));
+        let _ = stream.send_data(Bytes::from_static(b"\0\0\0\0"), true);
+        assert_eq!(raw::refusal(answer).await.reason, Reason::Role);
+    }
+}
+
 #[test]
 fn roots_that_are_not_valid_are_not_trusted() {
     let now = SystemTime::now();
@@ -314,4 +332,52 @@ fn roots_that_are_not_valid_are_not_trusted() {
     assert!(Credentials::anonymous(trust.roots(), later).is_err());
     let identity = NodeCertificate::from_pem(node.certificate.pem()).unwrap();
     assert_eq!(identity.identity().cluster_id, CLUSTER);
+}
+
+#[tokio::test]
+async fn who_says_nothing_shuts_nobody_out() {
+    let limits = Limits {
+        handshake: LONG,
+        handshakes: 8,
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(rig.server.address()).await.unwrap());
+        if silent.len() % 10 == 0 {
+            assert_eq!(ask(&rig.manager(), Method::ReadIndex).await, Ok(()));
+        }
+    }
+    // All but the last few were sent away.
+    for stream in silent.iter_mut().take(90) {
+        let ended = tokio::time::timeout(LONG, stream.read(&mut [0])).await;
+        assert!(matches!(ended.unwrap(), Ok(0) | Err(_)));
+    }
+}
+
+#[tokio::test]
+async fn one_source_has_its_share_of_handshakes_and_no_more() {
+    let limits = Limits {
+        handshake: Duration::from_millis(500),
+        handshakes_per_source: 3,
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let mut silent = Vec::new();
+    for _ in 0..3 {
+        silent.push(TcpStream::connect(rig.server.address()).await.unwrap());
+    }
+    let error = ask(&rig.manager(), Method::ReadIndex).await;
+    assert!(
+        matches!(error, Err(CallError::Unreachable { .. })),
+        "{error:?}"
+    );
+    for stream in &mut silent {
+        assert!(
+            matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)),
+            "too slow"
+        );
+    }
+    assert_eq!(ask(&rig.manager(), Method::ReadIndex).await, Ok(()));
 }

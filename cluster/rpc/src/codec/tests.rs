@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Refusal;
+use proptest::prelude::*;
 use swarmrs_types::Fault;
 
 fn pieces(bytes: &[u8], size: usize, limit: usize) -> Result<Vec<Frame>, Malformed> {
@@ -63,6 +64,28 @@ fn a_frame_above_the_limit_is_refused_by_its_length_alone() {
     let mut decoder = Decoder::new(10);
     decoder.push(&[0xff; 4]);
     assert!(matches!(decoder.next(), Err(Malformed::TooLong { .. })));
+}
+
+proptest! {
+    #[test]
+    fn whatever_arrives_is_frames_or_an_error(
+        bytes in proptest::collection::vec(prop_oneof![Just(0u8), 0u8..6, any::<u8>()], 0..200),
+        size in 1usize..20,
+    ) {
+        let mut decoder = Decoder::new(64);
+        let (mut taken, mut over) = (0, false);
+        for piece in bytes.chunks(size) {
+            decoder.push(piece);
+            while let Ok(Some(frame)) = decoder.next() {
+                taken += frame.bytes().len();
+            }
+            over = decoder.next().is_err();
+            if over {
+                break;
+            }
+        }
+        prop_assert!(over || taken + decoder.buffer.len() == bytes.len());
+    }
 }
 
 #[test]

@@ -165,8 +165,8 @@ impl Shared {
     ) -> Result<Connection<Encrypted, Bytes>, h2::Error> {
         let (window, streams) = match identity.map(|identity| identity.role) {
             Some(Role::Manager) => (WINDOW, self.limits.streams),
-            Some(Role::Worker) => (WINDOW, self.limits.streams_of_others),
-            None => (SMALL_WINDOW, self.limits.streams_of_others),
+            Some(Role::Worker) => (WINDOW, self.limits.streams_of_workers),
+            None => (SMALL_WINDOW, self.limits.streams_of_strangers),
         };
         let mut builder = h2::server::Builder::new();
         if identity.is_some_and(|identity| identity.role == Role::Manager) {

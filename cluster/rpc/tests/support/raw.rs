@@ -6,7 +6,7 @@ use h2::{RecvStream, SendStream};
 use http::Request;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use std::sync::Arc;
 use swarmrs_rpc::{Method, Refusal, from_json};
 use swarmrs_security::{NodeCredentials, RootCert};
@@ -20,12 +20,22 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// A client that trusts `roots`, shows `node` if there is one, and offers `protocol`.
 pub fn config(roots: &RootCert, node: Option<&NodeCredentials>, protocol: &str) -> ClientConfig {
+    config_of(rustls::DEFAULT_VERSIONS, roots, node, protocol)
+}
+
+/// The same, with these versions of TLS.
+pub fn config_of(
+    versions: &[&'static SupportedProtocolVersion],
+    roots: &RootCert,
+    node: Option<&NodeCredentials>,
+    protocol: &str,
+) -> ClientConfig {
     let mut store = RootCertStore::empty();
     for root in roots.certificates_der() {
         store.add(root.clone()).unwrap();
     }
     let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(store);
     let mut config = match node {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   container ─▶ br0: VIP? one of its backends ─▶ br0 (bridged, source kept)
-//!   host ─▶ eg0: port? one of its backends     ─▶ br0 (source kept)
+//!   host ─▶ eg0: port? one of its backends     ─▶ br0 (source kept; [`crate::shortcut`] is before this)
 //!   container ─▶ eg0: source becomes the link's ─▶ host
 //! ```
 //!
@@ -16,12 +16,13 @@
 
 use crate::diff::{Change, Front, Target};
 use crate::firewall::{
-    At, Direction, Element, Expression, Family, Gives, Hook, Set, Table, Transaction, Type, rule,
+    At, Direction, Element, Expression, Family, Gives, Hook, Nat, Set, Table, Transaction, Type,
+    rule,
 };
 use crate::netlink::route::{Mac, octets};
 use crate::vxlan::{BRIDGE, UPLINK, Uplink};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Our bits of marks, and the value that stands in them beside a node's number.
 pub(crate) const MARK_MASK: u32 = 0xffff_0000;
@@ -31,6 +32,8 @@ const VIPS: &str = "vips";
 const HAIRPIN: &str = "hairpin";
 const PUBLISHED: &str = "published";
 const BOUND: &str = "bound";
+const INNER: &str = "inner";
+const OUTER: &str = "outer";
 const NODES: &str = "nodes";
 const ZONES: &str = "zones";
 
@@ -106,7 +109,7 @@ pub(crate) fn lay(transaction: &mut Transaction, ground: &Ground<'_>) {
 fn sets(transaction: &mut Transaction, table: &Table) {
     let two: &[Type] = match table.family {
         Family::Ip6 => &[Type::Ipv6, Type::Ipv6],
-        Family::Ip | Family::Bridge => &[Type::Ipv4, Type::Ipv4],
+        Family::Ip | Family::Bridge | Family::Netdev => &[Type::Ipv4, Type::Ipv4],
     };
     let mut set = |name, key, gives| {
         let ranges = false;
@@ -126,6 +129,10 @@ fn sets(transaction: &mut Transaction, table: &Table) {
         &[Type::Protocol, Type::Port],
         Gives::Data(with_port(table.family)),
     );
+    if table.family == Family::Ip {
+        set(INNER, &[Type::Ipv4], Gives::Data(&[Type::Ipv4]));
+        set(OUTER, &[Type::Ipv4], Gives::Data(&[Type::Ipv4]));
+    }
     set(NODES, &[Type::Mac], Gives::Data(&[Type::Mark]));
     set(ZONES, &[Type::Mac], Gives::Data(&[Type::Port]));
 }
@@ -133,7 +140,7 @@ fn sets(transaction: &mut Transaction, table: &Table) {
 fn with_port(family: Family) -> &'static [Type] {
     match family {
         Family::Ip6 => &[Type::Ipv6, Type::Port],
-        Family::Ip | Family::Bridge => &[Type::Ipv4, Type::Port],
+        Family::Ip | Family::Bridge | Family::Netdev => &[Type::Ipv4, Type::Port],
     }
 }
 
@@ -224,6 +231,21 @@ fn destinations(transaction: &mut Transaction, table: &Table, ground: &Ground<'_
         ]);
         transaction.rule(table, "destination", &bound);
     }
+    if stands_in(table, ground) {
+        let mut called = rule::comes_from(UPLINK);
+        called.extend([
+            rule::destination(family, 0),
+            rule::load_from(0, INNER, 1),
+            rule::rewrite_destination(family, 1, None),
+        ]);
+        transaction.rule(table, "destination", &called);
+    }
+}
+
+/// Whether the host calls containers of the network by stand-ins.
+fn stands_in(table: &Table, ground: &Ground<'_>) -> bool {
+    let uplink = ground.uplink.and_then(|uplink| uplink.stand_ins.as_ref());
+    table.family == Family::Ip && uplink.is_some()
 }
 
 /// A page anew, without fronts. With the address that published ports come to, if any do.
@@ -301,6 +323,21 @@ fn sources(transaction: &mut Transaction, table: &Table, ground: &Ground<'_>) {
     let Some(uplink) = ground.uplink else {
         return;
     };
+    if stands_in(table, ground) {
+        // What begins here comes from the same one, so a flow may change ways.
+        let mut called = rule::goes_to(UPLINK);
+        called.extend([
+            rule::source(family, 0),
+            rule::load_from(0, OUTER, 1),
+            Expression::Nat {
+                nat: Nat::Source,
+                family,
+                address: 1,
+                port: None,
+            },
+        ]);
+        transaction.rule(table, "source", &called);
+    }
     if let Some(out) = uplink.egress(family) {
         for subnet in ground.subnets {
             let mut way_out = rule::goes_to(UPLINK);
@@ -357,7 +394,7 @@ fn entry(front: Front, chain: &str) -> (&'static str, Element) {
 }
 
 /// Each new flow goes to the next target.
-fn turns(family: Family, targets: &[Target]) -> Vec<Expression> {
+pub(crate) fn turns(family: Family, targets: &[Target]) -> Vec<Expression> {
     let with_ports = targets.iter().any(|(_, port)| port.is_some());
     let element = |(turn, (address, port)): (usize, &Target)| {
         let turn = (turn as u32).to_ne_bytes();
@@ -370,7 +407,7 @@ fn turns(family: Family, targets: &[Target]) -> Vec<Expression> {
     let gives: &'static [Type] = match (with_ports, family) {
         (true, _) => with_port(family),
         (false, Family::Ip6) => &[Type::Ipv6],
-        (false, Family::Ip | Family::Bridge) => &[Type::Ipv4],
+        (false, _) => &[Type::Ipv4],
     };
     let values = targets.iter().enumerate().map(element);
     let mut rule = rule::take_turns(gives, values, 4);
@@ -388,6 +425,26 @@ pub(crate) fn hairpin(transaction: &mut Transaction, address: IpAddr, here: bool
         transaction.elements(&table, HAIRPIN, &element);
     } else {
         transaction.no_elements(&table, HAIRPIN, &element);
+    }
+}
+
+/// A container of this node and what the host calls it by, or no more.
+pub(crate) fn stand_in(
+    transaction: &mut Transaction,
+    address: Ipv4Addr,
+    stand_in: Ipv4Addr,
+    here: bool,
+) {
+    let table = table(Family::Ip);
+    let (address, stand_in) = (address.octets(), stand_in.octets());
+    let inner = [Element::data(&[&stand_in], &[&address])];
+    let outer = [Element::data(&[&address], &[&stand_in])];
+    if here {
+        transaction.elements(&table, INNER, &inner);
+        transaction.elements(&table, OUTER, &outer);
+    } else {
+        transaction.no_elements(&table, INNER, &inner);
+        transaction.no_elements(&table, OUTER, &outer);
     }
 }
 

@@ -6,7 +6,7 @@
 
 mod expression;
 
-pub(crate) use expression::{Direction, Expression, Source, rule};
+pub(crate) use expression::{Direction, Expression, Nat, Source, Sum, rule};
 
 use crate::netlink::{Message, Socket, attribute};
 use std::ffi::CStr;
@@ -18,6 +18,8 @@ pub(crate) enum Family {
     Ip,
     Ip6,
     Bridge,
+    /// Of one link, before anything else sees its packets.
+    Netdev,
 }
 
 impl Family {
@@ -27,6 +29,7 @@ impl Family {
             Family::Ip => libc::NFPROTO_IPV4 as u8,
             Family::Ip6 => libc::NFPROTO_IPV6 as u8,
             Family::Bridge => libc::NFPROTO_BRIDGE as u8,
+            Family::Netdev => libc::NFPROTO_NETDEV as u8,
         }
     }
 }
@@ -201,6 +204,8 @@ const DATA_OF_VERDICT: u16 = 2;
 const VERDICT_CODE: u16 = 1;
 const VERDICT_CHAIN: u16 = 2;
 const GOTO: i32 = -4;
+/// `NF_NETDEV_INGRESS`.
+const INGRESS: u32 = 0;
 
 /// Elements are sent in lists that stay below an attribute's 64 KiB: an element has at most 150 bytes.
 const ELEMENTS_AT_ONCE: usize = 400;
@@ -251,6 +256,17 @@ impl Transaction {
                 });
                 m.text(7, hook.kind);
             }
+        });
+    }
+
+    /// A chain that sees what comes in over a link, before all else does; it ends with the link.
+    pub(crate) fn entrance(&mut self, table: &Table, name: &str, link: &str) {
+        self.add(table.family, NEW_CHAIN, libc::NLM_F_CREATE, |m| {
+            m.text(1, &table.name).text(3, name);
+            m.nest(4, |nest| {
+                nest.number(1, INGRESS).number(2, 0).text(3, link);
+            });
+            m.text(7, "filter");
         });
     }
 
@@ -381,9 +397,9 @@ impl Transaction {
     }
 }
 
-/// The tables of our three families that the kernel has.
+/// The tables of our families that the kernel has.
 pub(crate) fn tables(socket: &mut Socket) -> io::Result<Vec<Table>> {
-    let families = [Family::Ip, Family::Ip6, Family::Bridge];
+    let families = [Family::Ip, Family::Ip6, Family::Bridge, Family::Netdev];
     let table = |(number, name): (u8, String)| {
         let family = families.into_iter().find(|f| f.number() == number)?;
         Some(Table { family, name })

@@ -6,7 +6,8 @@
 
 use crate::balance::{MARK, table as own_table};
 use crate::firewall::{
-    At, Element, Expression, Family, Gives, Hook, Set, Table, Transaction, Type, name_key, rule,
+    At, Element, Expression, Family, Gives, Hook, Set, Sum, Table, Transaction, Type, name_key,
+    rule,
 };
 use crate::netlink::route::{Mac, octets};
 use crate::vxlan::VXLAN;
@@ -99,6 +100,7 @@ pub(crate) fn lay(transaction: &mut Transaction, bridge: Mac, v6: bool) {
             offset: 0,
             length: 6,
             from: 1,
+            sum: Sum::None,
         },
     ];
     transaction.rule(&table, "back", &back);

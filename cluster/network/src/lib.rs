@@ -27,6 +27,7 @@ mod guard;
 mod netlink;
 mod netns;
 mod reserve;
+mod shortcut;
 mod vxlan;
 
 pub mod dns;

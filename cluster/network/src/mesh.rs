@@ -1,7 +1,8 @@
 //! The host's side: published ports, the way out, and what may not come in over our links.
 //!
 //! ```text
-//!   to an address of this host, a published port ─▶ .2 of the network's link (its namespace does the rest)
+//!   to an address of this host, a published port ─▶ a container's stand-in, if all are here (see [`crate::shortcut`])
+//!                                                ─▶ else .2 of the network's link (its namespace does the rest)
 //!   from .3 of a network's link ─▶ outside, as this host
 //! ```
 //!
@@ -11,12 +12,14 @@
 pub(crate) mod docker_user;
 pub(crate) mod firewalld;
 
+use crate::balance;
+use crate::diff::Target;
 use crate::firewall::{
     At, Element, Expression, Family, Gives, Hook, Set, Table, Transaction, Type, Value, rule,
 };
 use crate::netlink::route::octets;
 use crate::plane::Tag;
-use crate::vxlan::{RANGE, RANGE_V6};
+use crate::vxlan::{RANGE, RANGE_V6, STAND_INS};
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
@@ -76,6 +79,7 @@ impl Transport {
 
 const PUBLISHED: &str = "published";
 const BOUND: &str = "bound";
+const TURNS: &str = "turns";
 const SUBNETS: &str = "subnets";
 const NETWORKS: &str = "networks";
 const NODES: &str = "nodes";
@@ -100,6 +104,16 @@ pub(crate) fn links(tag: &Tag) -> String {
 
 /// Where a port of the host leads: the target of a network's link, and the port there.
 pub(crate) type Inner = (IpAddr, u16);
+
+/// Where the host leads a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Into the network, where it is balanced.
+    pub inner: Inner,
+    /// Containers that the host itself leads its clients to; those that must be answered by way of the host go into the
+    /// network all the same.
+    pub turns: Vec<Target>,
+}
 
 /// A port of the host, on one address of it or on all.
 pub(crate) type Outer = (Transport, Option<IpAddr>, u16);
@@ -127,13 +141,14 @@ pub(crate) fn lay(transaction: &mut Transaction, tag: &Tag, data_path_port: u16)
         inner,
         false,
     );
+    set(TURNS, &[Type::Protocol, Type::Port], Gives::Chain, false);
     set(SUBNETS, &[Type::Ipv4], Gives::Nothing, true);
     set(NETWORKS, &[Type::Integer], Gives::Nothing, false);
     set(NODES, &[Type::Ipv4], Gives::Nothing, false);
 
     let ours = links(tag);
     lay_filters(transaction, &table, &ours, data_path_port);
-    lay_destinations(transaction, &table);
+    lay_destinations(transaction, &table, &ours);
     lay_sources(transaction, &table, &ours);
 }
 
@@ -169,6 +184,21 @@ fn lay_filters(transaction: &mut Transaction, table: &Table, ours: &str, data_pa
     ));
     across.push(Expression::Drop);
     transaction.rule(table, "forward", &across);
+    // To a stand-in only by a published port, whatever the host forwards else.
+    let mut uncalled = rule::goes_to(ours);
+    uncalled.extend(rule::destination_within(STAND_INS.into()));
+    uncalled.extend(rule::flow_has(
+        rule::CT_STATE,
+        rule::ESTABLISHED_OR_RELATED,
+        false,
+    ));
+    uncalled.extend(rule::flow_has(
+        rule::CT_STATUS,
+        rule::DESTINATION_REWRITTEN,
+        false,
+    ));
+    uncalled.push(Expression::Drop);
+    transaction.rule(table, "forward", &uncalled);
     // Frames of our networks come from our nodes.
     transaction.chain(table, "frames", hook(At::Input, FILTER));
     let mut strangers = rule::transport_and_port(0);
@@ -190,7 +220,7 @@ fn lay_filters(transaction: &mut Transaction, table: &Table, ours: &str, data_pa
     transaction.rule(table, "frames", &strangers);
 }
 
-fn lay_destinations(transaction: &mut Transaction, table: &Table) {
+fn lay_destinations(transaction: &mut Transaction, table: &Table, ours: &str) {
     let hook = |at| {
         Some(Hook {
             kind: "nat",
@@ -206,6 +236,12 @@ fn lay_destinations(transaction: &mut Transaction, table: &Table) {
         rule::rewrite_destination(Family::Ip, 3, Some(4)),
     ]);
     transaction.rule(table, "ports", &bound);
+    let mut far = rule::comes_from_elsewhere(ours);
+    far.extend(rule::source_beyond(LOOPBACK.into()));
+    far.extend([rule::source(Family::Ip, 0), rule::is_not_in(0, SUBNETS)]);
+    far.extend(rule::transport_and_port(0));
+    far.push(rule::lead_by(0, TURNS));
+    transaction.rule(table, "ports", &far);
     let mut published = rule::transport_and_port(0);
     published.extend([
         rule::load_from(0, PUBLISHED, 2),
@@ -228,7 +264,7 @@ fn lay_sources(transaction: &mut Transaction, table: &Table, ours: &str) {
     });
     transaction.chain(table, "source", hook);
     // A client that could not be answered where it stands is answered by way of the host.
-    for near in [LOOPBACK, RANGE] {
+    for near in [LOOPBACK, RANGE, STAND_INS] {
         let mut hidden = rule::goes_to(ours);
         hidden.extend(rule::source_within(near.into()));
         hidden.push(Expression::Masquerade);
@@ -241,10 +277,12 @@ fn lay_sources(transaction: &mut Transaction, table: &Table, ours: &str) {
         Expression::Masquerade,
     ]);
     transaction.rule(table, "source", &overlapping);
-    let mut way_out = rule::goes_elsewhere(ours);
-    way_out.extend(rule::source_within(RANGE.into()));
-    way_out.push(Expression::Masquerade);
-    transaction.rule(table, "source", &way_out);
+    for ours_only in [RANGE, STAND_INS] {
+        let mut way_out = rule::goes_elsewhere(ours);
+        way_out.extend(rule::source_within(ours_only.into()));
+        way_out.push(Expression::Masquerade);
+        transaction.rule(table, "source", &way_out);
+    }
 }
 
 /// The IPv6 table anew: the way out, and no way from one network into another.
@@ -284,6 +322,36 @@ pub(crate) fn lead(
         }
     };
     put(transaction, tag, map, vec![element], here);
+}
+
+/// Containers that a port's clients are led to from now on, one after another, instead of those of before.
+pub(crate) fn take_turns(
+    transaction: &mut Transaction,
+    tag: &Tag,
+    (transport, host, port): Outer,
+    before: &[Target],
+    now: &[Target],
+) {
+    if before == now || host.is_some() {
+        return;
+    }
+    let table = table(tag, Family::Ip);
+    let chain = format!("{}-{port}", transport.name());
+    let key: [&[u8]; 2] = [&[transport.number()], &port.to_be_bytes()];
+    let element = [Element::chain(&key, &chain)];
+    if now.is_empty() {
+        transaction.no_elements(&table, TURNS, &element);
+        transaction.no_chain(&table, &chain);
+        return;
+    }
+    match before.is_empty() {
+        true => transaction.chain(&table, &chain, None),
+        false => transaction.flush_chain(&table, &chain),
+    }
+    transaction.rule(&table, &chain, &balance::turns(Family::Ip, now));
+    if before.is_empty() {
+        transaction.elements(&table, TURNS, &element);
+    }
 }
 
 /// A network's subnet stands behind us, or no more.

@@ -8,6 +8,7 @@
 //! its answers. What is programmed lives in the kernel and outlives this process: a later [`Plane::open`]
 //! finds it and takes it over without a packet lost.
 
+mod drained;
 mod host;
 mod network;
 mod tag;

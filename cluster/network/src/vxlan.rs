@@ -72,12 +72,66 @@ pub(crate) fn port_address(name: &str) -> Option<IpAddr> {
 /// those of the name server. Source: the design, section K0.
 pub(crate) const RANGE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 64, 0), 18);
 
+/// Where the host's names for containers that are reached from it are: link-local too, beside all that clouds use.
+pub(crate) const STAND_INS: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 192, 0), 18);
+
 /// The same for IPv6: a local range (RFC 4193), with the link's slot as the subnet.
 pub(crate) const RANGE_V6: Ipv6Net =
     Ipv6Net::new_assert(Ipv6Addr::new(0xfd5a, 0x7377, 0, 0, 0, 0, 0, 0), 32);
 
 /// Addresses of one link.
 const SLOT: u32 = 8;
+
+/// What the host calls the addresses of a subnet by: as many, in a block that nothing else of the host is called by. So a network
+/// may have a subnet that means something else to the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StandIns {
+    subnet: Ipv4Net,
+    block: Ipv4Net,
+}
+
+impl StandIns {
+    /// A block that nobody uses. None: the subnet is too large, or all are in use.
+    pub(crate) fn free(subnet: Ipv4Net, used: &[IpNet]) -> Option<StandIns> {
+        if subnet.prefix_len() < STAND_INS.prefix_len() {
+            return None;
+        }
+        let mut blocks = STAND_INS.subnets(subnet.prefix_len()).ok()?;
+        let meets = |block: &Ipv4Net| {
+            used.iter().any(|used| match used {
+                IpNet::V4(used) => block.contains(&used.addr()),
+                IpNet::V6(_) => false,
+            })
+        };
+        blocks.find(|block| !meets(block)).map(|block| StandIns {
+            subnet: subnet.trunc(),
+            block,
+        })
+    }
+
+    /// The block that was taken before: its first address is the host's link's.
+    pub(crate) fn found(subnet: Ipv4Net, of_link: &[IpNet]) -> Option<StandIns> {
+        let first = of_link.iter().find_map(|address| match address {
+            IpNet::V4(address) => STAND_INS.contains(&address.addr()).then(|| address.addr()),
+            IpNet::V6(_) => None,
+        })?;
+        Some(StandIns {
+            subnet: subnet.trunc(),
+            block: Ipv4Net::new(first, subnet.prefix_len()).ok()?,
+        })
+    }
+
+    pub(crate) fn subnet(&self) -> Ipv4Net {
+        self.subnet
+    }
+
+    /// The stand-in of an address of the subnet.
+    pub(crate) fn of(&self, address: Ipv4Addr) -> Option<Ipv4Addr> {
+        let own = u32::from(address).checked_sub(self.subnet.network().into())?;
+        let known = self.subnet.contains(&address);
+        known.then(|| (u32::from(self.block.network()) + own).into())
+    }
+}
 
 /// The link between a network's namespace and the host: eight addresses, of which three are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,13 +141,20 @@ pub(crate) struct Uplink {
     base: Ipv4Addr,
     /// Whether it carries IPv6 too.
     pub v6: bool,
+    /// What containers are called by on the host, where published ports lead to them.
+    pub stand_ins: Option<StandIns>,
 }
 
 impl Uplink {
     /// The link with the slot that `address` is in.
     pub(crate) fn around(name: String, address: Ipv4Addr, v6: bool) -> Uplink {
         let base = Ipv4Addr::from(u32::from(address) / SLOT * SLOT);
-        Uplink { name, base, v6 }
+        Uplink {
+            name,
+            base,
+            v6,
+            stand_ins: None,
+        }
     }
 
     /// A link in the first slot at or after the wish that nobody uses. None: all are in use.
@@ -115,6 +176,7 @@ impl Uplink {
             name,
             base: base.into(),
             v6,
+            stand_ins: None,
         })
     }
 
@@ -134,7 +196,7 @@ impl Uplink {
         match family {
             Family::Ip => Some(self.nth(u32::from(nth)).into()),
             Family::Ip6 => self.v6.then(|| self.nth_v6(u16::from(nth)).into()),
-            Family::Bridge => None,
+            Family::Bridge | Family::Netdev => None,
         }
     }
 
@@ -193,6 +255,12 @@ impl Uplink {
             inside.add_address(own, self.with_prefix(egress))?;
             inside.add_route(everywhere(family), at_host, egress, own)?;
         }
+        if let Some(stand_ins) = &self.stand_ins {
+            let first = stand_ins.block.network().into();
+            host.add_address(other, alone(first))?;
+            let (target, at_host) = (self.nth(2).into(), self.nth(1).into());
+            host.add_route(stand_ins.block.into(), target, at_host, other)?;
+        }
         Ok(())
     }
 }
@@ -200,7 +268,9 @@ impl Uplink {
 fn everywhere(family: Family) -> IpNet {
     match family {
         Family::Ip6 => Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0).into(),
-        Family::Ip | Family::Bridge => Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into(),
+        Family::Ip | Family::Bridge | Family::Netdev => {
+            Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0).into()
+        }
     }
 }
 
@@ -284,6 +354,21 @@ mod tests {
         );
         // Slot 416 would be 169.254.77.0, the name server's.
         assert_eq!(free(416, &[]).as_deref(), Some("169.254.78.1"));
+    }
+
+    #[test]
+    fn addresses_have_stand_ins_in_a_block_of_their_own() {
+        let subnet: Ipv4Net = "10.0.4.0/22".parse().unwrap();
+        let used = ["169.254.192.0/32".parse().unwrap()];
+        let free = StandIns::free(subnet, &used).unwrap();
+        let of = |text: &str| free.of(text.parse().unwrap()).map(|a| a.to_string());
+        assert_eq!(of("10.0.5.11").as_deref(), Some("169.254.197.11"));
+        assert_eq!(of("10.0.8.1"), None);
+        assert_eq!(of("10.0.3.255"), None);
+        let again = StandIns::found(subnet, &["169.254.196.0/32".parse().unwrap()]);
+        assert_eq!(again, Some(free));
+        let large: Ipv4Net = "10.0.0.0/16".parse().unwrap();
+        assert_eq!(StandIns::free(large, &[]), None);
     }
 
     #[test]

@@ -21,3 +21,6 @@ mod forgery;
 
 #[path = "plane/two_nodes.rs"]
 mod two_nodes;
+
+#[path = "plane/short.rs"]
+mod short;

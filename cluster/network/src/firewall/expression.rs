@@ -24,12 +24,13 @@ pub(crate) enum Expression {
         length: u32,
         to: u8,
     },
-    /// Rewrites bytes of a header that no checksum covers.
+    /// Rewrites bytes of a header, and the sum that covers them.
     SetPayload {
         base: u32,
         offset: u32,
         length: u32,
         from: u8,
+        sum: Sum,
     },
     /// Goes on if equal, or not.
     Compare {
@@ -73,6 +74,11 @@ pub(crate) enum Expression {
     },
     /// Rewrites the source to the outgoing link's address.
     Masquerade,
+    /// Sends the packet out over the link whose number the register has: to the frame's receiver as it is, or to a neighbour.
+    Send {
+        link: u8,
+        neighbour: Option<u8>,
+    },
     /// Loads of which kind the destination is for this host.
     DestinationKind {
         to: u8,
@@ -108,6 +114,16 @@ pub(crate) enum Source {
         gives: &'static [Type],
         elements: Vec<Element>,
     },
+}
+
+/// What sum goes with bytes that are rewritten.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sum {
+    None,
+    /// One in the same header, at an offset.
+    At(u32),
+    /// An IPv4 header's own, and that of TCP or UDP behind it, which covers addresses too.
+    OfAddress,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -157,6 +173,7 @@ fn name(expression: &Expression) -> &'static str {
         Expression::Turn { .. } => "numgen",
         Expression::Nat { .. } => "nat",
         Expression::Masquerade => "masq",
+        Expression::Send { .. } => "fwd",
         Expression::DestinationKind { .. } => "fib",
         Expression::Load { .. } | Expression::Accept | Expression::Drop | Expression::Jump(_) => {
             "immediate"
@@ -191,10 +208,16 @@ fn put_one(data: &mut Message, expression: &Expression, map: u32) {
             offset,
             length,
             from,
+            sum,
         } => {
             data.number(5, register(*from));
             data.number(2, *base).number(3, *offset).number(4, *length);
-            data.number(6, 0).number(7, 0);
+            let (kind, at, pseudo_header) = match sum {
+                Sum::None => (0, 0, 0),
+                Sum::At(at) => (1, *at, 0),
+                Sum::OfAddress => (1, 10, 1),
+            };
+            data.number(6, kind).number(7, at).number(8, pseudo_header);
         }
         Expression::Compare {
             register: slot,
@@ -248,6 +271,13 @@ fn put_one(data: &mut Message, expression: &Expression, map: u32) {
             }
         }
         Expression::Masquerade => {}
+        Expression::Send { link, neighbour } => {
+            data.number(1, register(*link));
+            if let Some(neighbour) = neighbour {
+                data.number(2, register(*neighbour));
+                data.number(3, u32::from(Family::Ip.number()));
+            }
+        }
         Expression::DestinationKind { to } => {
             data.number(1, register(*to)).number(2, 3).number(3, 2);
         }
@@ -370,6 +400,10 @@ pub(crate) mod rule {
         link_is(OUT_NAME, link, false)
     }
 
+    pub(crate) fn comes_from_elsewhere(link: &str) -> Vec<Expression> {
+        link_is(IN_NAME, link, false)
+    }
+
     /// Loads the packet's source address.
     pub(crate) fn source(family: Family, to: u8) -> Expression {
         let (offset, length) = if family == Family::Ip6 {
@@ -432,6 +466,15 @@ pub(crate) mod rule {
     /// The source is within the network of the bits.
     pub(crate) fn source_within(network: ipnet::IpNet) -> Vec<Expression> {
         within(source(family_of(network.addr()), 0), network)
+    }
+
+    /// The source is outside of it.
+    pub(crate) fn source_beyond(network: ipnet::IpNet) -> Vec<Expression> {
+        let mut rule = source_within(network);
+        if let Some(Expression::Compare { equal, .. }) = rule.last_mut() {
+            *equal = false;
+        }
+        rule
     }
 
     pub(crate) fn destination_within(network: ipnet::IpNet) -> Vec<Expression> {

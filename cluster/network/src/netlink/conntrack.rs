@@ -38,6 +38,8 @@ pub(crate) enum Which {
     LedTo(Vec<IpAddr>),
     /// Datagrams to one of the addresses that were led nowhere: while they go on, no newer rule is asked.
     Unled(Vec<IpAddr>),
+    /// Those that were led on at the first address, but for the second's own.
+    Balanced(IpAddr, IpAddr),
     /// Datagrams to a port of this host, wherever they were led.
     Port(u16),
 }
@@ -109,6 +111,7 @@ struct Ends {
     /// Its destination was rewritten.
     led: bool,
     datagrams: bool,
+    from: Option<IpAddr>,
     to: Option<IpAddr>,
     to_port: Option<u16>,
     answered_by: Option<IpAddr>,
@@ -120,6 +123,7 @@ impl Which {
             Which::LedTo(addresses) | Which::Unled(addresses) => {
                 addresses.iter().map(|address| family(*address)).collect()
             }
+            Which::Balanced(at, _) => BTreeSet::from([family(*at)]),
             Which::Port(_) => BTreeSet::from([libc::AF_INET as u8]),
         }
     }
@@ -130,6 +134,7 @@ impl Which {
         match self {
             Which::LedTo(addresses) => ends.led && among(addresses, ends.answered_by),
             Which::Unled(addresses) => ends.datagrams && !ends.led && among(addresses, ends.to),
+            Which::Balanced(at, but) => ends.led && ends.to == Some(*at) && ends.from != Some(*but),
             Which::Port(port) => ends.datagrams && ends.to_port == Some(*port),
         }
     }
@@ -146,6 +151,7 @@ fn flow(payload: &[u8]) -> Option<(Flow, Ends)> {
     let ends = Ends {
         led: number(CTA_STATUS)? & IPS_DST_NAT != 0,
         datagrams: i32::from(protocol) == libc::IPPROTO_UDP,
+        from: end(original, Side::Source),
         to: end(original, Side::Destination),
         to_port: to_port.map(u16::from_be_bytes),
         answered_by: end(reply, Side::Source),

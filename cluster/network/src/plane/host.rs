@@ -1,10 +1,12 @@
 //! The host's side of the plane: its tables, and the ports in them with what holds them.
 
 use super::Tag;
+use super::drained::Drained;
+use crate::diff::Target;
 use crate::error::{Doing, Error};
 use crate::firewall::{self, Family, Table, Transaction};
 use crate::mesh::firewalld::Membership;
-use crate::mesh::{self, Inner, Outer, Transport};
+use crate::mesh::{self, Outer, Transport, Way};
 use crate::netlink::Socket;
 use crate::netlink::conntrack::Which;
 use crate::reserve::Reservation;
@@ -12,6 +14,7 @@ use ipnet::Ipv4Net;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use swarmrs_types::id::RawId;
 use tokio::runtime::Handle;
 
 /// Subnets, numbers and nodes that the host's rules know.
@@ -26,7 +29,7 @@ pub(super) struct Ground {
 
 /// A port of the host that is led on.
 struct Lead {
-    inner: Inner,
+    way: Way,
     /// Let go of with the lead.
     _held: Reservation,
 }
@@ -39,6 +42,7 @@ pub(super) struct Host {
     leads: BTreeMap<Outer, Lead>,
     ground: Ground,
     zone: Membership,
+    drained: Drained,
     /// Whether the tables are known to be as they should.
     whole: bool,
 }
@@ -53,6 +57,7 @@ impl Host {
             leads: BTreeMap::new(),
             ground: Ground::default(),
             zone: Membership::default(),
+            drained: Drained::default(),
             whole: false,
         }
     }
@@ -89,7 +94,7 @@ impl Host {
     pub(super) fn program(
         &mut self,
         ground: Ground,
-        wanted: BTreeMap<Outer, Inner>,
+        wanted: BTreeMap<Outer, Way>,
         held: &mut dyn FnMut(&Outer) -> Option<Reservation>,
     ) -> Result<Vec<Which>, Error> {
         if ground.numbers.is_empty() && self.leads.is_empty() && !self.whole {
@@ -100,9 +105,11 @@ impl Host {
         let mut transaction = Transaction::default();
         self.lay(&mut transaction, anew, &ground);
         let ended = self.end_leads(&mut transaction, anew, &wanted);
+        let turned = self.turn_leads(&mut transaction, anew, &wanted);
         let begun = self.begin_leads(&mut transaction, wanted, held);
         let moved = begun.iter().map(|(outer, _)| outer);
         let moved = moved.chain(ended.iter().map(|(outer, _)| outer));
+        let moved = moved.chain(&turned);
         let cuts = moved.filter(|outer| outer.0 == Transport::Udp);
         let cuts = cuts.map(|outer| Which::Port(outer.2)).collect();
         self.whole = false;
@@ -135,21 +142,22 @@ impl Host {
         &mut self,
         transaction: &mut Transaction,
         anew: bool,
-        wanted: &BTreeMap<Outer, Inner>,
+        wanted: &BTreeMap<Outer, Way>,
     ) -> Vec<(Outer, Option<Lead>)> {
         let leads = std::mem::take(&mut self.leads);
         let mut ended = Vec::new();
         for (outer, lead) in leads {
             let still = wanted.get(&outer);
-            if still == Some(&lead.inner) {
+            if still.is_some_and(|way| way.inner == lead.way.inner) {
                 if anew {
-                    mesh::lead(transaction, &self.tag, outer, lead.inner, true);
+                    mesh::lead(transaction, &self.tag, outer, lead.way.inner, true);
                 }
                 self.leads.insert(outer, lead);
                 continue;
             }
             if !anew {
-                mesh::lead(transaction, &self.tag, outer, lead.inner, false);
+                mesh::lead(transaction, &self.tag, outer, lead.way.inner, false);
+                mesh::take_turns(transaction, &self.tag, outer, &lead.way.turns, &[]);
             }
             // One that leads elsewhere from now on is held anew.
             ended.push((outer, still.is_none().then_some(lead)));
@@ -157,14 +165,37 @@ impl Host {
         ended
     }
 
+    /// Ports that stay, and whose clients are led to other containers than before. Those are returned that were or are led
+    /// into the network only: what the kernel remembers of them leads there for good.
+    fn turn_leads(
+        &mut self,
+        transaction: &mut Transaction,
+        anew: bool,
+        wanted: &BTreeMap<Outer, Way>,
+    ) -> Vec<Outer> {
+        let mut turned = Vec::new();
+        for (outer, lead) in &mut self.leads {
+            let Some(way) = wanted.get(outer) else {
+                continue;
+            };
+            let before: &[Target] = if anew { &[] } else { &lead.way.turns };
+            mesh::take_turns(transaction, &self.tag, *outer, before, &way.turns);
+            if lead.way.turns.is_empty() != way.turns.is_empty() {
+                turned.push(*outer);
+            }
+            lead.way.turns.clone_from(&way.turns);
+        }
+        turned
+    }
+
     fn begin_leads(
         &self,
         transaction: &mut Transaction,
-        wanted: BTreeMap<Outer, Inner>,
+        wanted: BTreeMap<Outer, Way>,
         held: &mut dyn FnMut(&Outer) -> Option<Reservation>,
     ) -> Vec<(Outer, Lead)> {
         let mut begun = Vec::new();
-        for (outer, inner) in wanted {
+        for (outer, way) in wanted {
             if self.leads.contains_key(&outer) {
                 continue;
             }
@@ -173,12 +204,24 @@ impl Host {
             let Some(mut held) = taken else {
                 continue;
             };
-            let target = SocketAddr::new(inner.0, inner.1);
+            let target = SocketAddr::new(way.inner.0, way.inner.1);
             held.carry(transport, target, &self.runtime);
-            mesh::lead(transaction, &self.tag, outer, inner, true);
-            begun.push((outer, Lead { inner, _held: held }));
+            mesh::lead(transaction, &self.tag, outer, way.inner, true);
+            mesh::take_turns(transaction, &self.tag, outer, &[], &way.turns);
+            begun.push((outer, Lead { way, _held: held }));
         }
         begun
+    }
+
+    /// How many flows live that the host itself led to an owner's stand-ins.
+    pub(super) fn live_flows(&mut self, owner: RawId, stand_ins: Vec<IpAddr>) -> io::Result<usize> {
+        self.drained.live(&mut self.rules, owner, stand_ins)
+    }
+
+    /// Cuts them.
+    pub(super) fn reset(&mut self, owner: RawId, stand_ins: Vec<IpAddr>) -> io::Result<()> {
+        self.drained.forget(owner);
+        self.rules.cut_flows(&[Which::LedTo(stand_ins)])
     }
 
     /// Cuts flows of the host.

@@ -5,6 +5,7 @@ mod flows;
 mod fronts;
 mod members;
 mod ports;
+mod short;
 
 pub(super) use build::demolish;
 
@@ -16,8 +17,10 @@ use crate::firewall::{self, Family, Table, Transaction};
 use crate::guard::{self, Port};
 use crate::mesh::{Inner, Transport};
 use crate::netlink::Socket;
-use crate::netlink::conntrack::{Flow, Which};
+use crate::netlink::conntrack::Which;
 use crate::netns::Namespace;
+use crate::plane::drained::Drained;
+use crate::shortcut;
 use crate::vxlan::{self, Uplink};
 use ipnet::IpNet;
 use members::Node;
@@ -55,7 +58,9 @@ pub(super) struct Network {
     bound: BTreeMap<(Transport, u16), Inner>,
     pages: BTreeSet<Page>,
     /// Flows whose end someone waits for.
-    drained: BTreeMap<RawId, Vec<Flow>>,
+    drained: Drained,
+    /// Whether containers go the short way.
+    short: bool,
     /// Whether the rules in the kernel are those of the fields above.
     whole: bool,
 }
@@ -134,6 +139,7 @@ impl Network {
             transaction.commit(&mut self.rules)?;
             self.pages.insert(page);
         }
+        self.settle_short(anew);
         self.without_stale(&stale)?;
         self.without_addresses(anew, &wanted, &steps.vanished)?;
         self.whole = true;
@@ -146,6 +152,7 @@ impl Network {
     fn without_stale(&mut self, present: &[Table]) -> io::Result<()> {
         let mut kept: Vec<Table> = self.pages.iter().map(|page| page.table()).collect();
         kept.extend([Family::Ip, Family::Ip6, Family::Bridge].map(balance::table));
+        kept.extend(self.short_tables());
         let mut transaction = Transaction::default();
         for table in present.iter().filter(|table| !kept.contains(table)) {
             transaction.no_table(table);
@@ -183,6 +190,7 @@ impl Network {
                 port.addresses = endpoint.addresses.iter().map(|a| a.addr()).collect();
             }
             guard::port(transaction, port, true);
+            call(transaction, self.uplink.as_ref(), port, true);
         }
     }
 
@@ -203,6 +211,14 @@ impl Network {
     fn own_ingress(&self) -> Option<IpAddr> {
         let ingress = self.own.as_ref()?.ingress?;
         self.overlay.ingress.then(|| ingress.addr())
+    }
+}
+
+/// The host's name for a container, on the long way.
+fn call(transaction: &mut Transaction, uplink: Option<&Uplink>, port: &Port, here: bool) {
+    let stand_ins = uplink.and_then(|uplink| uplink.stand_ins.as_ref());
+    if let Some((address, stand_in)) = stand_ins.and_then(|known| shortcut::stand_in(known, port)) {
+        balance::stand_in(transaction, address, stand_in, here);
     }
 }
 

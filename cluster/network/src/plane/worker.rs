@@ -128,6 +128,9 @@ impl Worker {
         if leads_out && let Err(error) = self.accept() {
             tracing::warn!(%error, "forwarding rules not put back");
         }
+        for network in self.networks.values_mut() {
+            network.settle_short(false);
+        }
         let open = !self.host.is_whole()
             || self.unfinished != Touched::default()
             || self.unfulfilled_ports().next().is_some();
@@ -258,9 +261,17 @@ impl Worker {
         }
         let bound = self.bound_on(id);
         let result = network.program(&self.desired, touched, &bound);
+        let at_host = result.iter().flatten().filter_map(|which| match which {
+            Which::LedTo(gone) => Some(Which::LedTo(network.called(gone))),
+            Which::Unled(_) | Which::Balanced(..) | Which::Port(_) => None,
+        });
+        let at_host = at_host
+            .filter(|which| *which != Which::LedTo(Vec::new()))
+            .collect();
         self.networks.insert(id, network);
         let cut = result?;
         self.cut_soon(Some(id), cut);
+        self.cut_soon(None, at_host);
         Ok(())
     }
 
@@ -316,16 +327,26 @@ impl Worker {
         let Some((network, addresses)) = self.owned(network, owner) else {
             return Ok(0);
         };
-        let flows = network.live_flows(owner, addresses);
-        flows.doing(|| format!("look at the flows of {owner}"))
+        let stand_ins = network.called(&addresses);
+        let doing = || format!("look at the flows of {owner}");
+        let inside = network.live_flows(owner, addresses).doing(doing)?;
+        if stand_ins.is_empty() {
+            return Ok(inside);
+        }
+        Ok(inside + self.host.live_flows(owner, stand_ins).doing(doing)?)
     }
 
     pub(super) fn reset(&mut self, network: NetworkId, owner: RawId) -> Result<(), Error> {
         let Some((network, addresses)) = self.owned(network, owner) else {
             return Ok(());
         };
-        let done = network.reset(owner, addresses);
-        done.doing(|| format!("cut the flows of {owner}"))
+        let stand_ins = network.called(&addresses);
+        let doing = || format!("cut the flows of {owner}");
+        network.reset(owner, addresses).doing(doing)?;
+        match stand_ins.is_empty() {
+            true => Ok(()),
+            false => self.host.reset(owner, stand_ins).doing(doing),
+        }
     }
 
     /// Goes on where something fails; the first failure is the answer.

@@ -6,8 +6,9 @@ use crate::error::{Doing, Error};
 use crate::netlink::route::Mac;
 use crate::netlink::{Protocol, Socket};
 use crate::netns::{self, Namespace};
-use crate::vxlan::{self, BRIDGE, UPLINK, Uplink, VXLAN};
-use ipnet::IpNet;
+use crate::plane::drained::Drained;
+use crate::vxlan::{self, BRIDGE, StandIns, UPLINK, Uplink, VXLAN};
+use ipnet::{IpNet, Ipv4Net};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -113,7 +114,8 @@ impl Network {
             ports: BTreeMap::new(),
             bound: BTreeMap::new(),
             pages: BTreeSet::new(),
-            drained: BTreeMap::new(),
+            drained: Drained::default(),
+            short: false,
             whole: false,
         }
     }
@@ -133,7 +135,8 @@ impl Network {
             .map(|(_, a)| a)
             .collect();
         let full = || io::Error::other("no more addresses for links to networks (2,016 at most)");
-        let uplink = Uplink::free(name, vni(overlay), &used, v6).ok_or_else(full)?;
+        let mut uplink = Uplink::free(name, vni(overlay), &used, v6).ok_or_else(full)?;
+        uplink.stand_ins = called(overlay).and_then(|subnet| StandIns::free(subnet, &used));
         uplink.build(site.links, links, site.namespace, mtu)?;
         netns::set(&format!("ipv4/conf/{}/route_localnet", uplink.name), "1")?;
         Ok(uplink)
@@ -145,7 +148,12 @@ impl Network {
         links: &mut Socket,
     ) -> io::Result<Uplink> {
         let name = uplink_name(overlay, site);
-        vxlan::expect_link(site.links, &name)?;
+        let outer = vxlan::expect_link(site.links, &name)?.index;
+        let at_host = site.links.addresses()?.into_iter();
+        let at_host: Vec<IpNet> = at_host
+            .filter(|(link, _)| *link == outer)
+            .map(|(_, address)| address)
+            .collect();
         let own = vxlan::expect_link(links, UPLINK)?.index;
         let addresses = links.addresses()?;
         let mut addresses = addresses.iter().filter(|(index, _)| *index == own);
@@ -154,11 +162,9 @@ impl Network {
             IpNet::V6(_) => None,
         });
         let bare = || io::Error::other(format!("{UPLINK} has no address"));
-        Ok(Uplink::around(
-            name,
-            fourth.ok_or_else(bare)?,
-            has_v6(overlay),
-        ))
+        let mut uplink = Uplink::around(name, fourth.ok_or_else(bare)?, has_v6(overlay));
+        uplink.stand_ins = called(overlay).and_then(|subnet| StandIns::found(subnet, &at_host));
+        Ok(uplink)
     }
 
     /// Makes the link to the other nodes, if there is none yet.
@@ -231,6 +237,16 @@ fn settings(v6: bool) -> io::Result<()> {
         netns::set("ipv6/conf/all/forwarding", "1")?;
     }
     Ok(())
+}
+
+/// The subnet whose containers the host calls by stand-ins: that of the network that published ports lead into.
+fn called(overlay: &Overlay) -> Option<Ipv4Net> {
+    let mut subnets = overlay.segments.iter().filter_map(|s| match s.subnet {
+        IpNet::V4(subnet) => Some(subnet),
+        IpNet::V6(_) => None,
+    });
+    let only = subnets.next().filter(|_| overlay.ingress)?;
+    subnets.next().is_none().then_some(only)
 }
 
 fn mtu(overlay: &Overlay, site: &Site<'_>) -> u32 {

@@ -39,7 +39,7 @@ impl Network {
             (member, peer.map(|peer| peer.data_path))
         });
         if new.is_none() {
-            self.drained.remove(&owner);
+            self.drained.forget(owner);
         }
         let old = self.members.remove(&owner);
         if let Some((member, node)) = &old

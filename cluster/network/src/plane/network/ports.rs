@@ -1,6 +1,6 @@
 //! Links of containers: ports of the network's bridge, each with its guard.
 
-use super::{Network, Site};
+use super::{Network, Site, call};
 use crate::firewall::Transaction;
 use crate::guard::{self, Port};
 use crate::netlink::route::{Kind, Mac, NewLink};
@@ -26,9 +26,10 @@ impl Network {
         site.links.delete_named(name)?;
         let mut transaction = Transaction::default();
         guard::port(&mut transaction, &port, true);
+        call(&mut transaction, self.uplink.as_ref(), &port, true);
         transaction.commit(&mut self.rules)?;
         let (mac, own) = (port.mac, port.name.clone());
-        self.ports.insert(first, port);
+        self.ports.insert(first, port.clone());
         self.links.add_link(&NewLink {
             name: &own,
             kind: Kind::Veth {
@@ -43,15 +44,20 @@ impl Network {
         })?;
         let index = vxlan::expect_link(&mut self.links, &own)?.index;
         self.links.set_hairpin(index)?;
+        self.shorten(&port, Some(index))?;
         Ok(mac)
     }
 
     /// Takes a container's link and its guard away, if there are any.
     pub(in crate::plane) fn unplug(&mut self, address: IpAddr) -> io::Result<()> {
+        if let Some(port) = self.ports.get(&address).cloned() {
+            self.shorten(&port, None)?;
+        }
         self.links.delete_named(&vxlan::port_name(address))?;
         if let Some(port) = self.ports.remove(&address) {
             let mut transaction = Transaction::default();
             guard::port(&mut transaction, &port, false);
+            call(&mut transaction, self.uplink.as_ref(), &port, false);
             transaction.commit(&mut self.rules)?;
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use super::Worker;
 use crate::desired::Touched;
+use crate::diff::Target;
 use crate::error::Error;
 use crate::firewall::Family;
-use crate::mesh::{Inner, Outer, Transport};
+use crate::mesh::{Inner, Outer, Transport, Way};
 use crate::plane::network::Network;
 use crate::port::{BoundPort, HostPort};
 use crate::reserve::Reservation;
@@ -43,22 +44,38 @@ impl Worker {
     }
 
     /// The host's ports that facts and containers want, and where they lead. A container that has one keeps it.
-    pub(super) fn wanted_leads(&self) -> BTreeMap<Outer, Inner> {
+    pub(super) fn wanted_leads(&self) -> BTreeMap<Outer, Way> {
         let mut wanted = BTreeMap::new();
         let target = |network: &Network| network.uplink.as_ref()?.target(Family::Ip);
-        let mut carriers = self
+        let carriers = self
             .networks
             .values()
             .filter(|network| network.overlay.ingress);
-        if let Some(target) = carriers.find_map(target) {
-            wanted.extend(
-                self.published()
-                    .map(|(transport, port)| ((transport, None, port), (target, port))),
-            );
+        for network in carriers {
+            let Some(target) = target(network) else {
+                continue;
+            };
+            for service in network.services.values() {
+                for ((transport, port), inside) in &service.ports {
+                    let led = service.backends.iter();
+                    let led = led.map_while(|backend| network.led_by_host(*backend));
+                    let turns: Vec<Target> = led.map(|one| (one.into(), Some(*inside))).collect();
+                    let all = turns.len() == service.backends.len();
+                    let way = Way {
+                        inner: (target, *port),
+                        turns: if all { turns } else { Vec::new() },
+                    };
+                    wanted.insert((*transport, None, *port), way);
+                }
+            }
         }
         for (outer, bound) in &self.bound {
             let target = self.networks.get(&bound.port.network).and_then(target);
-            wanted.extend(target.map(|target| (*outer, (target, bound.inner))));
+            let way = |target| Way {
+                inner: (target, bound.inner),
+                turns: Vec::new(),
+            };
+            wanted.extend(target.map(|target| (*outer, way(target))));
         }
         wanted
     }

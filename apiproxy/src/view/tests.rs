@@ -136,6 +136,7 @@ fn node_object() -> object::Node {
             state: NodeState::Ready,
             message: String::new(),
             addr: "192.0.2.10".to_owned(),
+            since: None,
         },
         manager_addr: Some("192.0.2.10:2377".to_owned()),
         raft_id: None,

@@ -372,6 +372,7 @@ fn write(draft: &mut Draft<'_>, mut node: Node, state: NodeState, message: Strin
     if node.status.state == state {
         return;
     }
+    node.status.since = (state == NodeState::Down).then_some(draft.now);
     node.status.state = state;
     node.status.message = message;
     draft.put_node(node);

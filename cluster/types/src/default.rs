@@ -14,6 +14,9 @@ pub const HEARTBEAT_TICK: i64 = 1;
 pub const ELECTION_TICK: i64 = 10;
 /// Time without a sign of life until a node is down.
 pub const HEARTBEAT_PERIOD: Nanos = Nanos::from_secs(5);
+/// A node that is down for this long is not expected to report on its tasks any more.
+/// Source: swarmkit `manager/dispatcher/dispatcher.go`, `defaultNodeDownPeriod`.
+pub const NODE_DOWN_PERIOD: Duration = Duration::from_secs(24 * 3600);
 /// Validity of node certificates: 90 days. Source: swarmkit `ca/config.go`.
 pub const NODE_CERT_EXPIRY: Nanos = Nanos::from_secs(90 * 24 * 3600);
 /// The shortest validity a user may ask for. Source: as above.

@@ -123,6 +123,7 @@ fn a_node(number: u64, role: Role) -> Node {
             state: NodeState::Ready,
             message: String::new(),
             addr: "192.0.2.1".to_owned(),
+            since: None,
         },
         manager_addr: is_manager.then(|| "192.0.2.1:2377".to_owned()),
         raft_id: is_manager.then_some(number),

@@ -1,39 +1,55 @@
-//! Giving up tasks whose node was removed: nobody will report on them any more.
+//! Giving up tasks on which nobody will report any more: their node was removed, or it is down for a day.
 //!
 //! The request that removes a node orphans as many of its tasks as one command holds; the rest is
-//! done here, a plan at a time.
+//! done here, a plan at a time. A task that is wanted still waits for its node however long it takes.
 
 use crate::plan::Draft;
 use crate::state::State;
 use std::sync::Arc;
-use swarmrs_types::object::Task;
-use swarmrs_types::{ServiceId, TaskState};
+use swarmrs_types::default::NODE_DOWN_PERIOD;
+use swarmrs_types::object::{NodeState, Task};
+use swarmrs_types::{ClusterTime, ServiceId, TaskState};
 
-/// Orphans the service's tasks that a node had taken which is no more.
+/// Docker's message for the tasks of a node that was removed.
+const REMOVED: &str = "Task belonged to a node that has been deleted";
+/// And our own for those of one that is down.
+const LOST: &str = "Task belonged to a node that has been down for a day";
+
+/// Orphans the service's tasks on which no node will report.
 pub fn give_up(draft: &mut Draft<'_>, service: ServiceId) {
-    let lost: Vec<_> = draft
-        .tasks_of_service(service)
-        .filter(|task| has_no_reporter(draft, task))
-        .map(|task| task.id)
-        .collect();
-    let now = draft.now;
-    for id in lost {
+    let bound = |task: &&Arc<Task>| {
+        task.status.state >= TaskState::Assigned && !task.status.state.is_terminal()
+    };
+    let tasks = draft.tasks_of_service(service).filter(bound);
+    for task in tasks.cloned().collect::<Vec<_>>() {
         if draft.is_full() {
             break;
         }
-        draft.update_task(id, |task| {
-            task.status.state = TaskState::Orphaned;
-            task.status.message = "Task belonged to a node that has been deleted".to_owned();
-            task.status.at = now.shown();
-            task.ended = Some(now);
-        });
+        match waits_until(draft, &task) {
+            Some(at) if at > draft.now => draft.wake_at(at),
+            Some(_) => orphan(draft, &task, LOST),
+            None if !is_on_a_node(draft, &task) => orphan(draft, &task, REMOVED),
+            None => {}
+        }
     }
 }
 
-fn has_no_reporter(state: &State, task: &Arc<Task>) -> bool {
-    task.status.state >= TaskState::Assigned
-        && !task.status.state.is_terminal()
-        && !is_on_a_node(state, task)
+fn orphan(draft: &mut Draft<'_>, task: &Task, message: &str) {
+    let now = draft.now;
+    draft.update_task(task.id, |task| {
+        task.status.state = TaskState::Orphaned;
+        task.status.message = message.to_owned();
+        task.status.at = now.shown();
+        task.ended = Some(now);
+    });
+}
+
+/// Until when a task that is to end may still be reported on by its node, which is down.
+fn waits_until(state: &State, task: &Task) -> Option<ClusterTime> {
+    let node = task.node.and_then(|id| state.nodes().get(&id))?;
+    let lost = node.status.state == NodeState::Down && !task.desired.is_runnable();
+    let since = node.status.since.filter(|_| lost)?;
+    Some(since.after(NODE_DOWN_PERIOD))
 }
 
 /// Whether the node a task is bound to exists.

@@ -199,6 +199,7 @@ mod tests {
                 state: NodeState::Ready,
                 message: String::new(),
                 addr: "10.0.3.7".to_owned(),
+                since: None,
             },
             manager_addr: None,
             raft_id: None,

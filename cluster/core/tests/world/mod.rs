@@ -323,7 +323,11 @@ impl World {
         if let Some(agent) = self.agents.get_mut(&id) {
             agent.connected = false;
         }
-        self.change_node(id, |node| node.status.state = NodeState::Down);
+        let now = self.now;
+        self.change_node(id, |node| {
+            node.status.state = NodeState::Down;
+            node.status.since = Some(now);
+        });
     }
 
     /// The node is back: it is told everything and tells everything.

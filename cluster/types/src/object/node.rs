@@ -3,6 +3,7 @@
 use super::{Meta, Unknown};
 use crate::id::{NetworkId, NodeId};
 use crate::spec::{NodeDescription, NodeSpec, Role};
+use crate::time::ClusterTime;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -81,6 +82,9 @@ pub struct NodeStatus {
     pub message: String,
     /// The address the managers see it at, without a port.
     pub addr: String,
+    /// Since when it is down; says nothing in another state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<ClusterTime>,
 }
 
 /// Whether a node answers.

@@ -125,6 +125,9 @@ pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
     let mut draft = Draft::new(state, now);
     if let Some(old) = state.nodes().get(&node) {
         let mut new = (**old).clone();
+        if new.status.state != NodeState::Down {
+            new.status.since = Some(now);
+        }
         new.status.state = NodeState::Down;
         new.status.message = HEARTBEAT_FAILURE.to_owned();
         new.candidate = None;

@@ -1,8 +1,9 @@
 //! Who leads, as this member knows it, and what follows from the membership.
 //!
-//! The consensus core calls a member leader until another is known. A leader that no quorum has answered for the
-//! time of its lease may have been replaced already, and a follower that hears nothing has no leader to turn to:
-//! here neither counts.
+//! The consensus core calls a member leader until another is known. A leader that no quorum has answered for long may have
+//! been replaced already, and a follower that hears nothing has no leader to turn to: here neither counts after twice the
+//! time of a lease. (One lease without an answer may be a slow disk; the core takes no commands meanwhile, and whoever
+//! proposes tries again.)
 
 use crate::config::Timing;
 use crate::current::Shared;
@@ -176,7 +177,7 @@ fn look(raft: &Raft, shared: &Shared, timing: Timing) -> Seen {
     }
 }
 
-/// A leader counts as one while its lease holds, and once it has applied an entry of its own term, which comes after
+/// A leader counts as one while it is answered, and once it has applied an entry of its own term, which comes after
 /// all others in the log.
 fn leading(
     metrics: &RaftMetrics<Types>,
@@ -184,8 +185,7 @@ fn leading(
     timing: Timing,
 ) -> (Leadership, Option<Duration>) {
     let acknowledged = metrics.last_quorum_acked.map(|at| at.elapsed());
-    let left = acknowledged.map(|age| timing.lease().saturating_sub(age));
-    let left = left.filter(|left| !left.is_zero());
+    let left = acknowledged.and_then(|age| (2 * timing.lease()).checked_sub(age));
     let applied = metrics.last_applied.map(|id| id.leader_id.term);
     let has_applied = applied == Some(metrics.current_term);
     let is_leader = has_applied && (is_sole_voter || left.is_some());

@@ -36,9 +36,8 @@ const PART: usize = 1024 * 1024;
 /// decide who leads, have a shorter time of their own.
 const APPEND_WITHIN: Duration = Duration::from_secs(2);
 
-/// The same for a part of a snapshot, and for the last one, which is taken up before it is answered.
-const PART_WITHIN: Duration = Duration::from_secs(10);
-const SNAPSHOT_WITHIN: Duration = Duration::from_secs(120);
+/// The same for a part of a snapshot, and for the word that all of it is being taken up.
+const PART_WITHIN: Duration = Duration::from_secs(5);
 
 /// Between two tries to reach a member that cannot be reached: first and longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -161,7 +160,7 @@ impl Peer {
         ))
     }
 
-    /// Sends a snapshot part by part, each from where the other has it to.
+    /// Sends a snapshot part by part, each from where the other has it to; once all is there, asks until it is taken up.
     async fn send(
         &mut self,
         vote: Vote,
@@ -179,15 +178,11 @@ impl Peer {
                 offset: offset as u64,
             };
             let body = encode_part(&question, &data[offset..end])?;
-            let within = match end == data.len() {
-                true => SNAPSHOT_WITHIN,
-                false => PART_WITHIN,
-            };
-            match self.ask(Ask::Snapshot, body, within).await? {
+            match self.ask(Ask::Snapshot, body, PART_WITHIN).await? {
                 SnapshotAnswer::Done { vote } => return Ok(vote.into()),
                 SnapshotAnswer::Wanted { offset: wanted } => {
                     let wanted = usize::try_from(wanted).unwrap_or(usize::MAX);
-                    if wanted >= data.len() {
+                    if wanted > data.len() {
                         return Err(Unanswered::Nonsense("more of a snapshot than there is"));
                     }
                     offset = wanted;

@@ -49,6 +49,10 @@ pub(crate) struct RaftThread {
 
 const NAME: &str = "raft";
 
+/// How nice the thread is to others that want the processor: a sign of life that comes late costs an election, and the
+/// core has little to do.
+const PRIORITY: i32 = -10;
+
 /// Told once: whether the first core came up.
 type Started = oneshot::Sender<Result<(), Error>>;
 
@@ -80,6 +84,7 @@ impl RaftThread {
         let thread = std::thread::Builder::new()
             .name(NAME.to_owned())
             .spawn(move || {
+                set_priority(PRIORITY);
                 keeper.run(parts, started);
                 // Nobody listens if the store was dropped rather than shut down.
                 let _unheard = end.send(());
@@ -220,6 +225,8 @@ impl Keeper {
         }
         let mut config = self.config.clone();
         config.was_initialized = self.shared.initialized.load(Ordering::Acquire);
+        // That was done once; others may have been let in since.
+        config.goes_on_alone = false;
         open::open(&config, &self.shared)
     }
 
@@ -233,8 +240,22 @@ impl Keeper {
 }
 
 fn new_runtime() -> Result<Runtime, Error> {
-    let runtime = Builder::new_current_thread().enable_time().build();
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        // Snapshots are made on threads of the runtime's, and have time.
+        .on_thread_start(|| set_priority(0))
+        .build();
     runtime.map_err(thread_failed)
+}
+
+/// Sets how nice this thread is. Where that is not allowed it stays as it is.
+#[expect(unsafe_code, reason = "no safe crate of ours sets a thread's priority")]
+fn set_priority(nice: i32) {
+    // SAFETY: the call takes numbers only, and 0 names the calling thread.
+    let set = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+    if set != 0 {
+        tracing::debug!(nice, "the thread's priority cannot be set");
+    }
 }
 
 /// Leads if nobody else can, and then sees to snapshots for as long as the core lives.

@@ -1,6 +1,7 @@
 //! Receiving a snapshot, part by part.
 
-use crate::wire::{At, SnapshotQuestion, VoteWire};
+use crate::wire::{At, Refusal, SnapshotQuestion, VoteWire};
+use tokio::task::JoinHandle;
 
 /// What has come of one snapshot.
 #[derive(Debug)]
@@ -9,6 +10,9 @@ pub(crate) struct Reception {
     last: Option<At>,
     size: u64,
     bytes: Vec<u8>,
+    is_whole: bool,
+    /// The vote of this member once it has taken up the snapshot.
+    pub(crate) taking: Option<JoinHandle<Result<VoteWire, Refusal>>>,
 }
 
 /// What follows from a part.
@@ -18,6 +22,8 @@ pub(crate) enum Progress {
     Wanted(u64),
     /// That was the last one; this is the snapshot.
     Whole(Vec<u8>),
+    /// All parts came before.
+    Taking,
 }
 
 /// Takes one part. Parts of another snapshot, or of another leader's, begin anew; whoever sent one from the
@@ -33,15 +39,21 @@ pub(crate) fn take(
         last: question.last,
         size: question.size,
         bytes: Vec::new(),
+        is_whole: false,
+        taking: None,
     });
+    if here.is_whole {
+        return Progress::Taking;
+    }
     if question.offset == here.bytes.len() as u64 {
         here.bytes.extend_from_slice(part);
     }
     let come = here.bytes.len() as u64;
-    match reception.take_if(|here| come >= here.size) {
-        Some(whole) => Progress::Whole(whole.bytes),
-        None => Progress::Wanted(come),
+    if come < here.size {
+        return Progress::Wanted(come);
     }
+    here.is_whole = true;
+    Progress::Whole(std::mem::take(&mut here.bytes))
 }
 
 impl Reception {
@@ -76,7 +88,8 @@ mod tests {
         assert_eq!(part(0, b"ab"), Progress::Wanted(2));
         assert_eq!(part(2, b"cd"), Progress::Wanted(4));
         assert_eq!(part(4, b"ef"), Progress::Whole(b"abcdef".to_vec()));
-        assert!(reception.is_none());
+        assert_eq!(part(6, b""), Progress::Taking);
+        assert_eq!(part(4, b"ef"), Progress::Taking);
     }
 
     #[test]

@@ -108,7 +108,7 @@ pub(crate) struct SnapshotQuestion {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum SnapshotAnswer {
-    /// Go on from here.
+    /// Go on from here: where it ends, once there is nothing left but to wait.
     Wanted { offset: u64 },
     /// It is taken up, or refused because of this vote.
     Done { vote: VoteWire },

@@ -297,12 +297,58 @@ async fn one_that_lost_the_others_goes_on_alone_and_heeds_them_no_more() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_member_that_moved_is_found_at_its_new_address() {
-    let cluster = Cluster::of(2).await;
+    let cluster = Cluster::of(3).await;
+    cluster.hub.move_to(2, "198.51.100.2:2377");
+    cluster.stores[&1].propose(create(1)).await.unwrap();
+    eventually("it is lost", || {
+        cluster.stores[&1].members()[1].is_reachable == Some(false)
+    })
+    .await;
     let moved = Member {
         raft_id: 2,
-        address: address(2),
+        address: "198.51.100.2:2377".to_owned(),
     };
     cluster.stores[&1].readdress(&moved).await.unwrap();
+    eventually("it is found", || {
+        cluster.stores[&1].members()[1].is_reachable == Some(true)
+    })
+    .await;
+    assert_eq!(cluster.agreed(&[1, 2, 3]).await.len(), 1);
+    cluster.hub.move_to(2, &address(2));
+    // To admit a member that belongs already comes to the same.
+    cluster.stores[&1].admit(&member(2)).await.unwrap();
+    cluster.stores[&2].propose(create(2)).await.unwrap();
+    assert_eq!(cluster.agreed(&[1, 2, 3]).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_that_nobody_takes_over_does_not_end_the_agreement() {
+    let cluster = Cluster::of(2).await;
     cluster.stores[&2].propose(create(1)).await.unwrap();
-    assert_eq!(cluster.agreed(&[1, 2]).await.len(), 1);
+    cluster.hub.isolate(2);
+    let refused = cluster.stores[&1].hand_over().await.unwrap_err();
+    assert!(matches!(refused, MembershipError::NotTaken(2)), "{refused}");
+    cluster.hub.heal();
+    cluster.stores[&1].propose(create(2)).await.unwrap();
+    assert_eq!(cluster.agreed(&[1, 2]).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_a_cluster_of_its_own_is_not_taken_into_another() {
+    let mut cluster = Cluster::of(1).await;
+    cluster.stores[&1].propose(create(1)).await.unwrap();
+    cluster.open(2).await.initialize().await.unwrap();
+    for number in 2..20 {
+        cluster.stores[&2].propose(create(number)).await.unwrap();
+    }
+    let other = member(1);
+    let admitted = timeout(Duration::from_secs(2), cluster.stores[&2].admit(&other)).await;
+    assert!(admitted.is_err(), "{admitted:?}");
+    let now = cluster.stores[&1].leadership().borrow().clone();
+    assert!(now.is_leader && now.term == 1, "{now:?}");
+    assert_eq!(
+        networks(&cluster.stores[&1].read_index().await.unwrap()).len(),
+        1
+    );
+    cluster.stores[&1].propose(create(2)).await.unwrap();
 }

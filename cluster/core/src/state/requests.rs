@@ -24,8 +24,9 @@ use swarmrs_types::ClusterTime;
 /// Sessions that are kept. There is one per start of a manager.
 const MOST_SESSIONS: usize = 256;
 
-/// A session that asked nothing for so long has nothing under way: nobody waits a tenth of it.
-const KEPT: Duration = Duration::from_secs(300);
+/// A session that asked nothing for so long has nothing under way. Nobody waits a minute, but cluster time may leap when a
+/// leader with another wall clock takes over.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Answers kept per session. Below these a request counts as over, though somebody may wait for it: it is
 /// refused then, never applied twice.

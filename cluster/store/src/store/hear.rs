@@ -4,14 +4,15 @@ use super::{Store, propose};
 use crate::codec::{BadRecord, SnapshotHead};
 use crate::error::ProposeError;
 use crate::raft::{LogId, Proposal, Raft, Types, Vote};
-use crate::reception::{self, Progress};
+use crate::reception::{self, Progress, Reception};
 use crate::transport::Ask;
 use crate::wire::{
     Answer, AppendAnswer, AppendQuestion, At, EntryWire, LeaderAnswer, ProposeQuestion,
-    ReadQuestion, Refusal, SnapshotAnswer, SnapshotQuestion, TransferAnswer, TransferQuestion,
-    VoteAnswer, VoteKind, VoteQuestion, VoteWire, decode, decode_part, encode,
+    ReadQuestion, Refusal, SnapshotAnswer, TransferAnswer, TransferQuestion, VoteAnswer, VoteKind,
+    VoteQuestion, VoteWire, decode, decode_part, encode,
 };
 use bytes::Bytes;
+use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, TransferLeaderError, TransferLeaderRequest,
     VoteRequest,
@@ -23,7 +24,10 @@ use swarmrs_core::{Command, Request};
 use swarmrs_types::ClusterTime;
 
 /// How long a command of another member may wait to be agreed on; that member waits no longer either.
-const PROPOSE_WITHIN: Duration = Duration::from_secs(20);
+const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long one that sends a snapshot waits for its being taken up before it hears that this goes on.
+const TAKE_UP_WITHIN: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Answers what member `from` asks. Whoever calls this answers for `from`: that it is the one who asks was
@@ -51,7 +55,12 @@ impl Store {
             entries: entries.collect::<Result<_, _>>()?,
             leader_commit: question.committed.map(LogId::from),
         };
-        let answer = self.core()?.append_entries(rpc).await.map_err(unready)?;
+        let core = self.core()?;
+        if is_led_by(&core, question.vote) {
+            // It is heard now; what it says may take its time to be on disk.
+            self.shared.heard.note(self.timing.lease());
+        }
+        let answer = core.append_entries(rpc).await.map_err(unready)?;
         if let AppendEntriesResponse::HigherVote(vote) = answer {
             return Ok(AppendAnswer::HigherVote(vote.into()));
         }
@@ -89,25 +98,15 @@ impl Store {
         self.check_leader(from, question.to, question.vote)?;
         let mut reception = self.shared.reception.lock().await;
         match reception::take(&mut reception, &question, part) {
-            Progress::Wanted(offset) => Ok(SnapshotAnswer::Wanted { offset }),
-            Progress::Whole(bytes) => self.take_up(&question, bytes).await,
+            Progress::Wanted(offset) => return Ok(SnapshotAnswer::Wanted { offset }),
+            Progress::Whole(bytes) => {
+                let taking = take_up(self.core()?, question.vote, bytes);
+                let begun = reception.as_mut().map(|here| &mut here.taking);
+                begun.map(|here| here.replace(tokio::spawn(taking)));
+            }
+            Progress::Taking => {}
         }
-    }
-
-    async fn take_up(
-        &self,
-        question: &SnapshotQuestion,
-        bytes: Vec<u8>,
-    ) -> Result<SnapshotAnswer, Refusal> {
-        let snapshot = openraft::Snapshot {
-            meta: SnapshotHead::from_bytes(&bytes)?.meta()?,
-            snapshot: bytes.into(),
-        };
-        let core = self.core()?;
-        let vote = Vote::from(question.vote);
-        let taken = core.install_full_snapshot(vote, snapshot).await;
-        let vote = taken.map_err(unready)?.vote.into();
-        Ok(SnapshotAnswer::Done { vote })
+        finish(&mut reception, question.size).await
     }
 
     async fn hear_transfer(&self, from: u64, body: &[u8]) -> Result<TransferAnswer, Refusal> {
@@ -209,6 +208,35 @@ impl Store {
     fn core(&self) -> Result<Raft, Refusal> {
         self.shared.raft().map_err(unready)
     }
+}
+
+/// Whether whoever holds this vote is known to lead.
+fn is_led_by(core: &Raft, vote: VoteWire) -> bool {
+    let metrics = core.server_metrics();
+    let metrics = metrics.borrow_watched();
+    metrics.current_leader == Some(vote.candidate) && metrics.vote.leader_id.term == vote.term
+}
+
+/// Puts a snapshot in the place of the state. Goes on though nobody waits for it.
+async fn take_up(core: Raft, vote: VoteWire, bytes: Vec<u8>) -> Result<VoteWire, Refusal> {
+    let snapshot = openraft::Snapshot {
+        meta: SnapshotHead::from_bytes(&bytes)?.meta()?,
+        snapshot: bytes.into(),
+    };
+    let taken = core.install_full_snapshot(Vote::from(vote), snapshot).await;
+    Ok(taken.map_err(unready)?.vote.into())
+}
+
+/// Waits a moment until the snapshot is taken up. If that takes longer, whoever sent it asks again from its end on.
+async fn finish(reception: &mut Option<Reception>, size: u64) -> Result<SnapshotAnswer, Refusal> {
+    let taking = reception.as_mut().and_then(|here| here.taking.as_mut());
+    let taking = taking.ok_or_else(|| unready("no snapshot is being taken up"))?;
+    let Ok(taken) = tokio::time::timeout(TAKE_UP_WITHIN, taking).await else {
+        return Ok(SnapshotAnswer::Wanted { offset: size });
+    };
+    *reception = None;
+    let vote = taken.map_err(unready)??;
+    Ok(SnapshotAnswer::Done { vote })
 }
 
 /// The bytes of an answer.

@@ -24,6 +24,10 @@ const LEADERLESS: Duration = Duration::from_secs(5);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(30);
 
+/// How long the leader may take to have a command agreed on before it is asked again: what was sent may be lost without a
+/// word, and to ask twice does no harm.
+const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long the leader may take to find out whether it leads.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
@@ -152,7 +156,8 @@ impl Store {
             command: &json,
         };
         let body = encode(&question).map_err(unreadable)?;
-        self.ask_leader(leader, Ask::Propose, body, WITHIN).await
+        self.ask_leader(leader, Ask::Propose, body, PROPOSE_WITHIN)
+            .await
     }
 
     async fn read_there(&self, leader: &Member) -> Result<u64, ProposeError> {

@@ -20,6 +20,8 @@ pub struct Hub {
     /// How often each question was put.
     asked: Mutex<BTreeMap<(u64, &'static str), u64>>,
     lost: Mutex<LostAnswers>,
+    /// Where members are that are not where they were.
+    moved: Mutex<BTreeMap<u64, String>>,
     /// Whether whoever's answer gets lost is cut off from then on.
     isolates: AtomicBool,
     /// Whose core stands still as soon as it says anything.
@@ -61,13 +63,15 @@ impl Hub {
         body: Bytes,
     ) -> Result<Bytes, TransportError> {
         let gone = || TransportError::Unreachable(format!("nobody at {}", to.address));
-        assert_eq!(to.address, address(to.raft_id));
         *self
             .asked
             .lock()
             .unwrap()
             .entry((from, name(ask)))
             .or_default() += 1;
+        if to.address != self.address(to.raft_id) {
+            return Err(gone());
+        }
         self.pass(from, to.raft_id).await;
         let store = self.stores.lock().unwrap().get(&to.raft_id).cloned();
         let store = store.and_then(|store| store.upgrade()).ok_or_else(gone)?;
@@ -114,6 +118,19 @@ impl Hub {
     /// How many answers are still to be lost.
     pub fn answers_to_lose(&self) -> u64 {
         self.lost.lock().unwrap().map_or(0, |(_, left)| left)
+    }
+
+    /// From now on the member is found there and nowhere else.
+    pub fn move_to(&self, raft_id: u64, address: &str) {
+        self.moved
+            .lock()
+            .unwrap()
+            .insert(raft_id, address.to_owned());
+    }
+
+    fn address(&self, raft_id: u64) -> String {
+        let moved = self.moved.lock().unwrap().get(&raft_id).cloned();
+        moved.unwrap_or_else(|| address(raft_id))
     }
 
     /// As [`Hub::lose_answers`], and whoever gave the answer is cut off.

@@ -145,14 +145,14 @@ fn sessions_that_ended_are_forgotten_and_there_are_never_too_many() {
         number: 1,
         settled: 1,
     };
-    let seconds = |seconds: u64| ClusterTime(seconds * 1_000_000_000);
+    let hours = |hours: u64| ClusterTime(hours * 3600 * 1_000_000_000);
     for session in 0..1000 {
-        requests.note(first(session), session + 1, seconds(0));
+        requests.note(first(session), session + 1, hours(0));
     }
     assert_eq!(requests.0.len(), MOST_SESSIONS);
     assert!(matches!(requests.look_up(first(999)), Known::Applied(1000)));
-    requests.note(first(5000), 1, seconds(299));
-    requests.note(first(5001), 2, seconds(301));
+    requests.note(first(5000), 1, hours(23));
+    requests.note(first(5001), 2, hours(24));
     assert_eq!(requests.0.keys().collect::<Vec<_>>(), [&5000, &5001]);
 }
 

@@ -7,12 +7,12 @@ pub(crate) mod conntrack;
 pub(crate) mod route;
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname,
+    recv, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Which part of the kernel a socket speaks to.
 #[derive(Clone, Copy)]
@@ -44,6 +44,15 @@ pub(crate) struct Socket {
 impl Socket {
     /// Opens one in the calling thread's network namespace.
     pub(crate) fn open(protocol: Protocol) -> io::Result<Socket> {
+        Socket::open_in(protocol, 0)
+    }
+
+    /// One that also hears what the kernel tells all who listen to a group below 32.
+    pub(crate) fn listen(protocol: Protocol, group: u32) -> io::Result<Socket> {
+        Socket::open_in(protocol, 1 << (group - 1))
+    }
+
+    fn open_in(protocol: Protocol, groups: u32) -> io::Result<Socket> {
         let protocol = match protocol {
             Protocol::Route => SockProtocol::NetlinkRoute,
             Protocol::Netfilter => SockProtocol::NetlinkNetFilter,
@@ -55,7 +64,7 @@ impl Socket {
             SockFlag::SOCK_CLOEXEC,
             protocol,
         )?;
-        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
         setsockopt(&fd, sockopt::SndBufForce, &REQUEST)?;
         setsockopt(&fd, sockopt::RcvBufForce, &(4 * 1024 * 1024))?;
         setsockopt(
@@ -64,6 +73,19 @@ impl Socket {
             &TimeVal::seconds(PATIENCE_SECONDS),
         )?;
         Ok(Socket { fd, sequence: 0 })
+    }
+
+    /// The kernel's number for the socket: what is done over it is known by that.
+    pub(crate) fn number(&self) -> io::Result<u32> {
+        Ok(getsockname::<NetlinkAddr>(self.fd.as_raw_fd())?.pid())
+    }
+
+    /// What was said since the last time, in pieces: none, when that was all.
+    pub(crate) fn hear(&mut self) -> io::Result<Vec<Said>> {
+        match self.receive_with(MsgFlags::MSG_DONTWAIT) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     /// Sends one request and waits until it is done.
@@ -144,8 +166,19 @@ impl Socket {
     }
 
     fn receive(&mut self) -> io::Result<Vec<(u16, u32, Vec<u8>)>> {
+        let said = self.receive_with(MsgFlags::empty())?.into_iter();
+        Ok(said
+            .map(|one| (one.kind, one.sequence, one.payload))
+            .collect())
+    }
+
+    fn receive_with(&mut self, flags: MsgFlags) -> io::Result<Vec<Said>> {
         let mut buffer = vec![0; ANSWER];
-        let length = recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC)?;
+        let length = recv(
+            self.fd.as_raw_fd(),
+            &mut buffer,
+            flags | MsgFlags::MSG_TRUNC,
+        )?;
         if length > buffer.len() {
             return Err(io::Error::other("the kernel's answer does not fit"));
         }
@@ -157,10 +190,30 @@ impl Socket {
                 break;
             }
             let kind = u16::from_ne_bytes([rest[4], rest[5]]);
-            messages.push((kind, u32_at(rest, 8), rest[HEADER..size].to_vec()));
+            messages.push(Said {
+                kind,
+                sequence: u32_at(rest, 8),
+                by: u32_at(rest, 12),
+                payload: rest[HEADER..size].to_vec(),
+            });
             rest = &rest[padded(size).min(rest.len())..];
         }
         Ok(messages)
+    }
+}
+
+/// A message of the kernel's.
+pub(crate) struct Said {
+    pub kind: u16,
+    pub sequence: u32,
+    /// The socket that it answers, or whose doing it tells of.
+    pub by: u32,
+    pub payload: Vec<u8>,
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

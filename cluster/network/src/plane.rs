@@ -11,6 +11,7 @@
 mod drained;
 mod host;
 mod network;
+mod news;
 mod tag;
 mod worker;
 
@@ -19,6 +20,7 @@ pub use tag::Tag;
 pub use crate::error::Error;
 use crate::port::{BoundPort, HostPort};
 use ipnet::IpNet;
+use news::News;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
@@ -77,6 +79,8 @@ pub struct Plane {
     jobs: std::sync::mpsc::Sender<Job>,
     folder: PathBuf,
     warnings: Arc<RwLock<Vec<String>>>,
+    /// None: the kernel does not tell of rules.
+    _news: Option<News>,
 }
 
 impl Plane {
@@ -89,11 +93,17 @@ impl Plane {
         let folder = config.folder.clone();
         let warnings = Arc::default();
         let worker = Worker::open(config, Arc::clone(&warnings))?;
+        let (tag, own) = worker.known_as();
         let jobs = worker.start()?;
+        let news = own.and_then(|own| News::listen(tag, own, jobs.clone()));
+        let news = news
+            .inspect_err(|error| tracing::warn!(%error, "changes of the host's rules by others are noticed late"))
+            .ok();
         Ok(Plane {
             jobs,
             folder,
             warnings,
+            _news: news,
         })
     }
 

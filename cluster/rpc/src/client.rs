@@ -19,7 +19,6 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use h2::client::SendRequest;
 use http::Request;
-use rustls::pki_types::ServerName;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -35,15 +34,22 @@ pub struct Client(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    target: Target,
+    latest: Mutex<Option<Attempt>>,
+}
+
+/// Whom it asks, and how it gets there.
+#[derive(Clone, Debug)]
+struct Target {
     address: String,
-    name: ServerName<'static>,
+    /// The name that its certificate must carry.
+    name: String,
     purpose: Purpose,
     credentials: Credentials,
     keepalive: Keepalive,
     connect: Duration,
     /// Where the connection lives; without it, where the first of its callers is.
     runtime: Option<Handle>,
-    latest: Mutex<Option<Attempt>>,
 }
 
 /// A connection, or one that is on its way.
@@ -69,62 +75,54 @@ impl Attempt {
 impl Client {
     /// A client for the manager at `address` (`host:port`). Does not connect.
     pub fn new(address: impl Into<String>, credentials: Credentials, purpose: Purpose) -> Self {
-        // A constant that is a name.
-        let name = ServerName::try_from(tls::MANAGER).unwrap_or(ServerName::IpAddress(
-            std::net::Ipv4Addr::UNSPECIFIED.into(),
-        ));
-        Client(Arc::new(Inner {
+        Self::to(Target {
             address: address.into(),
-            name,
+            name: tls::MANAGER.to_owned(),
             purpose,
             credentials,
             keepalive: Keepalive::default(),
             connect: CONNECT,
             runtime: None,
+        })
+    }
+
+    fn to(target: Target) -> Self {
+        Client(Arc::new(Inner {
+            target,
             latest: Mutex::default(),
         }))
     }
 
     /// Speaks to no other node than this one.
     pub fn expecting(self, node_id: &str) -> Result<Self, TlsError> {
-        let name = tls::server_name(node_id)?;
-        Ok(self.with(|inner| inner.name = name))
+        tls::server_name(node_id)?;
+        Ok(self.with(|target| target.name = node_id.to_owned()))
     }
 
-    /// Keeps its connection on this runtime.
+    /// Keeps its connection on this runtime, which must have IO; needed where the callers' has none.
     pub fn on(self, runtime: Handle) -> Self {
-        self.with(|inner| inner.runtime = Some(runtime))
+        self.with(|target| target.runtime = Some(runtime))
     }
 
     /// How a silent peer is found.
     pub fn keepalive(self, keepalive: Keepalive) -> Self {
-        self.with(|inner| inner.keepalive = keepalive)
+        self.with(|target| target.keepalive = keepalive)
     }
 
     /// How long a connection may take to come about.
     pub fn connect_within(self, connect: Duration) -> Self {
-        self.with(|inner| inner.connect = connect)
+        self.with(|target| target.connect = connect)
     }
 
-    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
-        let inner = &self.0;
-        let mut inner = Inner {
-            address: inner.address.clone(),
-            name: inner.name.clone(),
-            purpose: inner.purpose,
-            credentials: inner.credentials.clone(),
-            keepalive: inner.keepalive,
-            connect: inner.connect,
-            runtime: inner.runtime.clone(),
-            latest: Mutex::default(),
-        };
-        change(&mut inner);
-        Client(Arc::new(inner))
+    fn with(self, change: impl FnOnce(&mut Target)) -> Self {
+        let mut target = self.0.target.clone();
+        change(&mut target);
+        Self::to(target)
     }
 
     /// The peer's `host:port`.
     pub fn address(&self) -> &str {
-        &self.0.address
+        &self.0.target.address
     }
 
     /// Asks, and waits for the answer no longer than `within`, connecting included. Dropped, it tells the peer to stop.
@@ -176,7 +174,7 @@ impl Client {
         let opened = timeout_at(deadline, self.open(method)).await;
         opened.unwrap_or_else(|_| {
             Err(CallError::Unreachable {
-                address: self.0.address.clone(),
+                address: self.0.target.address.clone(),
                 reason: format!("no connection within {within:?}"),
             })
         })
@@ -217,20 +215,21 @@ impl Client {
 
     /// The kept connection, or a new dial that all who come meanwhile wait for.
     fn attempt(&self) -> Attempt {
-        let current = self.0.credentials.current();
+        let target = &self.0.target;
+        let current = target.credentials.current();
         let mut latest = self.latest();
         if let Some(attempt) = latest.as_ref().filter(|one| one.is_good(&current)) {
             return attempt.clone();
         }
         let dial = Dial {
-            address: self.0.address.clone(),
-            name: self.0.name.clone(),
-            tls: current.client(self.0.purpose),
-            keepalive: self.0.keepalive,
-            within: self.0.connect,
+            address: target.address.clone(),
+            name: target.name.clone(),
+            tls: current.client(target.purpose),
+            keepalive: target.keepalive,
+            within: target.connect,
         };
-        let runtime = self.0.runtime.clone().unwrap_or_else(Handle::current);
-        let address = self.0.address.clone();
+        let runtime = target.runtime.clone().unwrap_or_else(Handle::current);
+        let address = target.address.clone();
         // In a task of its own: a caller that gives up does not end it for the others.
         let dialling = runtime.spawn(dial.dial());
         let outcome = async move {

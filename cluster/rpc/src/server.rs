@@ -20,7 +20,7 @@ use crate::{Conversation, Credentials, Keepalive, Method, Purpose, Refusal};
 use async_trait::async_trait;
 use bytes::Bytes;
 use complaint::Complaints;
-use gate::{Full, Gate};
+use gate::{Full, Gate, Source};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -68,6 +68,8 @@ pub struct Limits {
     pub handshakes_per_source: usize,
     /// Connections with a certificate.
     pub connections: usize,
+    /// Connections with one node's certificate.
+    pub connections_per_node: usize,
     /// Connections without one.
     pub anonymous: usize,
     /// Connections without one from one address.
@@ -92,6 +94,8 @@ impl Default for Limits {
             // A few hundred nodes behind one address come back within a second after a failover.
             handshakes_per_source: 128,
             connections: 8192,
+            // A few clients of each purpose, and what they leave behind when a certificate is renewed.
+            connections_per_node: 64,
             anonymous: 128,
             anonymous_per_source: 64,
             anonymous_life: Duration::from_secs(60),
@@ -165,7 +169,11 @@ impl Server {
             raft,
             complaints: Complaints::default(),
             handshakes: Gate::new(limits.handshakes, limits.handshakes_per_source, Full::Evict),
-            members: Gate::new(limits.connections, limits.connections, Full::Refuse),
+            members: Gate::new(
+                limits.connections,
+                limits.connections_per_node,
+                Full::Refuse,
+            ),
             anonymous: Gate::new(limits.anonymous, limits.anonymous_per_source, Full::Refuse),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -226,7 +234,7 @@ impl Shared {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, from: SocketAddr) {
-        let Some(place) = self.handshakes.enter(from.ip()) else {
+        let Some(place) = self.handshakes.enter(Source::address(from.ip())) else {
             let reason = "too many unfinished handshakes";
             return self.complaints.complain(Some(from), "connection", reason);
         };

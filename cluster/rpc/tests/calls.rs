@@ -149,3 +149,25 @@ async fn who_gives_up_stops_the_one_that_answers() {
     let answer = client.call(Method::Propose, "on".into(), LONG).await;
     assert_eq!(answer.unwrap(), "on");
 }
+
+/// As the thread of the consensus core is, which must not wait for sockets.
+#[test]
+fn a_caller_needs_no_io_of_its_own() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let rig = runtime.block_on(async { Rig::new() });
+    let credentials = rig.trust.credentials("manager1", Role::Manager);
+    let client = rig
+        .client_of(credentials, Purpose::Raft)
+        .on(runtime.handle().clone());
+    let bare = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let body = Bytes::from(vec![7; 1_000_000]);
+    let call = client.call(Method::RaftAppend, body, LONG);
+    let answer = bare.block_on(call);
+    // More than the method answers: that it came is enough.
+    assert!(matches!(answer, Err(CallError::Refused(_))), "{answer:?}");
+    let answer = bare.block_on(client.call(Method::RaftVote, "x".into(), LONG));
+    assert_eq!(answer.unwrap(), "x");
+}

@@ -307,6 +307,25 @@ async fn a_connection_without_a_certificate_does_not_last() {
 }
 
 #[tokio::test]
+async fn one_node_has_its_share_of_connections_and_no_more() {
+    let limits = Limits {
+        connections_per_node: 2,
+        ..limits()
+    };
+    let rig = Rig::with(limits, Keepalive::default(), Handle::current());
+    let first = rig.worker();
+    let second = rig.worker();
+    assert_eq!(ask(&first, Method::Leave).await, Ok(()));
+    assert_eq!(ask(&second, Method::Leave).await, Ok(()));
+    let error = ask(&rig.worker(), Method::Leave).await;
+    assert!(
+        matches!(error, Err(CallError::Unreachable { .. })),
+        "{error:?}"
+    );
+    assert_eq!(ask(&rig.manager(), Method::Leave).await, Ok(()));
+}
+
+#[tokio::test]
 async fn tls_begins_with_1_2() {
     let rig = Rig::new();
     let node = rig

@@ -78,6 +78,16 @@ impl Host {
         self.whole
     }
 
+    /// The number of the socket that the rules are changed with.
+    pub(super) fn number(&self) -> io::Result<u32> {
+        self.rules.number()
+    }
+
+    /// What the kernel has is not known any more.
+    pub(super) fn distrust(&mut self) {
+        self.whole = false;
+    }
+
     /// Whether the port is led on.
     pub(super) fn leads(&self, outer: &Outer) -> bool {
         self.leads.contains_key(outer)

@@ -5,9 +5,9 @@ mod forwarding;
 mod ports;
 mod warnings;
 
-use super::Config;
 use super::host::{Ground, Host};
 use super::network::{self, Network, Site};
+use super::{Config, Tag};
 use crate::desired::{Desired, Touched};
 use crate::error::{Doing, Error};
 use crate::mesh::{self, Outer, docker_user};
@@ -117,6 +117,20 @@ impl Worker {
                 tracing::warn!(?network, %error, "flows not cut");
             }
         }
+    }
+
+    /// By what others know what is ours: the tag, and the socket that changes the host's rules.
+    pub(super) fn known_as(&self) -> (Tag, io::Result<u32>) {
+        (self.config.tag.clone(), self.host.number())
+    }
+
+    /// Others changed the host's rules, and maybe tables of ours.
+    pub(super) fn others_changed(&mut self, ours: bool) {
+        if ours && self.host.is_whole() {
+            tracing::info!("the host's rules were changed by others and are laid anew");
+            self.host.distrust();
+        }
+        self.look_after();
     }
 
     /// Puts back what others took away, and tries again what failed.

@@ -154,3 +154,63 @@ fn a_task_on_another_node_sees_the_client_of_a_published_port() {
         two.clear().await.unwrap();
     });
 }
+
+/// A frame for the container at 10.0.1.11, as a node sends it: a datagram to port 99 that says a word.
+fn over_vxlan(number: u32, word: &[u8]) -> Vec<u8> {
+    let vni = (number << 8).to_be_bytes();
+    let ethernet = [
+        0x02, 0x42, 10, 0, 1, 11, 0x02, 0x42, 10, 0, 1, 12, 0x08, 0x00,
+    ];
+    let length = (28 + word.len()) as u16;
+    let mut ip = vec![
+        0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 1, 12, 10, 0, 1, 11,
+    ];
+    ip[2..4].copy_from_slice(&length.to_be_bytes());
+    let pairs = ip
+        .chunks(2)
+        .map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+    let sum: u32 = pairs.sum();
+    let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+    ip[10..12].copy_from_slice(&sum.to_be_bytes());
+    // A datagram need not have a sum of its own.
+    let udp = [0x12, 0x34, 0, 99, 0, (8 + word.len()) as u8, 0, 0];
+    [&[0x08, 0, 0, 0], &vni[..], &ethernet, &ip, &udp, word].concat()
+}
+
+#[test]
+fn frames_come_from_nodes_only() {
+    const STRANGER: &str = "10.77.0.66";
+    on_a_host(|host| async move {
+        let one = host.plane().await;
+        let here = Fact::Endpoint(endpoint(1, 1, 0, 11));
+        let facts = put([peer(), other_peer(), Fact::Network(overlay(1)), here]);
+        one.tell(&facts, true).await.unwrap();
+        let task = container(&one, network(1), "10.0.1.11/24").await;
+        let bind = || std::net::UdpSocket::bind("0.0.0.0:99").unwrap();
+        let heard = task.space.within(bind);
+        heard.set_read_timeout(Some(PATIENCE / 10)).unwrap();
+        let word = || {
+            let mut word = [0; 16];
+            let length = heard.recv(&mut word).ok()?;
+            Some(String::from_utf8_lossy(&word[..length]).into_owned())
+        };
+        host.client
+            .within(|| ip(&format!("addr add {STRANGER}/24 dev eth0")));
+        let say = |from: &str, what: &str| {
+            host.client.within(|| {
+                let socket = std::net::UdpSocket::bind((from, 0)).unwrap();
+                let frame = over_vxlan(4097, what.as_bytes());
+                socket.send_to(&frame, (HOST, 4789)).unwrap();
+            });
+        };
+        say(STRANGER, "stranger");
+        assert_eq!(word(), None);
+        say(CLIENT, "node");
+        assert_eq!(word().as_deref(), Some("node"));
+        // A node that is no more is a stranger.
+        one.tell(&without([other_peer()]), false).await.unwrap();
+        say(CLIENT, "former");
+        assert_eq!(word(), None);
+        one.clear().await.unwrap();
+    });
+}

@@ -1,12 +1,12 @@
 //! How a connection comes about, and how it is kept.
 
 use crate::pulse::{self, Beats, Pulse, WINDOW};
+use crate::tls::server_name;
 use crate::{CallError, Keepalive};
 use bytes::Bytes;
 use h2::PingPong;
 use h2::client::{Connection, SendRequest};
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,7 +27,8 @@ const GIVEN_UP: usize = 1024;
 /// What a connection is to be.
 pub(super) struct Dial {
     pub(super) address: String,
-    pub(super) name: ServerName<'static>,
+    /// The name that the peer's certificate must carry.
+    pub(super) name: String,
     pub(super) tls: Arc<ClientConfig>,
     pub(super) keepalive: Keepalive,
     pub(super) within: Duration,
@@ -73,7 +74,8 @@ impl Dial {
         let pulse = Pulse::new(stream).map_err(failed)?;
         let beats = pulse.beats();
         let connector = TlsConnector::from(self.tls.clone());
-        let stream = connector.connect(self.name.clone(), pulse);
+        let name = server_name(&self.name).map_err(io::Error::other);
+        let stream = connector.connect(name.map_err(failed)?, pulse);
         let stream = stream.await.map_err(failed)?;
         if stream.get_ref().1.alpn_protocol().is_none() {
             return Err(failed(io::Error::other("not a node of a swarm")));

@@ -1,6 +1,6 @@
 //! One connection, from its first byte to its last.
 
-use super::gate::Place;
+use super::gate::{Place, Source};
 use super::{Served, Shared};
 use crate::Purpose;
 use crate::pulse::{self, Beats, Pulse, WINDOW};
@@ -86,11 +86,10 @@ impl Shared {
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.map(|certificate| Identity::from_der(certificate));
         let identity = identity.transpose().map_err(io::Error::other)?;
-        let gate = match identity {
-            Some(_) => &self.members,
-            None => &self.anonymous,
+        let place = match &identity {
+            Some(identity) => self.members.enter(Source::Node(identity.node_id.clone())),
+            None => self.anonymous.enter(Source::address(from.ip())),
         };
-        let place = gate.enter(from.ip());
         let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
         Ok(Known {
             stream,

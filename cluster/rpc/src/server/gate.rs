@@ -5,6 +5,27 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
+/// Whom those who come in are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    Address(IpAddr),
+    /// A node's id: a worker may be hostile, and it has one certificate.
+    Node(String),
+}
+
+impl Source {
+    /// Who has one address of IPv6 has 2⁶⁴ of them.
+    pub(super) fn address(address: IpAddr) -> Self {
+        Source::Address(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                IpAddr::V6(Ipv6Addr::from(network))
+            }
+        })
+    }
+}
+
 /// Counts who is in.
 #[derive(Clone, Debug)]
 pub(super) struct Gate(Arc<Inner>);
@@ -30,8 +51,8 @@ pub(super) enum Full {
 struct Counts {
     next: u64,
     /// In the order in which they came.
-    places: BTreeMap<u64, (IpAddr, CancellationToken)>,
-    sources: HashMap<IpAddr, usize>,
+    places: BTreeMap<u64, (Source, CancellationToken)>,
+    sources: HashMap<Source, usize>,
 }
 
 /// One that is in, until it is dropped or evicted.
@@ -53,8 +74,7 @@ impl Gate {
     }
 
     /// A place, if there is one.
-    pub(super) fn enter(&self, address: IpAddr) -> Option<Place> {
-        let source = source(address);
+    pub(super) fn enter(&self, source: Source) -> Option<Place> {
         let mut counts = self.lock();
         let of_source = counts.sources.get(&source).copied().unwrap_or(0);
         if of_source >= self.0.per_source {
@@ -82,11 +102,11 @@ impl Gate {
 }
 
 impl Counts {
-    fn add(&mut self, source: IpAddr, evicted: CancellationToken) -> u64 {
+    fn add(&mut self, source: Source, evicted: CancellationToken) -> u64 {
         let number = self.next;
         self.next += 1;
+        *self.sources.entry(source.clone()).or_default() += 1;
         self.places.insert(number, (source, evicted));
-        *self.sources.entry(source).or_default() += 1;
         number
     }
 
@@ -124,45 +144,40 @@ impl Drop for Place {
     }
 }
 
-/// Whom an address stands for: who has one of IPv6 has 2⁶⁴ of them.
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let network = u128::from(address) >> 64 << 64;
-            IpAddr::V6(Ipv6Addr::from(network))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn address(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    fn address(text: &str) -> Source {
+        Source::address(text.parse().unwrap())
     }
 
     #[test]
     fn a_place_is_free_again_when_its_holder_goes() {
         let gate = Gate::new(3, 2, Full::Refuse);
         let (one, two) = (address("10.0.0.1"), address("10.0.0.2"));
-        let first = gate.enter(one).unwrap();
-        let _second = gate.enter(one).unwrap();
-        assert!(gate.enter(one).is_none(), "one source has at most two");
-        let _third = gate.enter(two).unwrap();
-        assert!(gate.enter(two).is_none(), "there are at most three");
+        let first = gate.enter(one.clone()).unwrap();
+        let _second = gate.enter(one.clone()).unwrap();
+        assert!(
+            gate.enter(one.clone()).is_none(),
+            "one source has at most two"
+        );
+        let _third = gate.enter(two.clone()).unwrap();
+        assert!(gate.enter(two.clone()).is_none(), "there are at most three");
         drop(first);
-        assert!(gate.enter(two).is_some());
+        assert!(gate.enter(two.clone()).is_some());
     }
 
     #[test]
     fn the_oldest_goes_when_it_is_full() {
         let gate = Gate::new(2, 2, Full::Evict);
         let one = address("10.0.0.1");
-        let first = gate.enter(one).unwrap();
-        let second = gate.enter(one).unwrap();
-        assert!(gate.enter(one).is_none(), "its own it does not evict");
+        let first = gate.enter(one.clone()).unwrap();
+        let second = gate.enter(one.clone()).unwrap();
+        assert!(
+            gate.enter(one.clone()).is_none(),
+            "its own it does not evict"
+        );
         let third = gate.enter(address("10.0.0.2")).unwrap();
         let evicted = [&first, &second, &third].map(|place| place.evicted().is_cancelled());
         assert_eq!(evicted, [true, false, false]);
@@ -173,8 +188,8 @@ mod tests {
 
     #[test]
     fn a_network_of_ipv6_is_one_source() {
-        assert_eq!(source(address("fd00::1:2")), source(address("fd00::7")));
-        assert_ne!(source(address("fd00:0:0:1::1")), source(address("fd00::1")));
-        assert_eq!(source(address("::ffff:10.0.0.1")), address("10.0.0.1"));
+        assert_eq!(address("fd00::1:2"), address("fd00::7"));
+        assert_ne!(address("fd00:0:0:1::1"), address("fd00::1"));
+        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
     }
 }

@@ -1,0 +1,78 @@
+//! Who is in the swarm, and where services run.
+
+use swarmrs_compat_tests::Options;
+use swarmrs_compat_tests::observe::wait_for_replicas;
+use swarmrs_compat_tests::swarm::sleepers;
+
+use crate::hosts::{HOSTS, distinct, join, joined, nodes, places, until, until_nodes, whole};
+
+#[test]
+fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
+    let testbed = joined(&Options::default());
+    for manager in 0..3 {
+        until_nodes(testbed.host(manager), &whole());
+    }
+    let spread = sleepers(testbed.host(1), HOSTS, &[]);
+    assert_eq!(distinct(&places(testbed.host(2), &spread)).len(), HOSTS);
+    let pinned = sleepers(
+        testbed.host(2),
+        2,
+        &["--constraint", "node.hostname==electra"],
+    );
+    assert_eq!(places(testbed.host(0), &pinned), ["electra", "electra"]);
+    let workers = sleepers(testbed.host(0), 2, &["--constraint", "node.role==worker"]);
+    assert_eq!(places(testbed.host(1), &workers), ["daphne", "electra"]);
+
+    testbed
+        .host(1)
+        .docker_ok(&["node", "update", "--availability", "drain", "electra"]);
+    wait_for_replicas(testbed.host(0), &spread, "5/5").unwrap();
+    until("electra without tasks", || {
+        match places(testbed.host(0), &spread)
+            .iter()
+            .any(|place| place == "electra")
+        {
+            true => Err("not yet".to_owned()),
+            false => Ok(()),
+        }
+    });
+    testbed
+        .host(1)
+        .docker_ok(&["node", "update", "--availability", "active", "electra"]);
+}
+
+#[test]
+fn whoever_leaves_may_come_again_as_another() {
+    let testbed = joined(&Options::default());
+    let manager = testbed.host(0);
+    // A manager: it is out of the quorum at once.
+    testbed.host(2).docker_ok(&["swarm", "leave", "--force"]);
+    until("castor down", || {
+        let shown = nodes(manager)?;
+        let castor = shown.iter().find(|line| line.starts_with("castor"));
+        match castor.is_some_and(|line| line == "castor Down Active") {
+            true => Ok(()),
+            false => Err(format!("{shown:#?}")),
+        }
+    });
+    manager.docker_ok(&["node", "rm", "castor"]);
+    join(&testbed, 2, "manager");
+    until_nodes(manager, &whole());
+    // The leader itself.
+    manager.docker_ok(&["swarm", "leave", "--force"]);
+    let boreas = testbed.host(1);
+    until("another leader", || {
+        let shown = nodes(boreas)?;
+        match shown.iter().any(|line| line.ends_with("Leader")) {
+            true => Ok(()),
+            false => Err(format!("{shown:#?}")),
+        }
+    });
+    let leaders = nodes(boreas).unwrap();
+    assert!(
+        leaders.iter().any(|line| line.starts_with("atlas Down")),
+        "{leaders:#?}"
+    );
+    boreas.docker_ok(&["node", "rm", "--force", "atlas"]);
+    assert_eq!(nodes(boreas).unwrap().len(), HOSTS - 1);
+}

@@ -334,6 +334,27 @@ async fn a_lead_that_nobody_takes_over_does_not_end_the_agreement() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_that_lets_all_wait_does_not_keep_the_lead_from_being_handed_over() {
+    let cluster = Cluster::of(2).await;
+    cluster.stores[&2].propose(create(1)).await.unwrap();
+    let first = cluster.stores[&1].clone();
+    let admitting = tokio::spawn(async move { first.admit(&member(3)).await });
+    sleep(Duration::from_millis(300)).await;
+    let next = timeout(Duration::from_secs(4), cluster.stores[&1].hand_over()).await;
+    assert_eq!(next.unwrap().unwrap(), member(2));
+    let refused = admitting.await.unwrap().unwrap_err();
+    assert!(
+        matches!(refused, MembershipError::NotLeader { .. }),
+        "{refused}"
+    );
+    // The next leader goes on where it was left.
+    cluster.leader_of(&[2]).await;
+    cluster.stores[&2].dismiss(3).await.unwrap();
+    cluster.stores[&1].propose(create(2)).await.unwrap();
+    assert_eq!(cluster.stores[&2].members().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_that_is_a_cluster_of_its_own_is_not_taken_into_another() {
     let mut cluster = Cluster::of(1).await;
     cluster.stores[&1].propose(create(1)).await.unwrap();

@@ -187,7 +187,7 @@ impl Store {
     /// Gives the lead to the voter that is furthest of those that answer; returns who leads then. From the attempt on this
     /// member takes no commands; if nobody takes over in time the others elect somebody by themselves.
     pub async fn hand_over(&self) -> Result<Member, MembershipError> {
-        let _turn = self.shared.turn.lock().await;
+        // Not held up by a change of membership: whoever is at it learns that this member leads no more.
         let raft = self.leading()?;
         let others = self.members().into_iter().filter(|member| {
             member.is_voter && member.is_reachable == Some(true) && member.raft_id != self.raft_id

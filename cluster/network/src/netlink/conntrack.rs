@@ -9,6 +9,8 @@ use std::net::IpAddr;
 // Source: linux/netfilter/nfnetlink_conntrack.h.
 const CT_GET: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 1;
 const CT_DELETE: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 2;
+const CT_GET_STATS: u16 = (libc::NFNL_SUBSYS_CTNETLINK as u16) << 8 | 5;
+const CTA_STATS_GLOBAL_ENTRIES: u16 = 1;
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
 const CTA_STATUS: u16 = 3;
@@ -59,6 +61,9 @@ impl Socket {
     /// where the table is large.
     pub(crate) fn flows(&mut self, which: &[Which]) -> io::Result<Vec<Flow>> {
         let families: BTreeSet<u8> = which.iter().flat_map(Which::families).collect();
+        if families.is_empty() || self.tracked()? == 0 {
+            return Ok(Vec::new());
+        }
         let mut found = Vec::new();
         for family in families {
             let answers = self.dump(Message::new(CT_GET, 0, &[family, 0, 0, 0]))?;
@@ -66,6 +71,17 @@ impl Socket {
             found.extend(flows.filter(|(_, ends)| which.iter().any(|which| which.means(ends))));
         }
         Ok(found.into_iter().map(|(flow, _)| flow).collect())
+    }
+
+    /// How many flows the socket's namespace has. Costs little, whatever others have.
+    fn tracked(&mut self) -> io::Result<u32> {
+        let answer = self.ask(Message::new(CT_GET_STATS, 0, &[0, 0, 0, 0]))?;
+        let count = attribute(
+            answer.get(4..).unwrap_or_default(),
+            CTA_STATS_GLOBAL_ENTRIES,
+        );
+        // Who does not say may have some.
+        Ok(count.map_or(u32::MAX, |count| u32_at(count, 0).to_be()))
     }
 
     /// Whether a flow that was found is still there and someone speaks. Costs little.

@@ -32,6 +32,9 @@ pub(super) type Job = Box<dyn FnOnce(&mut Worker) + Send>;
 /// How often it is looked after rules that others may have taken away. A look runs one short program.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 
+/// Cutting flows walks all that the kernel has: changes that wait are done before, but for no longer than this.
+const CUT_AT_LAST: Duration = Duration::from_millis(50);
+
 pub(super) struct Worker {
     config: Config,
     namespace: Namespace,
@@ -83,17 +86,29 @@ impl Worker {
 
     fn work(&mut self, inbox: &Receiver<Job>) {
         let mut next_look = Instant::now() + LOOK_AFTER;
+        let mut cut_by = None;
         loop {
-            let pause = next_look.saturating_duration_since(Instant::now());
-            match inbox.recv_timeout(pause) {
+            let until = match self.cuts.is_empty() {
+                true => next_look,
+                false => Instant::now(),
+            };
+            match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(job) => job(self),
+                Err(RecvTimeoutError::Timeout) if !self.cuts.is_empty() => self.cut_later(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.look_after();
                     next_look = Instant::now() + LOOK_AFTER;
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Disconnected) => return self.cut_later(),
             }
-            self.cut_later();
+            cut_by = match self.cuts.is_empty() {
+                true => None,
+                false => cut_by.or_else(|| Some(Instant::now() + CUT_AT_LAST)),
+            };
+            if cut_by.is_some_and(|by| by <= Instant::now()) {
+                self.cut_later();
+                cut_by = None;
+            }
         }
     }
 
@@ -103,7 +118,7 @@ impl Worker {
         }
     }
 
-    /// Flows are cut after the answer: whoever waits, waits for rules only.
+    /// Flows are cut after the answer, and after what is waited for next: whoever waits, waits for rules only.
     fn cut_later(&mut self) {
         for (network, which) in std::mem::take(&mut self.cuts) {
             let done = match network {

@@ -20,14 +20,14 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::forward::Engine;
 use crate::route::Route;
-use crate::stream::Socket;
+use crate::stream::{Socket, UnixSocket};
 use connection::Connection;
 pub use tls::{Tls, TlsError};
 pub use traffic::Traffic;
@@ -184,7 +184,7 @@ async fn speak_tls<A: Api>(client: TcpStream, tls: Tls, shared: Shared<A>) {
 }
 
 enum Accepted {
-    Unix(UnixStream),
+    Unix(UnixSocket),
     Tcp(TcpStream, Option<Tls>),
 }
 
@@ -193,7 +193,8 @@ async fn accept(listener: &Listener) -> io::Result<Accepted> {
         Listener::Unix(listener) => listener
             .accept()
             .await
-            .map(|(stream, _)| Accepted::Unix(stream)),
+            .and_then(|(stream, _)| stream.try_into())
+            .map(Accepted::Unix),
         Listener::Tcp(tcp) => {
             let (stream, _) = tcp.listener.accept().await?;
             stream.set_nodelay(true)?;

@@ -11,6 +11,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+
+use crate::stream::UnixSocket;
 use tracing::debug;
 
 /// Idle connections kept for handlers' calls.
@@ -76,8 +78,9 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Connect`] if that fails.
-    pub async fn connect(&self) -> Result<UnixStream, Error> {
+    pub async fn connect(&self) -> Result<UnixSocket, Error> {
         let connected = UnixStream::connect(&self.inner.socket).await;
+        let connected = connected.and_then(UnixSocket::try_from);
         connected.map_err(|source| Error::Connect {
             socket: self.name(),
             source,

@@ -19,10 +19,9 @@ use std::task::{Context, Poll, ready};
 use bytes::BytesMut;
 use http::Method;
 use tokio::io::AsyncWrite;
-use tokio::net::UnixStream;
 
 use crate::head::{self, ResponseHead};
-use crate::stream::{Flow, Framing, HangUp, Pipe, PipeError, Socket};
+use crate::stream::{Flow, Framing, HangUp, Pipe, PipeError, Socket, UnixSocket};
 
 /// Pipelined bytes that are kept while an answer is under way.
 const READ_AHEAD: usize = 64 * 1024;
@@ -92,7 +91,7 @@ enum Stage {
 
 pub(crate) struct Exchange<'a, S> {
     client: &'a mut S,
-    engine: &'a mut UnixStream,
+    engine: &'a mut UnixSocket,
     asked: Asked,
     up: Pipe,
     down: Pipe,
@@ -112,7 +111,7 @@ impl<'a, S: Socket> Exchange<'a, S> {
     /// An exchange whose request lies in `up`, head first.
     pub(crate) fn new(
         client: &'a mut S,
-        engine: &'a mut UnixStream,
+        engine: &'a mut UnixSocket,
         asked: Asked,
         up: Pipe,
     ) -> Self {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 use tracing::debug;
 
 use super::answer::{self, Answered};
@@ -17,7 +16,7 @@ use crate::forward::{Asked, Exchange, Gone, Outcome};
 use crate::head::{self, HeadError, RequestHead};
 use crate::refusal::last_words;
 use crate::route::{Class, Route, classify};
-use crate::stream::{Framing, HangUp, Pipe, Socket};
+use crate::stream::{Framing, HangUp, Pipe, Socket, UnixSocket};
 
 /// How long a client may go on sending after it was given its last answer. Closing at once would reset the connection, and
 /// the answer with it, before the client has read it.
@@ -42,7 +41,7 @@ pub(super) struct Connection<S, A> {
     /// What was read and belongs to no request yet.
     inbox: BytesMut,
     /// Kept from the last raw request.
-    engine: Option<UnixStream>,
+    engine: Option<UnixSocket>,
     /// Made with the first request that is answered here.
     watch: Option<HangUp>,
     shared: Shared<A>,
@@ -234,7 +233,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
         let kept = self
             .engine
             .take()
-            .filter(|engine| repeatable && is_alive(engine));
+            .filter(|engine| repeatable && engine.is_idle());
         if let Some(mut engine) = kept {
             let ended = exchange(
                 &mut self.client,
@@ -281,7 +280,7 @@ impl<S: Socket, A: Api> Connection<S, A> {
         &mut self,
         class: Class,
         ended: Result<Outcome, Broken>,
-        engine: UnixStream,
+        engine: UnixSocket,
     ) -> Then {
         let answered = match &ended {
             Ok(outcome) => outcome.status,
@@ -369,7 +368,7 @@ fn asked(head: &RequestHead, route: &Route) -> Asked {
 /// Drives one exchange. A hijacked one is counted as such and lets go of `busy`: a shutdown does not wait for it.
 async fn exchange<S: Socket>(
     client: &mut S,
-    engine: &mut UnixStream,
+    engine: &mut UnixSocket,
     asked: Asked,
     request: Pipe,
     busy: &mut Option<Busy>,
@@ -393,10 +392,4 @@ async fn exchange<S: Socket>(
             leftover: exchange.into_leftover(),
         }),
     }
-}
-
-/// Whether an idle engine connection is still open, as far as can be seen.
-fn is_alive(engine: &UnixStream) -> bool {
-    let read = engine.try_read(&mut [0]);
-    matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

@@ -12,19 +12,17 @@ use std::task::{Context, Poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::listen;
+
 /// Waits for both directions of a socket to be closed by its peer, or for its failure.
 #[derive(Debug)]
 pub(crate) struct HangUp(AsyncFd<OwnedFd>);
 
 impl HangUp {
     /// Starts to watch a socket.
-    #[expect(
-        deprecated,
-        reason = "its successor is unsafe for descriptors that others may close; an OwnedFd is nobody else's"
-    )]
     pub(crate) fn of(socket: &impl AsFd) -> io::Result<Self> {
         let descriptor = socket.as_fd().try_clone_to_owned()?;
-        AsyncFd::with_interest(descriptor, Interest::PRIORITY).map(Self)
+        listen(descriptor, Interest::PRIORITY).map(Self)
     }
 
     /// Ready once the peer is gone.

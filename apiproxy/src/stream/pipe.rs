@@ -18,8 +18,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::framing::{Framing, Malformed};
 
-/// Enough for keystrokes, log lines and almost every request.
+/// What a silent pipe may hold on to.
 const SMALL: usize = 4 * 1024;
+/// The least that a read may take: almost every answer in one piece.
+const USUAL: usize = 16 * 1024;
 /// Past this size a larger buffer no longer saves system calls that can be measured.
 const LARGE: usize = 256 * 1024;
 
@@ -72,7 +74,7 @@ impl Pipe {
             cleared: 0,
             framing,
             burst: 0,
-            appetite: SMALL,
+            appetite: USUAL,
             stalled: false,
         }
     }
@@ -148,8 +150,8 @@ impl Pipe {
         if self.inbox.is_empty() && self.inbox.capacity() > SMALL {
             self.inbox = BytesMut::new();
         }
-        if self.burst < SMALL {
-            self.appetite = SMALL;
+        if self.burst < USUAL {
+            self.appetite = USUAL;
         }
         self.burst = 0;
     }

@@ -5,7 +5,7 @@ use swarmrs_core::control::list::{self, NODE_FILTERS};
 use swarmrs_core::state::find;
 use swarmrs_node::{ClusterView, Node};
 use swarmrs_types::spec::NodeSpec;
-use swarmrs_types::{Fault, NodeId};
+use swarmrs_types::{Fault, NodeId, object};
 
 use super::answer::{done, ok};
 use super::request::Call;
@@ -16,9 +16,7 @@ pub(super) async fn list(node: &Node, call: Call) -> Result<Response<Body>, Faul
     let filters = call.query.filters(&NODE_FILTERS)?;
     let view = node.view().await?;
     let nodes = list::nodes(&view.state, &filters)?;
-    let shown = nodes
-        .iter()
-        .map(|node| view::node(node, rank(&view, node.id)));
+    let shown = nodes.iter().map(|node| view::node(node, rank(&view, node)));
     Ok(ok(&shown.collect::<Vec<_>>()))
 }
 
@@ -27,15 +25,13 @@ pub(super) async fn inspect(node: &Node, term: &str) -> Result<Response<Body>, F
     let id: NodeId = find(&view.state, term)?;
     let found = view.state.nodes().get(&id);
     let found = found.ok_or_else(|| Fault::no_such("node", term))?;
-    Ok(ok(&view::node(found, rank(&view, id))))
+    Ok(ok(&view::node(found, rank(&view, found))))
 }
 
-/// A manager that answers a read is reachable, and so is whoever leads.
-fn rank(view: &ClusterView, node: NodeId) -> Rank {
-    let leader = view.leader == Some(node);
+fn rank(view: &ClusterView, node: &object::Node) -> Rank {
     Rank {
-        leader,
-        reachable: leader || view.local == node,
+        leader: view.leader == Some(node.id),
+        reachable: view.is_reachable(node),
     }
 }
 

@@ -84,11 +84,20 @@ fn outside(standing: &Standing) -> Swarm<'_> {
         local_node_state: standing.state.as_str(),
         control_available: standing.manager,
         error: standing.error.clone(),
-        remote_managers: None,
+        remote_managers: remote_managers(standing),
         nodes: None,
         managers: None,
         cluster: None,
     }
+}
+
+/// The managers a worker knows; none at all outside a swarm.
+fn remote_managers(standing: &Standing) -> Option<Vec<Peer<'_>>> {
+    let peers = standing.managers.iter().map(|manager| Peer {
+        node: &manager.node_id,
+        addr: &manager.address,
+    });
+    (!standing.managers.is_empty()).then(|| peers.collect())
 }
 
 fn add_cluster<'a>(swarm: &mut Swarm<'a>, state: &'a State, local: swarmrs_types::NodeId) {

@@ -42,7 +42,7 @@ struct ManagerStatus<'a> {
 pub struct Rank {
     /// It leads.
     pub leader: bool,
-    /// The one that answers has heard of it.
+    /// It answers the leader.
     pub reachable: bool,
 }
 
@@ -61,7 +61,7 @@ pub fn node(node: &object::Node, rank: Rank) -> Node<'_> {
             leader: rank.leader,
             reachability: match rank.reachable {
                 true => "reachable",
-                false => "unknown",
+                false => "unreachable",
             },
             addr,
         }),

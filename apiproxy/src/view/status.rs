@@ -153,7 +153,7 @@ fn manager(view: &ClusterView, node: &Node) -> Option<ManagerReport> {
         hostname: node.description.hostname.clone(),
         addr,
         leader,
-        reachable: leader || view.local == node.id,
+        reachable: view.is_reachable(node),
     })
 }
 

@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use swarmrs_engine::{Engine, LogOptions, LogStream};
+use swarmrs_rpc::Notice;
 use swarmrs_types::spec::{GenericResource, TlsInfo};
 use swarmrs_types::{NodeId, TaskId};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -47,6 +48,8 @@ pub struct Config {
     pub sockets: Option<SocketMap>,
     /// What of this node tasks may have.
     pub policy: Policy,
+    /// Who is told what managers say of the node itself.
+    pub notices: Option<mpsc::UnboundedSender<Notice>>,
 }
 
 impl Config {
@@ -70,6 +73,7 @@ impl Config {
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
             sockets: None,
             policy: Policy::default(),
+            notices: None,
         }
     }
 }
@@ -105,7 +109,13 @@ impl Agent {
         let reporter: Arc<Reporter> = shared.reporter.clone();
         let (orders, ordered) = mpsc::unbounded_channel();
         let transport = Box::new(transport);
-        let sessions = Sessions::new(transport, controller.clone(), reporter, orders);
+        let sessions = Sessions::new(
+            transport,
+            controller.clone(),
+            reporter,
+            orders,
+            config.notices.clone(),
+        );
         let worker = Worker::new(shared.clone());
 
         let mut parts: JoinSet<Result<&str, Error>> = JoinSet::new();

@@ -50,6 +50,11 @@ impl Known {
         self.in_session = false;
     }
 
+    /// What the newest message reflected.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// Takes a message in and says what is to be done.
     pub fn take(&mut self, message: AssignmentsMessage) -> Result<Orders, Refused> {
         if message.position < self.position {

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_rpc::{FromNode, Hello, NodeEnd, ToNode};
+use swarmrs_rpc::{FromNode, Hello, NodeEnd, Notice, ToNode};
 use swarmrs_types::spec::NodeDescription;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -46,6 +46,7 @@ pub struct Sessions {
     pub executor: Arc<dyn Executor>,
     pub reporter: Arc<Reporter>,
     pub orders: mpsc::UnboundedSender<Orders>,
+    pub notices: Option<mpsc::UnboundedSender<Notice>>,
     known: Known,
     description: NodeDescription,
     routes: Vec<IpNet>,
@@ -71,6 +72,7 @@ impl Sessions {
         executor: Arc<dyn Executor>,
         reporter: Arc<Reporter>,
         orders: mpsc::UnboundedSender<Orders>,
+        notices: Option<mpsc::UnboundedSender<Notice>>,
     ) -> Self {
         let mut describe =
             tokio::time::interval_at(Instant::now() + DESCRIBE_PERIOD, DESCRIBE_PERIOD);
@@ -80,6 +82,7 @@ impl Sessions {
             executor,
             reporter,
             orders,
+            notices,
             known: Known::default(),
             description: NodeDescription::default(),
             routes: Vec::new(),
@@ -142,6 +145,13 @@ impl Sessions {
                 self.reporter.acknowledge(&tasks);
                 Ok(())
             }
+            ToNode::Notice(notice) => {
+                // Whoever does not listen does not want to know.
+                if let Some(notices) = &self.notices {
+                    let _ = notices.send(notice);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -149,6 +159,7 @@ impl Sessions {
         FromNode::Hello(Box::new(Hello {
             description: self.description.clone(),
             routes: self.routes.clone(),
+            seen: self.known.position(),
         }))
     }
 

@@ -1,29 +1,66 @@
 //! Cluster time: taken once from the wall clock or the log, then advanced by elapsed time only.
 
 use nix::time::{ClockId, clock_gettime};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use swarmrs_types::{ClusterTime, Timestamp};
 
-/// A clock that no setting of the wall clock moves. Counts suspended time too.
+/// A clock that no setting of the wall clock moves. Counts suspended time too. Clones are one clock.
+///
+/// The leader's is the cluster's. The others go by what it last wrote, so that a wall clock which is
+/// wrong is nobody's concern until its machine leads, and then moves nothing back.
+#[derive(Clone, Debug)]
+pub struct ClusterClock(Arc<Mutex<Base>>);
+
 #[derive(Clone, Copy, Debug)]
-pub struct ClusterClock {
-    base: ClusterTime,
+struct Base {
+    time: ClusterTime,
     boot: Duration,
 }
 
+impl Base {
+    fn now(&self) -> ClusterTime {
+        self.time.after(since_boot().saturating_sub(self.boot))
+    }
+}
+
 impl ClusterClock {
-    /// Starts at the wall clock, or at the newest time in the log if that is later.
+    /// Starts at the newest time in the log.
     pub fn start(newest: ClusterTime) -> Self {
-        let wall = u64::try_from(Timestamp::now().unix_nanos()).unwrap_or(0);
-        ClusterClock {
-            base: newest.max(ClusterTime(wall)),
+        ClusterClock(Arc::new(Mutex::new(Base {
+            time: newest,
             boot: since_boot(),
-        }
+        })))
     }
 
     /// The time now.
     pub fn now(&self) -> ClusterTime {
-        self.base.after(since_boot().saturating_sub(self.boot))
+        self.base(|base| base.now())
+    }
+
+    /// This machine takes the lead: the wall clock counts, unless the log or this clock is later.
+    pub fn lead(&self, newest: ClusterTime) {
+        let wall = u64::try_from(Timestamp::now().unix_nanos()).unwrap_or(0);
+        self.base(|base| {
+            *base = Base {
+                time: base.now().max(newest).max(ClusterTime(wall)),
+                boot: since_boot(),
+            };
+        });
+    }
+
+    /// The leader wrote this time just now.
+    pub fn follow(&self, leaders: ClusterTime) {
+        self.base(|base| {
+            *base = Base {
+                time: leaders,
+                boot: since_boot(),
+            };
+        });
+    }
+
+    fn base<T>(&self, act: impl FnOnce(&mut Base) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -31,4 +68,22 @@ fn since_boot() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME)
         .map(Duration::from)
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_the_lead_never_goes_back_and_who_follows_goes_by_the_leader() {
+        let clock = ClusterClock::start(ClusterTime(5));
+        assert!(clock.now() >= ClusterTime(5) && clock.now() < ClusterTime(u64::MAX / 2));
+        let late = ClusterTime(u64::MAX / 2);
+        clock.lead(late);
+        assert!(clock.now() >= late);
+        clock.lead(ClusterTime(7));
+        assert!(clock.now() >= late);
+        clock.follow(ClusterTime(7));
+        assert!(clock.now() < late);
+    }
 }

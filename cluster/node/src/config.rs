@@ -64,6 +64,11 @@ impl Config {
         self.swarm_root().join("start.json")
     }
 
+    /// Where the managers are, as this node was last told.
+    pub fn managers(&self) -> PathBuf {
+        self.swarm_root().join("managers.json")
+    }
+
     /// The mark of a swarm that is being made or left.
     pub fn unfinished(&self) -> PathBuf {
         self.swarm_root().join("unfinished")

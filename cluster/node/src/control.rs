@@ -1,7 +1,4 @@
-//! The API's door: each request becomes a plan, the plan an entry, the entry an answer.
-//!
-//! Only this file knows where a request is decided. On a conflict that is not the user's own (an
-//! object moved between the look and the write) the request is decided anew on the newer state.
+//! The API's door: what is asked of this node's swarm, if a manager runs here.
 
 mod network;
 mod payload;
@@ -9,24 +6,25 @@ mod payload;
 use crate::ids::RandomIds;
 use crate::local::ClusterView;
 use crate::lock;
-use crate::manager::Manager;
+use crate::quorum;
 use crate::role::{Node, Role};
 use swarmrs_core::control::swarm::Rotations;
 use swarmrs_core::control::{self, service::UpdateOptions};
-use swarmrs_core::{Plan, Rejected, State};
+use swarmrs_core::{Plan, State};
 use swarmrs_security::{JoinToken, RootCert, UnlockKey};
-use swarmrs_store::ProposeError;
 use swarmrs_types::default::REQUEST_TIMEOUT;
 use swarmrs_types::object::RegistryAuth;
 use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, SecretText, ServiceId, Timestamp};
 
-/// Decisions made anew before a request is given up.
-const MOST_TRIES: usize = 64;
-
 /// Docker's answer outside a swarm. Source: moby `daemon/cluster/errors.go`.
-const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
+pub(crate) const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
      \"docker swarm join\" to connect this node to swarm and try again.";
+
+/// Docker's answer of a worker. Source: as above.
+pub(crate) const WORKER: &str = "This node is not a swarm manager. Worker nodes can't be used to view \
+     or modify cluster state. Please run this command on a manager node or promote the current node \
+     to a manager.";
 
 /// Docker's answer of a manager that waits for the unlock key. Source: as above.
 pub(crate) const LOCKED: &str = "Swarm is encrypted and needs to be unlocked before it can be used. \
@@ -57,7 +55,8 @@ impl Node {
     pub fn require_manager(&self) -> Result<(), Fault> {
         match &**self.0.role.load() {
             Role::Manager(_) => Ok(()),
-            Role::Alone => Err(Fault::unavailable(NOT_A_MANAGER)),
+            Role::Worker(_) => Err(Fault::unavailable(WORKER)),
+            Role::Alone | Role::Joining(_) => Err(Fault::unavailable(NOT_A_MANAGER)),
             Role::Starting(_) => Err(Fault::unavailable(STARTING)),
             Role::Locked(_) => Err(Fault::unavailable(LOCKED)),
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
@@ -71,7 +70,7 @@ impl Node {
         let Role::Manager(manager) = &*role else {
             return Err(Fault::unavailable(NOT_A_MANAGER));
         };
-        let state = in_time(manager.store.read_index()).await?;
+        let state = manager.desk.newest().await?;
         Ok(manager.view(state))
     }
 
@@ -119,8 +118,9 @@ impl Node {
         version: u64,
         spec: NodeSpec,
     ) -> Result<Changed, Fault> {
+        let members = self.members();
         let decide = |state: &State, now| {
-            control::node::update(state, term, version, spec.clone(), &[], now)
+            control::node::update(state, term, version, spec.clone(), &members, now)
                 .map(|plan| ((), plan))
         };
         Ok(self.decide(decide).await?.1)
@@ -187,102 +187,15 @@ impl Node {
         let Role::Manager(manager) = &*role else {
             return Err(Fault::unavailable(NOT_A_MANAGER));
         };
-        in_time(propose(manager, decide)).await
+        manager.desk.decide(decide).await
     }
-}
 
-/// A plan is made on what this node has applied: its guards are compared when it comes into force. A
-/// refusal, and the answer that nothing is to be done, have no guards, so they are given only on a state that
-/// is known to be the newest.
-async fn propose<T>(
-    manager: &Manager,
-    decide: impl Fn(&State, ClusterTime) -> Result<(T, Plan), Fault>,
-) -> Result<(T, Changed), ProposeFault> {
-    let mut last = None;
-    let mut newest = None;
-    let mut turn = None;
-    for _ in 0..MOST_TRIES {
-        let known = newest.is_some();
-        let state = newest.take().unwrap_or_else(|| manager.store.view());
-        let now = manager.clock.now();
-        match decide(&state, now) {
-            Ok((answer, plan)) if !plan.is_empty() => {
-                let command = plan.into_command(now, Timestamp::now());
-                match manager.store.propose(command).await {
-                    Ok(version) => return Ok((answer, Changed { version })),
-                    Err(ProposeError::Rejected(
-                        rejected @ (Rejected::OutOfSequence(_) | Rejected::Taken { .. }),
-                    )) => {
-                        last = Some(rejected);
-                        // Those who lost go on one by one: of many who want the same thing each has
-                        // it after one more try.
-                        if turn.is_none() {
-                            turn = Some(manager.turn.lock().await);
-                        }
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Ok((answer, _)) if known => {
-                let version = state.applied();
-                return Ok((answer, Changed { version }));
-            }
-            Err(fault) if known => return Err(ProposeFault::Fault(fault)),
-            Ok(_) | Err(_) => {}
+    /// The members of the log as this manager knows them.
+    fn members(&self) -> Vec<swarmrs_core::roles::Member> {
+        match &**self.0.role.load() {
+            Role::Manager(manager) => quorum::members(&manager.desk),
+            _ => Vec::new(),
         }
-        newest = Some(manager.store.read_index().await?);
-    }
-    let rejected = last.map(|rejected| control::fault_of(&rejected));
-    Err(ProposeFault::Fault(rejected.unwrap_or_else(|| {
-        Fault::daemon(Code::Internal, "the request met too many changes")
-    })))
-}
-
-/// Either kind of refusal on the way into the log.
-enum ProposeFault {
-    Fault(Fault),
-    Store(ProposeError),
-}
-
-impl From<ProposeError> for ProposeFault {
-    fn from(error: ProposeError) -> Self {
-        ProposeFault::Store(error)
-    }
-}
-
-impl From<ProposeFault> for Fault {
-    fn from(fault: ProposeFault) -> Self {
-        match fault {
-            ProposeFault::Fault(fault) => fault,
-            ProposeFault::Store(error) => store_fault(&error),
-        }
-    }
-}
-
-/// Runs a call to the store under the request's deadline.
-async fn in_time<T, E: Into<ProposeFault>>(
-    call: impl Future<Output = Result<T, E>>,
-) -> Result<T, Fault> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(answer) => answer.map_err(|error| error.into().into()),
-        Err(_) => Err(Fault::manager(
-            Code::DeadlineExceeded,
-            "context deadline exceeded",
-        )),
-    }
-}
-
-/// A failure of the store as the user reads it.
-pub(crate) fn store_fault(error: &ProposeError) -> Fault {
-    match error {
-        ProposeError::Rejected(rejected) => control::fault_of(rejected),
-        ProposeError::NotLeader { .. } => Fault::manager(
-            Code::Unknown,
-            "The swarm does not have a leader. It's possible that too few managers are online. \
-             Make sure more than half of the managers are online.",
-        ),
-        ProposeError::Closed => Fault::unavailable(NOT_A_MANAGER),
-        other => Fault::daemon(Code::Internal, other.to_string()),
     }
 }
 

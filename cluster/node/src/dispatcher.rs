@@ -1,62 +1,120 @@
 //! The dispatcher: one node's session, from the manager's side.
 //!
+//! Any manager serves any node, from the state it has. A node that was told more already is served once
+//! that much is known here; one that was told nothing less is told everything first.
+//!
 //! Assignments go out as the log moves. Reports come in, the latest of each task is kept, and what
 //! decides is proposed: while one proposal is under way the next gathers, so a burst costs few
 //! entries.
 
+use crate::ca_server::managers;
 use crate::clock::ClusterClock;
 use crate::local::LiveStatuses;
 use crate::trouble::Trouble;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
+use swarmrs_core::roles::must_renew;
 use swarmrs_core::{Draft, Event, State};
+use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_rpc::{
-    AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Position, ToNode,
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Notice, Position, ToNode,
 };
-use swarmrs_store::{Batch, ProposeError, Store, Watch};
+use swarmrs_store::{Batch, Leadership, ProposeError, Store, Watch};
 use swarmrs_types::assignment::{PayloadDiff, StatusReport};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::NodeState;
+use swarmrs_types::spec::Role;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 const RETRY: Duration = Duration::from_millis(200);
+/// A session whose node does not say who it is by then is of no use.
+const GREETING: Duration = Duration::from_secs(10);
+/// How long a node waits for a manager to learn what it was told by another.
+const CATCH_UP: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// Without a leader for so long a session ends. An election takes less.
+const LEADERLESS: Duration = Duration::from_secs(1);
 /// Reports written in one entry.
 const MOST_REPORTS: usize = 400;
 
+/// What sessions are served with.
+#[derive(Clone)]
+pub struct Desks {
+    pub store: Arc<Store>,
+    pub clock: ClusterClock,
+    pub live: Arc<LiveStatuses>,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub node: NodeId,
+    /// The address it was seen at; none: it is this node itself.
+    pub addr: Option<IpAddr>,
+    /// By its certificate; none: it is this node itself, which looks after its own.
+    pub certified: Option<Role>,
+}
+
 /// Serves one session until the node or the store ends it.
-pub async fn serve(
-    store: Arc<Store>,
-    clock: ClusterClock,
-    node: NodeId,
-    live: Arc<LiveStatuses>,
-    session: ManagerEnd,
-) {
+pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd) {
+    let Desks { store, clock, live } = desks;
+    let Some(hello) = greeted(&mut session).await else {
+        return;
+    };
+    let seen = hello.seen.index;
+    if !reaches(&store, seen).await {
+        return warn!(node = %peer.node, seen, "this manager is behind what the node was told");
+    }
+    let registered = register(&store, &clock, &peer, hello);
+    if !registered.await {
+        return;
+    }
     let watch = store.watch_for(Event::moves_tasks);
-    let state = watch.view().clone();
     let dispatcher = Dispatcher {
         store,
         clock,
-        node,
+        peer,
         live,
         session,
+        state: watch.view().clone(),
         watch,
         told: Told::default(),
-        state: state.clone(),
+        managers: Vec::new(),
         reports: BTreeMap::new(),
         writing: None,
     };
     dispatcher.serve().await;
 }
 
+/// The first thing a node says.
+async fn greeted(session: &mut ManagerEnd) -> Option<Hello> {
+    match tokio::time::timeout(GREETING, session.receive()).await {
+        Ok(Some(FromNode::Hello(hello))) => Some(*hello),
+        _ => None,
+    }
+}
+
+/// Waits until as much is applied here.
+async fn reaches(store: &Store, index: u64) -> bool {
+    let reach = async {
+        while store.view().applied() < index {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(CATCH_UP, reach).await.is_ok()
+}
+
 struct Dispatcher {
     store: Arc<Store>,
     clock: ClusterClock,
-    node: NodeId,
+    peer: Peer,
     live: Arc<LiveStatuses>,
     session: ManagerEnd,
     watch: Watch,
@@ -64,6 +122,8 @@ struct Dispatcher {
     told: Told,
     /// What the node was told of networks follows from this state.
     state: Arc<State>,
+    /// The managers that the node was told of.
+    managers: Vec<ManagerAddress>,
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
@@ -72,20 +132,25 @@ struct Dispatcher {
 impl Dispatcher {
     async fn serve(mut self) {
         let state = self.state.clone();
-        let all = assignment::complete(&state, self.node).into_values();
-        let (told, payloads) = Told::complete(&state, self.node);
+        let node = self.peer.node;
+        let all = assignment::complete(&state, node).into_values();
+        let (told, payloads) = Told::complete(&state, node);
         self.told = told;
-        let facts = endpoints::complete(&state, self.node);
+        let facts = endpoints::complete(&state, node);
         let all = AssignmentSet::Complete(all.collect());
-        if !self.assign(&state, all, payloads, facts).await {
+        if !self.notify(&state).await || !self.assign(&state, all, payloads, facts).await {
             return;
         }
-        while self.turn().await {}
+        let mut leadership = self.store.leadership();
+        while self.turn(&mut leadership).await {}
     }
 
-    /// One thing at a time: an entry, a message, or the end of a write.
-    async fn turn(&mut self) -> bool {
+    /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has
+    /// nothing new to say, and others may: the node is let go.
+    async fn turn(&mut self, leadership: &mut watch::Receiver<Leadership>) -> bool {
+        let remote = self.peer.addr.is_some();
         tokio::select! {
+            () = leaderless(leadership), if remote => false,
             batch = self.watch.next() => match batch {
                 Some(batch) => self.follow(batch).await,
                 None => false,
@@ -99,16 +164,44 @@ impl Dispatcher {
     }
 
     async fn follow(&mut self, batch: Batch) -> bool {
+        let node = self.peer.node;
         self.live.follow(&batch.events);
-        let diff = assignment::difference(&batch.state, self.node, &batch.events);
-        let payloads = self.told.difference(&batch.state, self.node, &batch.events);
-        let facts = endpoints::difference(&self.state, &batch.state, self.node, &batch.events);
+        let concerns_nodes = |event: &Event| matches!(event, Event::Node(_));
+        if batch.events.iter().any(concerns_nodes) && !self.notify(&batch.state).await {
+            return false;
+        }
+        let diff = assignment::difference(&batch.state, node, &batch.events);
+        let payloads = self.told.difference(&batch.state, node, &batch.events);
+        let facts = endpoints::difference(&self.state, &batch.state, node, &batch.events);
         self.state = batch.state.clone();
         if diff.is_empty() && payloads.is_empty() && facts.is_empty() {
             return true;
         }
         let set = AssignmentSet::Incremental(diff);
         self.assign(&batch.state, set, payloads, facts).await
+    }
+
+    /// Tells the node what is new of itself and of the managers. False if it is none of the swarm any more.
+    async fn notify(&mut self, state: &State) -> bool {
+        let Some(node) = state.nodes().get(&self.peer.node) else {
+            info!(node = %self.peer.node, "session of a node that was removed is closed");
+            return false;
+        };
+        let managers = managers(state);
+        if managers != self.managers {
+            self.managers.clone_from(&managers);
+            if !self.tell(Notice::Managers(managers)).await {
+                return false;
+            }
+        }
+        match &self.peer.certified {
+            Some(role) if must_renew(node, role) => self.tell(Notice::Renew).await,
+            _ => true,
+        }
+    }
+
+    async fn tell(&self, notice: Notice) -> bool {
+        self.session.send(ToNode::Notice(notice)).await.is_ok()
     }
 
     async fn assign(
@@ -133,10 +226,7 @@ impl Dispatcher {
 
     async fn hear(&mut self, message: FromNode) -> bool {
         match message {
-            FromNode::Hello(hello) => {
-                register(&self.store, self.clock, self.node, *hello).await;
-                true
-            }
+            FromNode::Hello(hello) => register(&self.store, &self.clock, &self.peer, *hello).await,
             FromNode::Statuses(reports) => {
                 self.gather(reports);
                 self.write();
@@ -167,10 +257,10 @@ impl Dispatcher {
             };
             reports.push(report);
         }
-        let (store, clock, node) = (self.store.clone(), self.clock, self.node);
+        let (store, clock, node) = (self.store.clone(), self.clock.clone(), self.peer.node);
         let live = self.live.clone();
         self.writing = Some(tokio::spawn(async move {
-            record(&store, clock, node, &live, reports).await
+            record(&store, &clock, node, &live, reports).await
         }));
     }
 
@@ -193,7 +283,7 @@ async fn written(writing: &mut Option<JoinHandle<Vec<TaskId>>>) -> Vec<TaskId> {
 /// Writes reports until the log has them. Returns the tasks whose reports are settled.
 async fn record(
     store: &Store,
-    clock: ClusterClock,
+    clock: &ClusterClock,
     node: NodeId,
     live: &LiveStatuses,
     reports: Vec<StatusReport>,
@@ -223,22 +313,45 @@ async fn record(
     }
 }
 
-/// Notes that the node is here, and what it says of itself.
-async fn register(store: &Store, clock: ClusterClock, id: NodeId, hello: Hello) {
+/// Comes back once nobody has led for a while.
+async fn leaderless(leadership: &mut watch::Receiver<Leadership>) {
+    loop {
+        if leadership
+            .wait_for(|now| now.leader.is_none())
+            .await
+            .is_err()
+        {
+            return;
+        }
+        let led = leadership.wait_for(|now| now.leader.is_some());
+        if tokio::time::timeout(LEADERLESS, led).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Notes that the node is here, and what it says of itself. False if it does not belong here.
+async fn register(store: &Store, clock: &ClusterClock, peer: &Peer, hello: Hello) -> bool {
+    let id = peer.node;
     let mut trouble = Trouble::default();
     loop {
         let state = store.view();
-        let Some(old) = state.nodes().get(&id) else {
+        let Some(old) = state.nodes().get(&id).filter(|node| !node.left) else {
             warn!(node = %id, "session of a node that is not in the swarm");
-            return;
+            return false;
         };
         let mut node = (**old).clone();
         node.description = hello.description.clone();
         node.routes.clone_from(&hello.routes);
         node.status.state = NodeState::Ready;
         node.status.message.clear();
+        if let Some(addr) = peer.addr
+            && node.manager_addr.is_none()
+        {
+            node.status.addr = addr.to_string();
+        }
         if node == **old {
-            return;
+            return true;
         }
         if old.status.state != NodeState::Ready {
             info!(node = %id, from = old.status.state.as_str(), to = "ready", "node state");
@@ -247,7 +360,8 @@ async fn register(store: &Store, clock: ClusterClock, id: NodeId, hello: Hello) 
         draft.put_node(node);
         let command = draft.finish().into_command(clock.now(), Timestamp::now());
         match store.propose(command).await {
-            Ok(_) | Err(ProposeError::Closed) => return,
+            Ok(_) => return true,
+            Err(ProposeError::Closed) => return false,
             Err(ProposeError::Rejected(_)) => {}
             Err(error) => {
                 if trouble.is_news(&error, Instant::now()) {

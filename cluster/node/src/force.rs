@@ -6,42 +6,38 @@
 //! tells the membership and the node's object where it is now. A crash in between is finished by the
 //! next start.
 
-use crate::control::draw_unlock_key;
+use crate::control::{WORKER, draw_unlock_key};
+use crate::lock::SharedKeys;
 use crate::membership::internal;
 use crate::record::StartRecord;
 use crate::role::{Node, NodeError, Role, reserve};
 use swarmrs_core::State;
 use swarmrs_core::control::swarm;
-use swarmrs_security::UnlockKey;
 use swarmrs_types::spec::InitRequest;
 use swarmrs_types::{Fault, NodeId};
 use tracing::{error, info};
 
-/// Docker's answer to a node that has no manager to go on with. Source: moby
-/// `daemon/cluster/errors.go`.
-const NO_MANAGER_HERE: &str = "This node is not a swarm manager. Worker nodes can't be used to view \
-     or modify cluster state. Please run this command on a manager node or promote the current node \
-     to a manager.";
-
 impl Node {
     /// Goes on alone, as the request says. What is wrong with it is told before anything is changed.
     pub(crate) async fn force(&self, request: InitRequest) -> Result<NodeId, Fault> {
-        let (old, unlock) = match &**self.0.role.load() {
-            Role::Manager(manager) => {
-                let unlock = manager.keys.get().lock().key.clone();
-                (manager.record.clone(), unlock)
-            }
-            Role::Alone | Role::Locked(_) | Role::Starting(_) | Role::Error(_) => {
-                return Err(Fault::unavailable(NO_MANAGER_HERE));
+        let (old, keys) = match &**self.0.role.load() {
+            Role::Manager(manager) => (manager.record.clone(), manager.keys.clone()),
+            Role::Alone
+            | Role::Worker(_)
+            | Role::Joining(_)
+            | Role::Locked(_)
+            | Role::Starting(_)
+            | Role::Error(_) => {
+                return Err(Fault::unavailable(WORKER));
             }
         };
         let addresses = self.addresses(&request).await?;
         let record = StartRecord::new(old.node, old.raft_id, &addresses);
-        if let Some(manager) = self.take_manager(Role::Starting(record.clone())).await {
-            manager.stop().await;
+        if let Some(running) = self.take_running(Role::Starting(record.clone())).await {
+            running.stop().await;
         }
-        if let Err(error) = self.start_again(&record, unlock.as_ref()).await {
-            self.go_back(old, unlock.as_ref()).await;
+        if let Err(error) = self.start_again(&record, &keys).await {
+            self.go_back(old, keys).await;
             return Err(internal(error));
         }
         let drawn = draw_unlock_key()?;
@@ -54,20 +50,17 @@ impl Node {
     }
 
     /// The address is tried first: once the record is saved, it is what the node is started with.
-    async fn start_again(
-        &self,
-        record: &StartRecord,
-        unlock: Option<&UnlockKey>,
-    ) -> Result<(), NodeError> {
+    async fn start_again(&self, record: &StartRecord, keys: &SharedKeys) -> Result<(), NodeError> {
         drop(reserve(record)?);
         record.save(&self.0.config)?;
-        self.resume_manager(record.clone(), unlock).await
+        self.resume_manager(record.clone(), keys.clone(), true)
+            .await
     }
 
-    async fn go_back(&self, old: StartRecord, unlock: Option<&UnlockKey>) {
+    async fn go_back(&self, old: StartRecord, keys: SharedKeys) {
         let saved = old.save(&self.0.config).map_err(NodeError::from);
         let resumed = match saved {
-            Ok(()) => self.resume_manager(old, unlock).await,
+            Ok(()) => self.resume_manager(old, keys, false).await,
             failed => failed,
         };
         if let Err(error) = resumed {

@@ -9,38 +9,66 @@ use crate::manager::Told;
 use crate::trouble::Trouble;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use swarmrs_core::liveness::Note;
 use swarmrs_core::{Agenda, Event, Plan, State, leader, outline};
-use swarmrs_store::{ProposeError, Store, Watch};
-use swarmrs_types::Timestamp;
+use swarmrs_store::{Leadership, ProposeError, Store, Watch};
 use swarmrs_types::report::{Flight, Outcome, PlannedTask};
-use tracing::{debug, error, warn};
+use swarmrs_types::{NodeId, Timestamp};
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, error, info, warn};
 
 /// Wait after a proposal that failed for a reason of the store's.
 const RETRY: Duration = Duration::from_millis(200);
 /// The longest sleep; a wake-up costs nothing.
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 
-/// Leads until the store closes.
-pub async fn run(store: Arc<Store>, clock: ClusterClock, told: Told) {
-    let watch = store.watch_for(Event::moves_tasks);
-    let state = watch.view().clone();
-    let agenda = Agenda::all(&state);
-    let leader = Leader {
-        store,
-        clock,
-        agenda,
-        state,
-        watch,
-        told,
-        trouble: Trouble::default(),
-    };
-    leader.lead().await;
+/// Leads whenever this manager does, until the store closes. `notes` say whom managers hear.
+pub async fn run(
+    store: Arc<Store>,
+    clock: ClusterClock,
+    me: NodeId,
+    told: Told,
+    mut notes: mpsc::UnboundedReceiver<Note>,
+) {
+    let mut leadership = store.leadership();
+    loop {
+        tokio::select! {
+            led = leadership.wait_for(|now| now.is_leader) => match led {
+                Ok(_) => {}
+                Err(_) => return,
+            },
+            // Heard by nobody: another manager leads.
+            note = notes.recv() => match note {
+                Some(_) => continue,
+                None => return,
+            },
+        }
+        let watch = store.watch_for(Event::moves_tasks);
+        let state = watch.view().clone();
+        clock.lead(state.time());
+        info!(term = leadership.borrow().term, "this manager leads");
+        let leader = Leader {
+            agenda: Agenda::all(&state).watching(&state, me, clock.now()),
+            store: store.clone(),
+            clock: clock.clone(),
+            state,
+            watch,
+            told: told.clone(),
+            trouble: Trouble::default(),
+            leadership: leadership.clone(),
+        };
+        if !leader.lead(&mut notes).await {
+            return;
+        }
+        info!("this manager does not lead any more");
+    }
 }
 
 struct Leader {
     store: Arc<Store>,
     clock: ClusterClock,
     agenda: Agenda,
+    leadership: watch::Receiver<Leadership>,
     /// The state after all that was noted.
     state: Arc<State>,
     watch: Watch,
@@ -66,17 +94,22 @@ impl Noted {
 }
 
 impl Leader {
-    async fn lead(mut self) {
-        loop {
+    /// False when the store has closed.
+    async fn lead(mut self, notes: &mut mpsc::UnboundedReceiver<Note>) -> bool {
+        while self.leadership.borrow().is_leader {
+            while let Ok(note) = notes.try_recv() {
+                self.agenda.presence(note, self.clock.now());
+            }
             let more = if self.agenda.is_due(self.clock.now()) {
                 self.step().await
             } else {
-                self.wait().await
+                self.wait(notes).await
             };
             if !more {
-                return;
+                return false;
             }
         }
+        true
     }
 
     /// Plans and proposes once. False when the store has closed.
@@ -100,7 +133,7 @@ impl Leader {
             Err(ProposeError::Rejected(rejected)) => {
                 debug!(%rejected, "plan rejected, looking again");
                 self.agenda.put_back(before);
-                self.note_next().await
+                self.note_or_lose().await
             }
             Err(ProposeError::Closed) => false,
             Err(error) => {
@@ -131,6 +164,15 @@ impl Leader {
         });
     }
 
+    /// Notes what the plan did not know; without the lead there may be nothing.
+    async fn note_or_lose(&mut self) -> bool {
+        let mut leadership = self.leadership.clone();
+        tokio::select! {
+            more = self.note_next() => more,
+            changed = leadership.wait_for(|now| !now.is_leader) => changed.is_ok(),
+        }
+    }
+
     /// Notes everything up to the entry just committed.
     async fn catch_up(&mut self, version: u64) -> bool {
         while self.state.applied() < version {
@@ -153,12 +195,21 @@ impl Leader {
         true
     }
 
-    async fn wait(&mut self) -> bool {
+    async fn wait(&mut self, notes: &mut mpsc::UnboundedReceiver<Note>) -> bool {
         let now = self.clock.now();
         let wake = self.agenda.next_wake();
         let sleep = wake.map_or(LONGEST_SLEEP, |at| at.since(now));
+        let mut leadership = self.leadership.clone();
         tokio::select! {
             more = self.note_next() => more,
+            note = notes.recv() => match note {
+                Some(note) => {
+                    self.agenda.presence(note, self.clock.now());
+                    true
+                }
+                None => false,
+            },
+            changed = leadership.wait_for(|now| !now.is_leader) => changed.is_ok(),
             () = tokio::time::sleep(sleep) => true,
         }
     }

@@ -19,28 +19,42 @@
 //! dispatcher and the agent, in this order; leaving one ends them in reverse.
 
 mod address;
+mod ca_server;
 mod clock;
 mod config;
 mod control;
+mod depart;
+mod desk;
 mod dispatcher;
 mod force;
 mod glance;
 mod health;
 mod ids;
+mod join;
+mod lane;
 mod leader;
 mod leases;
 mod local;
 mod lock;
 mod logs;
 mod manager;
+mod managers;
 mod membership;
 mod networks;
+mod peers;
+mod presence;
+mod quorum;
 mod record;
 mod recorder;
 mod renew;
 mod role;
+mod seat;
+mod service;
 mod trouble;
 mod trust;
+mod turn;
+mod way;
+mod worker;
 
 pub use config::Config;
 pub use control::{Changed, Rotation};
@@ -57,4 +71,5 @@ pub use swarmrs_agent::network::twin::{Table as TwinTable, Twin, Twins, read as 
 pub use swarmrs_agent::network::way_out;
 pub use swarmrs_agent::{Networks, Policy, SocketMap};
 pub use swarmrs_network::{BoundPort, Launch, holder};
+pub use swarmrs_rpc::message::join::ManagerAddress;
 pub use swarmrs_store::{LogEngine, panic_is_contained};

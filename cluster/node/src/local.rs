@@ -1,10 +1,11 @@
 //! What this node knows: its standing in the swarm, and the cluster as reads see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use swarmrs_core::{Delta, Event, State as ClusterState};
+use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_types::assignment::StatusReport;
-use swarmrs_types::object::{Task, TaskStatus};
+use swarmrs_types::object::{Node, Task, TaskStatus};
 use swarmrs_types::{NodeId, TaskId};
 
 /// `LocalNodeState` of the Engine API.
@@ -39,6 +40,8 @@ pub struct Standing {
     pub addr: String,
     /// Whether a manager runs here.
     pub manager: bool,
+    /// Where the managers are, on a worker.
+    pub managers: Vec<ManagerAddress>,
     /// Why the state is `error` or `locked`.
     pub error: String,
 }
@@ -51,6 +54,7 @@ impl Standing {
             node: None,
             addr: String::new(),
             manager: false,
+            managers: Vec::new(),
             error: String::new(),
         }
     }
@@ -64,6 +68,8 @@ pub struct ClusterView {
     pub local: NodeId,
     pub leader: Option<NodeId>,
     live: Arc<BTreeMap<TaskId, TaskStatus>>,
+    /// The members of the quorum that answer the leader.
+    reachable: Arc<BTreeSet<u64>>,
 }
 
 impl ClusterView {
@@ -72,18 +78,26 @@ impl ClusterView {
         local: NodeId,
         leader: Option<NodeId>,
         live: &LiveStatuses,
+        reachable: Arc<BTreeSet<u64>>,
     ) -> Self {
         ClusterView {
             state,
             local,
             leader,
             live: live.snapshot(),
+            reachable,
         }
     }
 
     /// A state as its log alone tells it, seen by no leader.
     pub fn of_log(state: Arc<ClusterState>, local: NodeId) -> Self {
-        ClusterView::new(state, local, None, &LiveStatuses::default())
+        ClusterView::new(state, local, None, &LiveStatuses::default(), Arc::default())
+    }
+
+    /// Whether a manager answers the leader, as far as this one knows.
+    pub fn is_reachable(&self, node: &Node) -> bool {
+        let member = |id: u64| self.reachable.contains(&id);
+        node.id == self.local || self.leader == Some(node.id) || node.raft_id.is_some_and(member)
     }
 
     /// A task's status as far as anybody knows it.

@@ -1,29 +1,46 @@
 //! A running manager: the store and everything that stands on it, started and ended as one.
 
+use crate::ca_server::CaServer;
 use crate::clock::ClusterClock;
 use crate::config::Config;
-use crate::dispatcher;
+use crate::desk::Desk;
+use crate::dispatcher::{self, Desks, Peer};
 use crate::glance::Measures;
+use crate::lane::Lane;
 use crate::leader;
 use crate::local::{ClusterView, LiveStatuses};
 use crate::lock::{self, SharedKeys};
+use crate::presence::Presence;
+use crate::quorum;
 use crate::record::StartRecord;
 use crate::recorder::Recorder;
 use crate::renew;
+use crate::role::{NodeError, Turn};
+use crate::seat::Seat;
+use crate::service::Answers;
+use crate::way::Way;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use swarmrs_agent::{Agent, Networks, Transport};
 use swarmrs_core::State;
 use swarmrs_engine::Engine;
-use swarmrs_rpc::{NodeEnd, session};
+use swarmrs_rpc::{
+    Keepalive, Limits, NodeEnd, Notice, RoleOf, Served, Server, ServerConfig, session,
+};
+use swarmrs_security::Role;
 use swarmrs_store::{Batch, Store};
 use swarmrs_types::NodeId;
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::TlsInfo;
-use tokio::sync::{Mutex, broadcast, mpsc, watch};
+use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info};
+use tracing::{error, info, warn};
+
+/// Between two looks at whether doubts are right.
+const DOUBTS: std::time::Duration = std::time::Duration::from_secs(3);
+/// How long calls of other nodes may take to their end.
+const CALLS_END: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Who is told what a manager does.
 #[derive(Clone)]
@@ -36,28 +53,36 @@ pub struct Told {
 /// Everything a manager runs.
 pub struct Manager {
     pub store: Arc<Store>,
-    pub clock: ClusterClock,
+    pub desk: Arc<Desk>,
     pub record: StartRecord,
     pub live: Arc<LiveStatuses>,
+    presence: Arc<Presence>,
     pub keys: SharedKeys,
+    /// The way to the other managers.
+    pub way: Way,
     /// Up to which version of the state the lock agreed on is in force on the disk.
     pub lock_in_force: watch::Receiver<u64>,
+    /// Whether this manager is a member of the log.
+    pub admitted: watch::Receiver<bool>,
     pub agent: swarmrs_agent::Handle,
-    /// Held by a request that is decided anew after another was faster.
-    pub turn: Mutex<()>,
     tasks: JoinSet<()>,
-    /// Held so that the address is ours; nodes are not awaited on it yet.
-    _reserved: TcpListener,
+    server: Server,
+    /// Last: the server's and the store's connections live on it.
+    _lane: Lane,
 }
 
 /// What a manager stands on.
 pub struct Ground {
     pub record: StartRecord,
     pub keys: SharedKeys,
-    /// Open, and it leads.
+    /// Open; of a lone manager, it leads.
     pub store: Arc<Store>,
     pub reserved: TcpListener,
+    pub lane: Lane,
+    pub way: Way,
     pub tls_info: TlsInfo,
+    /// Where it is said that the node is to be something else.
+    pub turns: mpsc::UnboundedSender<Turn>,
 }
 
 impl Manager {
@@ -68,67 +93,109 @@ impl Manager {
         networks: Arc<Networks>,
         ground: Ground,
         told: Told,
-    ) -> Result<Manager, swarmrs_agent::Error> {
+    ) -> Result<Manager, NodeError> {
         let Ground {
             record,
             keys,
             store,
             reserved,
+            lane,
+            way,
             tls_info,
+            turns,
         } = ground;
+        let me = record.node;
         let (in_force, lock_in_force) = watch::channel(0);
         let clock = ClusterClock::start(store.view().time());
+        let stamp = clock.clone();
+        store.stamp_with(move || stamp.now());
         let live = Arc::new(LiveStatuses::default());
+        let desk = Arc::new(Desk::new(store.clone(), clock.clone()));
+        let (presence, notes) = Presence::new(me);
+        let desks = Desks {
+            store: store.clone(),
+            clock: clock.clone(),
+            live: live.clone(),
+        };
+        let answers = Arc::new(Answers {
+            ca: CaServer::new(desk.clone()),
+            desk: desk.clone(),
+            presence: presence.clone(),
+            desks: desks.clone(),
+            told: told.clone(),
+            credentials: way.credentials.clone(),
+        });
+        let server = serve(&store, reserved, &way, answers, &lane)
+            .map_err(|source| listen_error(&record, source))?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(narrate(store.clone(), told.clone()));
-        tasks.spawn(leader::run(store.clone(), clock, told.clone()));
-        tasks.spawn(lock::follow(store.clone(), keys.clone(), in_force));
-        tasks.spawn(renew::follow(store.clone(), keys.clone(), record.node));
-        let (sessions, opened) = mpsc::channel(1);
-        tasks.spawn(serve_sessions(
+        tasks.spawn(narrate(store.clone(), clock.clone(), told.clone()));
+        tasks.spawn(leader::run(
             store.clone(),
-            clock,
-            record.clone(),
-            live.clone(),
-            told,
-            opened,
+            clock.clone(),
+            me,
+            told.clone(),
+            notes,
         ));
-        let (data, exec) = (config.swarm_root(), config.exec_root.clone());
-        let mut settings = swarmrs_agent::Config::new(record.node, data, exec, engine, networks);
+        tasks.spawn(quorum::run(desk.clone(), record.raft_id));
+        tasks.spawn(
+            presence
+                .clone()
+                .report(desk.clone(), way.credentials.clone()),
+        );
+        tasks.spawn(lock::follow(store.clone(), keys.clone(), in_force));
+        let credentials = way.credentials.clone();
+        tasks.spawn(renew::follow(store.clone(), keys.clone(), credentials, me));
+        let (told_admitted, admitted) = watch::channel(!record.newcomer);
+        let seat = Seat {
+            config: config.clone(),
+            record: record.clone(),
+            store: store.clone(),
+            way: way.clone(),
+            admitted: told_admitted,
+        };
+        tasks.spawn(seat.keep());
+        tasks.spawn(until_dismissed(store.clone(), way.doubts.clone(), turns));
+        let (sessions, opened) = mpsc::channel(1);
+        tasks.spawn(serve_sessions(desks, presence.clone(), me, told, opened));
+        let (notices, noticed) = mpsc::unbounded_channel();
+        tasks.spawn(remember_managers(way.clone(), noticed));
+        let mut settings = agent_settings(config, me, engine, networks);
         settings.tls_info = tls_info;
-        settings.generic_resources = config.generic_resources.clone();
-        settings.sockets = config.sockets.clone();
-        settings.policy = config.policy.clone();
+        settings.notices = Some(notices);
         let agent = Agent::start(settings, LocalTransport(sessions))?;
-        info!(node = %record.node, "manager started");
+        info!(node = %me, "manager started");
         Ok(Manager {
             store,
-            clock,
+            desk,
             record,
             live,
+            presence,
             keys,
+            way,
             lock_in_force,
+            admitted,
             agent,
-            turn: Mutex::new(()),
             tasks,
-            _reserved: reserved,
+            server,
+            _lane: lane,
         })
     }
 
     /// A state as reads see it.
     pub fn view(&self, state: Arc<State>) -> ClusterView {
-        let leads = self.store.leadership().borrow().is_leader;
-        let node = self.record.node;
-        ClusterView::new(state, node, leads.then_some(node), &self.live)
+        let leader = self.store.leadership().borrow().leader.clone();
+        let node = leader.and_then(|leader| node_of(&state, leader.raft_id));
+        let reachable = self.presence.reachable(&self.store);
+        ClusterView::new(state, self.record.node, node, &self.live, reachable)
     }
 
-    /// Ends everything in reverse. Containers are left alone.
+    /// Ends everything in reverse. Containers are left alone, and another manager leads if one can.
     pub async fn stop(mut self) {
+        self.hand_over().await;
         self.agent.shutdown().await;
         self.tasks.shutdown().await;
-        if let Err(error) = self.store.shutdown().await {
-            error!(%error, "the store did not close cleanly");
-        }
+        self.server.shutdown(CALLS_END).await;
+        close(&self.store).await;
     }
 
     /// Removes this node's containers, then ends everything.
@@ -137,8 +204,129 @@ impl Manager {
         if let Err(error) = self.agent.leave().await {
             error!(%error, "containers of this node's tasks may be left");
         }
-        if let Err(error) = self.store.shutdown().await {
-            error!(%error, "the store did not close cleanly");
+        self.server.shutdown(CALLS_END).await;
+        close(&self.store).await;
+    }
+
+    async fn hand_over(&self) {
+        if !self.store.leadership().borrow().is_leader || self.store.members().len() < 2 {
+            return;
+        }
+        match self.store.hand_over().await {
+            Ok(leader) => info!(to = leader.address, "the lead is handed over"),
+            Err(error) => warn!(%error, "nobody took the lead over"),
+        }
+    }
+}
+
+async fn close(store: &Store) {
+    if let Err(error) = store.shutdown().await {
+        error!(%error, "the store did not close cleanly");
+    }
+}
+
+/// The node whose manager is this member.
+fn node_of(state: &State, raft_id: u64) -> Option<NodeId> {
+    let mut nodes = state.nodes().iter();
+    nodes
+        .find(|node| node.raft_id == Some(raft_id))
+        .map(|node| node.id)
+}
+
+fn listen_error(record: &StartRecord, source: std::io::Error) -> NodeError {
+    NodeError::Listen {
+        addr: record.listen_addr.clone(),
+        source,
+    }
+}
+
+/// Hears the other nodes: the quorum on its lane, everything else here.
+fn serve(
+    store: &Arc<Store>,
+    listener: TcpListener,
+    way: &Way,
+    answers: Arc<Answers>,
+    lane: &Lane,
+) -> std::io::Result<Server> {
+    let config = ServerConfig {
+        listener,
+        credentials: way.credentials.clone(),
+        limits: Limits::default(),
+        keepalive: Keepalive::default(),
+        role_of: roles_of(store.clone()),
+    };
+    let general = Served {
+        service: answers.clone(),
+        runtime: tokio::runtime::Handle::current(),
+    };
+    let quorum = Served {
+        service: answers,
+        runtime: lane.handle(),
+    };
+    Server::start(config, general, quorum)
+}
+
+/// In which role the swarm has the node of a certificate. One whose node is not known is believed only if it
+/// is a manager's, and only by a manager that hears no leader: what that one does not know it can learn from
+/// nobody else.
+fn roles_of(store: Arc<Store>) -> Arc<RoleOf> {
+    Arc::new(move |identity| {
+        let state = store.view();
+        let node = identity.node_id.parse::<NodeId>().ok();
+        match node.and_then(|id| state.nodes().get(&id)) {
+            Some(node) if node.role == swarmrs_types::spec::Role::Manager => Some(Role::Manager),
+            Some(_) => Some(Role::Worker),
+            None if store.leadership().borrow().leader.is_none() => {
+                Some(identity.role).filter(|role| *role == Role::Manager)
+            }
+            None => None,
+        }
+    })
+}
+
+/// What every agent of this node is started with.
+pub fn agent_settings(
+    config: &Config,
+    node: NodeId,
+    engine: Engine,
+    networks: Arc<Networks>,
+) -> swarmrs_agent::Config {
+    let (data, exec) = (config.swarm_root(), config.exec_root.clone());
+    let mut settings = swarmrs_agent::Config::new(node, data, exec, engine, networks);
+    settings.generic_resources = config.generic_resources.clone();
+    settings.sockets = config.sockets.clone();
+    settings.policy = config.policy.clone();
+    settings
+}
+
+/// Says so when this manager is none any more, or others do not take it for one.
+async fn until_dismissed(
+    store: Arc<Store>,
+    doubts: Arc<Notify>,
+    turns: mpsc::UnboundedSender<Turn>,
+) {
+    let mut dismissed = store.dismissed();
+    loop {
+        tokio::select! {
+            gone = dismissed.wait_for(|gone| *gone) => {
+                if gone.is_ok() {
+                    let _ = turns.send(Turn::Dismissed);
+                }
+                return;
+            }
+            () = doubts.notified() => {}
+        }
+        let _ = turns.send(Turn::Dismissed);
+        // Whoever is late to hear of a promotion doubts it too.
+        tokio::time::sleep(DOUBTS).await;
+    }
+}
+
+/// Writes down where the managers are: should this one be none any more, it has to ask another.
+async fn remember_managers(way: Way, mut notices: mpsc::UnboundedReceiver<Notice>) {
+    while let Some(notice) = notices.recv().await {
+        if let Notice::Managers(managers) = notice {
+            way.managers.replace(managers);
         }
     }
 }
@@ -150,8 +338,7 @@ pub async fn remove_containers(
     networks: Arc<Networks>,
     node: NodeId,
 ) -> Result<(), swarmrs_agent::Error> {
-    let (data, exec) = (config.swarm_root(), config.exec_root.clone());
-    let settings = swarmrs_agent::Config::new(node, data, exec, engine, networks);
+    let settings = agent_settings(config, node, engine, networks);
     // Nobody takes its session, so this agent is told nothing and starts nothing.
     let (sessions, _) = mpsc::channel(1);
     let agent = Agent::start(settings, LocalTransport(sessions))?;
@@ -159,9 +346,13 @@ pub async fn remove_containers(
 }
 
 /// Hands the log's events to whoever listens on this node.
-async fn narrate(store: Arc<Store>, told: Told) {
+async fn narrate(store: Arc<Store>, clock: ClusterClock, told: Told) {
     let mut watch = store.watch();
+    let leadership = store.leadership();
     while let Some(batch) = watch.next().await {
+        if !leadership.borrow().is_leader {
+            clock.follow(batch.state.time());
+        }
         told.recorder.note_events(batch.index, &batch.events);
         // Nobody listening is no error.
         let _ = told.events.send(batch);
@@ -170,17 +361,23 @@ async fn narrate(store: Arc<Store>, told: Told) {
 
 /// Serves the sessions that this node's own agent opens, one after the other.
 async fn serve_sessions(
-    store: Arc<Store>,
-    clock: ClusterClock,
-    record: StartRecord,
-    live: Arc<LiveStatuses>,
+    desks: Desks,
+    presence: Arc<Presence>,
+    node: NodeId,
     told: Told,
     mut opened: mpsc::Receiver<swarmrs_rpc::ManagerEnd>,
 ) {
     while let Some(session) = opened.recv().await {
         told.measures.sessions_opened.add(1);
         told.recorder.note(&Flight::Session { state: "opened" });
-        dispatcher::serve(store.clone(), clock, record.node, live.clone(), session).await;
+        let present = presence.enter(node);
+        let peer = Peer {
+            node,
+            addr: None,
+            certified: None,
+        };
+        dispatcher::serve(desks.clone(), peer, session).await;
+        drop(present);
         told.measures.sessions_closed.add(1);
         told.recorder.note(&Flight::Session { state: "closed" });
     }

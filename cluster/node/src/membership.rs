@@ -1,9 +1,10 @@
 //! Becoming part of a swarm, and leaving it.
 
 use crate::address;
+use crate::depart;
 use crate::health::{self, Health};
 use crate::ids::{RandomIds, raft_id};
-use crate::local::State;
+use crate::lane::Lane;
 use crate::lock::SharedKeys;
 use crate::manager::{self, Ground};
 use crate::record::{StartRecord, discard, mark, unmark};
@@ -16,7 +17,7 @@ use swarmrs_core::control::swarm::{self, Addresses, BootstrapInput, host};
 use swarmrs_security::{JoinToken, Keystore, Lock, UnlockKey};
 use swarmrs_store::Store;
 use swarmrs_types::object::{self, JoinTokens, NodeStatus};
-use swarmrs_types::spec::{InitRequest, JoinRequest, NodeDescription, NodeSpec};
+use swarmrs_types::spec::{InitRequest, NodeDescription, NodeSpec};
 use swarmrs_types::{Code, Fault, NodeId, SecretText, Timestamp};
 use tracing::{error, info, warn};
 
@@ -24,9 +25,6 @@ use tracing::{error, info, warn};
 const ALREADY_IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" \
      to leave this swarm and join another one.";
 const NOT_IN_SWARM: &str = "This node is not part of a swarm";
-const LAST_MANAGER: &str = "You are attempting to leave the swarm on a node that is participating \
-     as a manager. Removing the last manager erases all current state of the swarm. Use `--force` \
-     to ignore this message. ";
 const LEAVE_LOCKED: &str = "Swarm is encrypted and locked. Please unlock it first or use `--force` to \
      ignore this message.";
 const NOT_LOCKED: &str = "swarm is not locked";
@@ -75,12 +73,14 @@ impl Node {
         })
     }
 
-    fn check_free(&self) -> Result<(), Fault> {
+    pub(crate) fn check_free(&self) -> Result<(), Fault> {
         match &**self.0.role.load() {
             Role::Alone => Ok(()),
-            Role::Manager(_) | Role::Locked(_) | Role::Starting(_) => {
-                Err(Fault::unavailable(ALREADY_IN_SWARM))
-            }
+            Role::Manager(_)
+            | Role::Worker(_)
+            | Role::Joining(_)
+            | Role::Locked(_)
+            | Role::Starting(_) => Err(Fault::unavailable(ALREADY_IN_SWARM)),
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
         }
     }
@@ -100,7 +100,10 @@ impl Node {
         let lock = Lock { key, agreed_at: 0 };
         let keys = keystore.create_keys(lock).map_err(internal)?;
         keys.save_node(&trust.node).map_err(internal)?;
-        let store = self.open_store(record, &keys, false).await;
+        let way = self.way(&keys).map_err(internal)?;
+        let lane = Lane::start().map_err(internal)?;
+        let empty = record.clone().asking(record.raft_id);
+        let store = self.open_store(&empty, &keys, &way, &lane, false).await;
         let store = store.map_err(internal)?;
         let store = Arc::new(store);
         store.initialize().await.map_err(internal)?;
@@ -115,7 +118,10 @@ impl Node {
             keys: SharedKeys::new(keys),
             store,
             reserved,
+            lane,
+            way,
             tls_info: trust.tls_info(),
+            turns: self.0.turns.clone(),
         };
         self.run_manager(ground).map_err(internal)
     }
@@ -159,42 +165,33 @@ impl Node {
 
     async fn bootstrap(&self, store: &Store, input: BootstrapInput) -> Result<(), Fault> {
         let clock = crate::clock::ClusterClock::start(store.view().time());
+        clock.lead(store.view().time());
         let plan = swarm::bootstrap(input, clock.now(), &mut RandomIds)?;
         let command = plan.into_command(clock.now(), Timestamp::now());
         let proposed = store.propose(command).await;
-        proposed.map_err(|error| crate::control::store_fault(&error))?;
+        proposed.map_err(|error| crate::desk::store_fault(&error))?;
         Ok(())
-    }
-
-    /// Refuses what Docker refuses, in its order; what would work with Docker is not built yet.
-    pub async fn join(&self, request: JoinRequest) -> Result<(), Fault> {
-        self.check_free()?;
-        if request.listen_addr.is_empty() {
-            return Err(Fault::invalid(
-                "invalid ListenAddr \"\": invalid empty address",
-            ));
-        }
-        match request.remote_addrs.first() {
-            None => Err(Fault::invalid("at least 1 RemoteAddr is required to join")),
-            Some(remote) if remote.is_empty() => Err(Fault::invalid(
-                "invalid remoteAddr \"\": invalid empty address",
-            )),
-            Some(_) => Err(Fault::not_built("joining a swarm of several nodes")),
-        }
     }
 
     /// Leaves the swarm: this node's task containers and everything the node knew of the swarm go.
     pub async fn leave(&self, force: bool) -> Result<(), Fault> {
         let _turn = self.0.turn.lock().await;
-        match self.standing().state {
-            State::Inactive => return Err(Fault::unavailable(NOT_IN_SWARM)),
-            State::Active if !force => return Err(Fault::unavailable(LAST_MANAGER)),
-            State::Locked if !force => return Err(Fault::unavailable(LEAVE_LOCKED)),
-            _ => {}
-        }
+        let said = match &**self.0.role.load() {
+            Role::Alone => return Err(Fault::unavailable(NOT_IN_SWARM)),
+            Role::Manager(manager) if !force => {
+                return Err(Fault::unavailable(depart::refusal(manager)));
+            }
+            Role::Locked(_) if !force => return Err(Fault::unavailable(LEAVE_LOCKED)),
+            Role::Manager(manager) => Some(manager.way.clone()),
+            Role::Worker(worker) => Some(worker.way.clone()),
+            Role::Joining(_) | Role::Locked(_) | Role::Starting(_) | Role::Error(_) => None,
+        };
         self.require_engine().await?;
-        match self.take_manager(Role::Alone).await {
-            Some(manager) => manager.leave().await,
+        if let Some(way) = said {
+            depart::say(self, &way).await;
+        }
+        match self.take_running(Role::Alone).await {
+            Some(running) => running.leave().await,
             None => self.remove_containers().await,
         }
         self.0.networks.leave().await;
@@ -226,7 +223,11 @@ impl Node {
         let record = match &**self.0.role.load() {
             Role::Locked(record) => record.clone(),
             Role::Manager(_) => return Err(Fault::daemon(Code::AlreadyExists, NOT_LOCKED)),
-            Role::Alone | Role::Starting(_) | Role::Error(_) => return self.require_manager(),
+            Role::Alone
+            | Role::Worker(_)
+            | Role::Joining(_)
+            | Role::Starting(_)
+            | Role::Error(_) => return self.require_manager(),
         };
         let wrong = || Fault::daemon(Code::Unauthenticated, WRONG_KEY);
         let key = match UnlockKey::parse(key) {
@@ -234,7 +235,7 @@ impl Node {
             Err(swarmrs_security::Error::UnlockKeyLength { .. }) => return Err(wrong()),
             Err(_) => return Err(Fault::invalid(NO_KEY)),
         };
-        match self.resume_manager(record, Some(&key)).await {
+        match self.resume_member(record, Some(&key)).await {
             Ok(()) => Ok(()),
             Err(NodeError::Certificates(swarmrs_security::Error::WrongUnlockKey)) => Err(wrong()),
             Err(error) => Err(Fault::daemon(

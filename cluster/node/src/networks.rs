@@ -42,8 +42,9 @@ fn settings(record: &StartRecord, state: &State) -> Option<Settings> {
     let advertised = host(&record.advertise_addr);
     let address = record.data_path_addr.as_deref().unwrap_or(advertised);
     let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
-    let port = state.cluster().map_or(0, |cluster| cluster.data_path_port);
-    let port = u16::try_from(port).ok().filter(|port| *port != 0);
+    let agreed = state.cluster().map(|cluster| cluster.data_path_port);
+    let agreed = agreed.and_then(|port| u16::try_from(port).ok());
+    let port = agreed.or(record.data_path_port).filter(|port| *port != 0);
     Some(Settings {
         node: record.node,
         data_path: address,

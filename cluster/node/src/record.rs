@@ -30,6 +30,12 @@ pub struct StartRecord {
     /// Where the packets of networks are to go, if that was asked to be another address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_path_addr: Option<String>,
+    /// The port of those packets, where it is not the usual one or this node keeps no state of the swarm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path_port: Option<u16>,
+    /// A manager that asks to become this member and was not let in yet: its log is empty.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub newcomer: bool,
     /// SHA-256 of the record without it, in hexadecimal; a record of the first days has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sum: Option<String>,
@@ -71,7 +77,38 @@ impl StartRecord {
             listen_addr: addresses.listen.to_string(),
             advertise_addr: addresses.advertise.to_string(),
             data_path_addr: addresses.data_path.map(|addr| addr.to_string()),
+            data_path_port: None,
+            newcomer: false,
             sum: None,
+        }
+    }
+
+    /// As a manager that asks to become this member.
+    #[must_use]
+    pub fn asking(self, raft_id: u64) -> Self {
+        StartRecord {
+            raft_id,
+            newcomer: true,
+            ..self
+        }
+    }
+
+    /// As a manager that was let in.
+    #[must_use]
+    pub fn admitted(self) -> Self {
+        StartRecord {
+            newcomer: false,
+            ..self
+        }
+    }
+
+    /// As a worker.
+    #[must_use]
+    pub fn serving(self) -> Self {
+        StartRecord {
+            raft_id: 0,
+            newcomer: false,
+            ..self
         }
     }
 
@@ -179,6 +216,14 @@ pub fn clear_rubble(config: &Config) -> Result<(), RecordError> {
     }
 }
 
+/// Removes a folder with all that is in it; one that is not there is fine.
+pub fn remove_folder(folder: &Path) -> Result<(), RecordError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unwritable(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     let path = path.display().to_string();
     move |source| RecordError::Read { path, source }
@@ -197,7 +242,8 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file so that it is there whole or as it was.
+pub fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let draft = file.with_extension("next");
     let mut out = File::create(&draft)?;
     out.write_all(bytes)?;

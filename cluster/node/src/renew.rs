@@ -1,28 +1,80 @@
-//! A manager renews its own certificate: it holds the authority's key.
+//! Certificates are renewed long before they run out.
 //!
-//! Also one that has expired, while the daemon or the machine was down: nobody else could.
+//! A manager renews its own: it holds the authority's key. Also one that has expired, while the daemon or
+//! the machine was down: nobody else could. A worker asks a manager, also when it was told that its role
+//! has changed.
 
 use crate::lock::SharedKeys;
-use crate::trust;
+use crate::trust::{self, CredentialsError};
+use crate::way::Way;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swarmrs_core::State;
-use swarmrs_security::{Error, Identity, RootCa};
+use swarmrs_rpc::message::join::{RenewRequest, Renewed};
+use swarmrs_rpc::{CallError, Credentials, Method};
+use swarmrs_security::{
+    Error, Identity, NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, RootCert,
+};
 use swarmrs_store::Store;
 use swarmrs_types::NodeId;
 use tracing::{error, info};
 
 /// Between two looks. The wall clock decides and may jump, so there is no one long sleep.
-const LOOK: Duration = Duration::from_secs(600);
+pub const LOOK: Duration = Duration::from_secs(600);
 
 /// Looks until the store closes.
-pub async fn follow(store: Arc<Store>, keys: SharedKeys, node: NodeId) {
+pub async fn follow(store: Arc<Store>, keys: SharedKeys, credentials: Credentials, node: NodeId) {
     loop {
         tokio::time::sleep(LOOK).await;
         if let Err(error) = renew_if_due(&keys, &store.view(), node, SystemTime::now()) {
             error!(%error, "the node's certificate cannot be renewed");
         }
+        if let Err(error) = trust::refresh(&credentials, &keys.get()) {
+            error!(%error, "the node's new certificate cannot be shown");
+        }
     }
+}
+
+/// A certificate was asked for and not had.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Certificate(#[from] Error),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+/// How long a manager may take: it looks for the newest state first.
+const ASK: Duration = Duration::from_secs(10);
+
+/// Asks a manager for the next certificate, and keeps it. Returns the role that it is for.
+pub async fn ask(way: &Way, keys: &SharedKeys) -> Result<Role, AskError> {
+    let key = PrivateKey::generate()?;
+    let request = RenewRequest {
+        request: key.request()?.pem().to_owned(),
+    };
+    let renewed: Renewed = way.ask(Method::Renew, &request, ASK).await?;
+    let certificate = NodeCertificate::from_pem(&renewed.certificate)?;
+    let roots = RootCert::from_pem(&renewed.roots)?;
+    certificate.verify(&roots, SystemTime::now())?;
+    let role = certificate.identity().role;
+    keys.with(|keys| {
+        keys.keystore().save_root(&roots)?;
+        keys.save_node(&NodeCredentials { certificate, key })
+    })?;
+    trust::refresh(&way.credentials, &keys.get())?;
+    way.managers.replace(renewed.managers);
+    info!(role = role.as_str(), "certificate renewed");
+    Ok(role)
+}
+
+/// Whether the certificate held should be renewed by now.
+pub fn is_due(keys: &SharedKeys) -> bool {
+    let held = keys.get().node();
+    let now = SystemTime::now();
+    held.is_ok_and(|held| held.is_none_or(|held| now >= due(held.certificate.identity())))
 }
 
 /// Issues a new key and certificate once two thirds of the old one's time are over, for as long as the

@@ -4,20 +4,29 @@ use crate::clock::ClusterClock;
 use crate::config::Config;
 use crate::control::LOCKED;
 use crate::health::{self, Health};
+use crate::ids::raft_id;
+use crate::join::Joining;
+use crate::lane::Lane;
 use crate::leases;
 use crate::local::{Standing, State};
 use crate::lock::{self, SharedKeys};
 use crate::manager::{self, Ground, Manager, Told};
+use crate::managers::KnownManagers;
 use crate::networks;
+use crate::peers::Peers;
 use crate::record::{self, RecordError, StartRecord};
 use crate::renew;
 use crate::trust;
+use crate::turn;
+use crate::way::Way;
+use crate::worker::{Footing, Worker};
 use arc_swap::ArcSwap;
 use std::fs;
 use std::io;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use swarmrs_agent::Networks;
+use swarmrs_core::State as ClusterState;
 use swarmrs_core::control::swarm::{host, moved};
 use swarmrs_engine::Engine;
 use swarmrs_network::Handle;
@@ -26,7 +35,7 @@ use swarmrs_store::{Batch, Store};
 use swarmrs_types::Timestamp;
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::GenericResource;
-use tokio::sync::{Mutex, broadcast};
+use tokio::sync::{Mutex, broadcast, mpsc};
 use tracing::{error, info, warn};
 
 /// Entries a slow listener may lag behind before it misses some.
@@ -34,6 +43,9 @@ const EVENT_BACKLOG: usize = 1024;
 
 /// Between two looks at whether the engine can still be used.
 const RECHECK: Duration = Duration::from_secs(30);
+
+/// How long a manager that starts among others waits until it hears of a leader.
+const FIRST_LEADER: Duration = Duration::from_secs(3);
 
 /// The node cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +64,10 @@ pub enum NodeError {
     Agent(#[from] swarmrs_agent::Error),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: String, source: io::Error },
+    #[error(transparent)]
+    Credentials(#[from] trust::CredentialsError),
+    #[error("cannot start the quorum's thread: {0}")]
+    Lane(io::Error),
 }
 
 /// One node. Cheap to clone.
@@ -70,6 +86,17 @@ pub(crate) struct Inner {
     /// One change of role at a time.
     pub turn: Mutex<()>,
     pub told: Told,
+    /// Where what runs now says that the node is to be something else.
+    pub turns: mpsc::UnboundedSender<Turn>,
+}
+
+/// What the swarm has decided about the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// A worker holds a manager's certificate.
+    Promoted,
+    /// A manager is no member of the quorum any more.
+    Dismissed,
 }
 
 impl Inner {
@@ -88,6 +115,9 @@ impl Inner {
 /// What the node is.
 pub(crate) enum Role {
     Alone,
+    /// On its way into a swarm; may be called back.
+    Joining(Joining),
+    Worker(Box<Worker>),
     Manager(Box<Manager>),
     /// A manager that nobody has told the unlock key since it started.
     Locked(StartRecord),
@@ -102,9 +132,9 @@ impl Role {
     fn state(&self) -> State {
         match self {
             Role::Alone => State::Inactive,
-            Role::Manager(_) => State::Active,
+            Role::Manager(_) | Role::Worker(_) => State::Active,
             Role::Locked(_) => State::Locked,
-            Role::Starting(_) => State::Pending,
+            Role::Starting(_) | Role::Joining(_) => State::Pending,
             Role::Error(_) => State::Error,
         }
     }
@@ -122,6 +152,7 @@ impl Node {
         restrict(&config.data_root).map_err(folder)?;
         let (events, _) = broadcast::channel(EVENT_BACKLOG);
         let (networks, holder) = networks::of(&config, &engine);
+        let (turns, taken) = mpsc::unbounded_channel();
         let node = Node(Arc::new(Inner {
             networks,
             holder,
@@ -134,11 +165,13 @@ impl Node {
                 recorder: Arc::default(),
                 measures: Arc::default(),
             },
+            turns,
         }));
         node.resume().await?;
         tokio::spawn(guard(Arc::downgrade(&node.0)));
         tokio::spawn(leases::follow(Arc::downgrade(&node.0)));
         tokio::spawn(follow_engine(Arc::downgrade(&node.0)));
+        tokio::spawn(turn::follow(Arc::downgrade(&node.0), taken));
         Ok(node)
     }
 
@@ -160,8 +193,8 @@ impl Node {
     async fn give_way(&self, reason: String) {
         let _turn = self.0.turn.lock().await;
         error!(%reason, "the engine cannot be used any more");
-        if let Some(manager) = self.take_manager(Role::Error(reason)).await {
-            manager.stop().await;
+        if let Some(running) = self.take_running(Role::Error(reason)).await {
+            running.stop().await;
         }
     }
 
@@ -175,7 +208,7 @@ impl Node {
         match StartRecord::load(&self.0.config)? {
             Some(found) => {
                 record::unmark(&self.0.config)?;
-                self.resume_manager(found, None).await
+                self.resume_member(found, None).await
             }
             None => {
                 record::clear_rubble(&self.0.config)?;
@@ -185,8 +218,8 @@ impl Node {
         }
     }
 
-    /// Goes on as the manager of `record`, or waits for the unlock key if it is needed and not given.
-    pub(crate) async fn resume_manager(
+    /// Goes on in the role of its certificate, or waits for the unlock key if it is needed and not given.
+    pub(crate) async fn resume_member(
         &self,
         record: StartRecord,
         unlock: Option<&UnlockKey>,
@@ -202,19 +235,73 @@ impl Node {
             return Ok(());
         }
         let keys = SharedKeys::new(keystore.unlock(unlock)?);
+        match certified(&keys.get())? {
+            swarmrs_security::Role::Worker => self.run_worker(record, keys),
+            swarmrs_security::Role::Manager => self.resume_manager(record, keys, false).await,
+        }
+    }
+
+    /// Goes on as a manager; `alone`, without all the others there were.
+    pub(crate) async fn resume_manager(
+        &self,
+        record: StartRecord,
+        keys: SharedKeys,
+        alone: bool,
+    ) -> Result<(), NodeError> {
+        let record = match record.raft_id {
+            // A worker that holds a manager's certificate since its last moment.
+            0 => self.newcomer(record)?,
+            _ => record,
+        };
+        let (way, lane) = (
+            self.way(&keys.get())?,
+            Lane::start().map_err(NodeError::Lane)?,
+        );
         // The folder first: of two daemons on one data root, the second is told so.
-        let store = self.open_store(&record, &keys.get(), true).await?;
+        let opened = self
+            .open_store(&record, &keys.get(), &way, &lane, alone)
+            .await;
+        let store = Arc::new(opened?);
         let reserved = reserve(&record)?;
-        lead(&store).await?;
-        self.settle(&record, &keys, &store).await?;
+        let is_lone = store.is_initialized() && store.members().len() == 1;
+        if is_lone {
+            lead(&store).await?;
+        }
+        self.settle(&record, &keys, &store, is_lone).await?;
+        trust::refresh(&way.credentials, &keys.get())?;
         info!(node = %record.node, "resuming as a manager");
         let tls_info = trust::tls_info(&keys.get())?;
-        self.run_manager(Ground {
+        let ground = Ground {
             record,
             keys,
-            store: Arc::new(store),
+            store: store.clone(),
             reserved,
+            lane,
+            way,
             tls_info,
+            turns: self.0.turns.clone(),
+        };
+        self.run_manager(ground)?;
+        // Whoever asks at once is not to be told that there is no leader, only because nobody was heard yet.
+        let mut leadership = store.leadership();
+        let led = leadership.wait_for(|now| now.leader.is_some());
+        let _ = tokio::time::timeout(FIRST_LEADER, led).await;
+        Ok(())
+    }
+
+    /// The record of a manager that begins with an empty log, under a number that nobody ever had.
+    pub(crate) fn newcomer(&self, record: StartRecord) -> Result<StartRecord, NodeError> {
+        let record = record.asking(raft_id());
+        record.save(&self.0.config)?;
+        Ok(record)
+    }
+
+    /// What this node shows to managers, and where they are.
+    pub(crate) fn way(&self, keys: &Keys) -> Result<Way, NodeError> {
+        Ok(Way {
+            managers: Arc::new(KnownManagers::load(&self.0.config)?),
+            credentials: trust::credentials(keys)?,
+            doubts: Arc::default(),
         })
     }
 
@@ -225,13 +312,19 @@ impl Node {
         record: &StartRecord,
         keys: &SharedKeys,
         store: &Store,
+        is_lone: bool,
     ) -> Result<(), NodeError> {
         let state = store.view();
         lock::wrap(keys, &state)?;
         if let Err(error) = renew::renew_if_due(keys, &state, record.node, SystemTime::now()) {
             error!(%error, "the node's certificate cannot be renewed yet");
         }
-        let now = ClusterClock::start(state.time()).now();
+        if !is_lone {
+            return Ok(());
+        }
+        let clock = ClusterClock::start(state.time());
+        clock.lead(state.time());
+        let now = clock.now();
         let plan = moved(
             &state,
             record.node,
@@ -250,7 +343,9 @@ impl Node {
         &self,
         record: &StartRecord,
         keys: &Keys,
-        was_initialized: bool,
+        way: &Way,
+        lane: &Lane,
+        alone: bool,
     ) -> Result<Store, NodeError> {
         let mut config = swarmrs_store::Config::new(
             self.0.config.raft(),
@@ -258,7 +353,12 @@ impl Node {
             &record.advertise_addr,
             keys.sealer(),
         );
-        config.was_initialized = was_initialized;
+        let general = tokio::runtime::Handle::current();
+        let doubts = way.doubts.clone();
+        let peers = Peers::new(way.credentials.clone(), lane.handle(), general, doubts);
+        config.transport = Arc::new(peers);
+        config.goes_on_alone = alone;
+        config.was_initialized = !record.newcomer;
         config.engine = self.0.config.raft_store;
         config.reserve = self.0.config.disk_reserve;
         Ok(Store::open(config).await?)
@@ -276,20 +376,49 @@ impl Node {
         Ok(())
     }
 
+    pub(crate) fn run_worker(
+        &self,
+        record: StartRecord,
+        keys: SharedKeys,
+    ) -> Result<(), NodeError> {
+        let inner = &self.0;
+        // What a manager that was demoted left behind.
+        record::remove_folder(&inner.config.raft())?;
+        let (engine, networks) = (inner.engine.clone(), inner.networks.clone());
+        let footing = Footing {
+            way: self.way(&keys.get())?,
+            tls_info: trust::tls_info(&keys.get())?,
+            turns: inner.turns.clone(),
+            record,
+            keys,
+        };
+        if let Some(holder) = &inner.holder {
+            networks::attend(holder, &footing.record, &ClusterState::default());
+        }
+        let worker = Worker::start(&inner.config, engine, networks, footing)?;
+        inner.take_up(Role::Worker(Box::new(worker)));
+        Ok(())
+    }
+
     /// Ends the node and leaves its containers alone.
     pub async fn stop(&self) {
         let _turn = self.0.turn.lock().await;
-        if let Some(manager) = self.take_manager(Role::Alone).await {
-            manager.stop().await;
+        if let Some(running) = self.take_running(Role::Alone).await {
+            running.stop().await;
         }
     }
 
-    /// Takes the manager out of its role, once nobody uses it any more; the node is `next` meanwhile.
-    pub(crate) async fn take_manager(&self, next: Role) -> Option<Manager> {
+    /// Takes what runs out of its role, once nobody uses it any more; the node is `next` meanwhile.
+    pub(crate) async fn take_running(&self, next: Role) -> Option<Running> {
         let mut role = self.0.take_up(next);
         loop {
             match Arc::try_unwrap(role) {
-                Ok(Role::Manager(manager)) => return Some(*manager),
+                Ok(Role::Manager(manager)) => return Some(Running::Manager(manager)),
+                Ok(Role::Worker(worker)) => return Some(Running::Worker(worker)),
+                Ok(Role::Joining(joining)) => {
+                    joining.call_back();
+                    return None;
+                }
                 Ok(_) => return None,
                 Err(shared) => {
                     role = shared;
@@ -314,6 +443,19 @@ impl Node {
                 error: LOCKED.to_owned(),
                 ..Standing::alone()
             },
+            Role::Joining(joining) => Standing {
+                state: State::Pending,
+                addr: joining.addr.clone(),
+                ..Standing::alone()
+            },
+            Role::Worker(worker) => Standing {
+                state: State::Active,
+                node: Some(worker.record.node),
+                addr: host(&worker.record.advertise_addr).to_owned(),
+                manager: false,
+                managers: worker.way.managers.all(),
+                error: String::new(),
+            },
             Role::Starting(record) => Standing {
                 state: State::Pending,
                 addr: host(&record.advertise_addr).to_owned(),
@@ -324,6 +466,7 @@ impl Node {
                 node: Some(manager.record.node),
                 addr: host(&manager.record.advertise_addr).to_owned(),
                 manager: true,
+                managers: Vec::new(),
                 error: String::new(),
             },
         }
@@ -348,6 +491,36 @@ impl Node {
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
+}
+
+/// A manager or a worker, taken out of its role.
+pub(crate) enum Running {
+    Manager(Box<Manager>),
+    Worker(Box<Worker>),
+}
+
+impl Running {
+    /// Ends it; containers are left alone.
+    pub async fn stop(self) {
+        match self {
+            Running::Manager(manager) => manager.stop().await,
+            Running::Worker(worker) => worker.stop().await,
+        }
+    }
+
+    /// Ends it, and its containers.
+    pub async fn leave(self) {
+        match self {
+            Running::Manager(manager) => manager.leave().await,
+            Running::Worker(worker) => worker.leave().await,
+        }
+    }
+}
+
+/// The role that the node's certificate gives it.
+fn certified(keys: &Keys) -> Result<swarmrs_security::Role, NodeError> {
+    let held = keys.node()?.ok_or(trust::CredentialsError::Missing)?;
+    Ok(held.certificate.identity().role)
 }
 
 pub(crate) fn reserve(record: &StartRecord) -> Result<std::net::TcpListener, NodeError> {

@@ -3,6 +3,7 @@
 use crate::ids::RandomIds;
 use std::time::{Duration, SystemTime};
 use swarmrs_core::Ids;
+use swarmrs_rpc::{Credentials, TlsError};
 use swarmrs_security::{
     Issuer, Keys, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject,
 };
@@ -64,6 +65,36 @@ pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
     };
     let issuer = node.certificate.verify(&root, SystemTime::now())?;
     Ok(info(&root, &issuer))
+}
+
+/// What this node shows to others, and whom it trusts, from its keystore.
+pub fn credentials(keys: &Keys) -> Result<Credentials, CredentialsError> {
+    let (node, roots) = held(keys)?;
+    Ok(Credentials::new(&node, &roots, SystemTime::now())?)
+}
+
+/// Has the next handshakes use what the keystore holds by now.
+pub fn refresh(credentials: &Credentials, keys: &Keys) -> Result<(), CredentialsError> {
+    let (node, roots) = held(keys)?;
+    Ok(credentials.replace(&node, &roots, SystemTime::now())?)
+}
+
+fn held(keys: &Keys) -> Result<(NodeCredentials, RootCert), CredentialsError> {
+    match (keys.node()?, keys.keystore().root()?) {
+        (Some(node), Some(roots)) => Ok((node, roots)),
+        _ => Err(CredentialsError::Missing),
+    }
+}
+
+/// The keystore holds nothing that a node could show to others.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialsError {
+    #[error("the node has no certificate or trusts no root")]
+    Missing,
+    #[error(transparent)]
+    Keystore(#[from] swarmrs_security::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 fn info(root: &RootCert, issuer: &Issuer) -> TlsInfo {

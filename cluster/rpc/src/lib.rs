@@ -38,10 +38,12 @@ pub use client::{Client, fetch_root};
 pub use codec::{Malformed, from_json, to_json};
 pub use conversation::{Conversation, FrameReceiver, FrameSender};
 pub use error::CallError;
-pub use message::session::{AssignmentSet, AssignmentsMessage, FromNode, Hello, Position, ToNode};
+pub use message::session::{
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, Notice, Position, ToNode,
+};
 pub use method::{Method, Needs, Purpose, Shape};
 pub use pulse::Keepalive;
 pub use refusal::{Reason, Refusal};
-pub use server::{Caller, Limits, Served, Server, ServerConfig, Service};
+pub use server::{Caller, Limits, RoleOf, Served, Server, ServerConfig, Service};
 pub use session::{ManagerEnd, NodeEnd, SessionClosed};
 pub use tls::{Credentials, TlsError};

@@ -25,7 +25,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_security::Identity;
+use swarmrs_security::{Identity, Role};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
@@ -108,6 +108,10 @@ impl Default for Limits {
     }
 }
 
+/// The role in which the cluster has the node of a certificate; none if it does not belong to it any more. Nobody is more
+/// than the certificate says. Asked for each call, and with each ping for the streams under way; cheap.
+pub type RoleOf = dyn Fn(&Identity) -> Option<Role> + Send + Sync;
+
 /// What a server is made of.
 pub struct ServerConfig {
     pub listener: TcpListener,
@@ -115,9 +119,7 @@ pub struct ServerConfig {
     pub credentials: Credentials,
     pub limits: Limits,
     pub keepalive: Keepalive,
-    /// Whether the node of this certificate still belongs to the cluster, in this role. Asked for each call, and with each
-    /// ping for the streams under way; cheap.
-    pub is_member: Arc<dyn Fn(&Identity) -> bool + Send + Sync>,
+    pub role_of: Arc<RoleOf>,
 }
 
 /// A service and where it runs.
@@ -137,7 +139,7 @@ struct Shared {
     credentials: Credentials,
     limits: Limits,
     keepalive: Keepalive,
-    is_member: Arc<dyn Fn(&Identity) -> bool + Send + Sync>,
+    role_of: Arc<RoleOf>,
     general: Served,
     raft: Served,
     complaints: Complaints,
@@ -164,7 +166,7 @@ impl Server {
             credentials: config.credentials,
             limits,
             keepalive: config.keepalive,
-            is_member: config.is_member,
+            role_of: config.role_of,
             general,
             raft,
             complaints: Complaints::default(),

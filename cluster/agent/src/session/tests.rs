@@ -33,7 +33,7 @@ fn scene() -> Scene {
     let reporter: Arc<Reporter> = Arc::default();
     let transport = Box::new(Opened(Mutex::new(opened)));
     let executor = Arc::new(Fake::default());
-    tokio::spawn(Sessions::new(transport, executor, reporter.clone(), sender).run());
+    tokio::spawn(Sessions::new(transport, executor, reporter.clone(), sender, None).run());
     Scene {
         ends,
         orders,

@@ -6,7 +6,7 @@
 mod address;
 mod settings;
 
-pub use address::{Addresses, Interface, choose_addresses, host};
+pub use address::{Addresses, Interface, JoinAddresses, choose_addresses, host, join_addresses};
 
 use super::{expect_version, network, node, refused, scope};
 use crate::allocator;

@@ -1,6 +1,7 @@
 //! What a newcomer and its manager say, and a node whose certificate is to be renewed.
 
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use swarmrs_types::SecretText;
 use swarmrs_types::spec::Availability;
 
@@ -52,6 +53,10 @@ pub struct Issued {
     pub managers: Vec<ManagerAddress>,
     /// The newcomer's number in the quorum, if it is to be a manager.
     pub raft_id: Option<u64>,
+    /// Where the manager that answers saw the newcomer.
+    pub seen_at: Option<IpAddr>,
+    /// The port of what the swarm's containers send each other; 0: the usual one.
+    pub data_path_port: u16,
 }
 
 /// One manager.

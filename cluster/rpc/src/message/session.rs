@@ -1,5 +1,6 @@
 //! What a node and its manager say in a session.
 
+use super::join::ManagerAddress;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::TaskId;
@@ -21,6 +22,16 @@ pub enum ToNode {
     Assignments(AssignmentsMessage),
     /// These reports need not be repeated.
     Acknowledged(Vec<TaskId>),
+    Notice(Notice),
+}
+
+/// What concerns the node itself and none of its tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Notice {
+    /// Where the managers are. First in each session, and again when it changes.
+    Managers(Vec<ManagerAddress>),
+    /// A new certificate is to be asked for: the node's role has changed.
+    Renew,
 }
 
 /// What the node is to do.
@@ -53,6 +64,9 @@ pub struct Hello {
     /// Ranges that its host routes by itself, the default route left out.
     #[serde(default)]
     pub routes: Vec<IpNet>,
+    /// What it was told last, by whichever manager: it cannot be told less.
+    #[serde(default)]
+    pub seen: Position,
 }
 
 /// From a node to its manager.

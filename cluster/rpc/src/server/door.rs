@@ -10,7 +10,7 @@ pub(super) struct House<'a> {
     /// The cluster that we belong to.
     pub(super) cluster_id: &'a str,
     pub(super) now: SystemTime,
-    pub(super) is_member: &'a dyn Fn(&Identity) -> bool,
+    pub(super) role_of: &'a (dyn Fn(&Identity) -> Option<Role> + 'a),
 }
 
 /// Whether the owner of the certificate may call the method; answers who it is to the method.
@@ -23,11 +23,11 @@ pub(super) fn judge(
 ) -> Result<Option<Identity>, Refusal> {
     let known = known(identity, house);
     match method.needs() {
-        Needs::Anyone => Ok(known.ok().cloned()),
-        Needs::Node => known.map(|identity| Some(identity.clone())),
+        Needs::Anyone => Ok(known.ok().map(|(identity, _)| identity.clone())),
+        Needs::Node => known.map(|(identity, _)| Some(identity.clone())),
         Needs::Manager => {
-            let identity = known?;
-            match identity.role {
+            let (identity, now) = known?;
+            match identity.role.min(now) {
                 Role::Manager => Ok(Some(identity.clone())),
                 Role::Worker => Err(refuse(
                     Reason::Role,
@@ -38,11 +38,11 @@ pub(super) fn judge(
     }
 }
 
-/// Whether the certificate is one of a member, now.
+/// Whether the certificate is one of a member, now, and in which role the cluster has that node.
 pub(super) fn known<'a>(
     identity: Option<&'a Identity>,
     house: &House<'_>,
-) -> Result<&'a Identity, Refusal> {
+) -> Result<(&'a Identity, Role), Refusal> {
     let Some(identity) = identity else {
         return Err(refuse(
             Reason::NoCertificate,
@@ -57,11 +57,13 @@ pub(super) fn known<'a>(
         let text = "client certificate is not of this cluster".into();
         return Err(refuse(Reason::Cluster, text));
     }
-    if !(house.is_member)(identity) {
-        let text = format!("node {} was removed from swarm", identity.node_id);
-        return Err(refuse(Reason::NotMember, text));
+    match (house.role_of)(identity) {
+        Some(role) => Ok((identity, role)),
+        None => {
+            let text = format!("node {} was removed from swarm", identity.node_id);
+            Err(refuse(Reason::NotMember, text))
+        }
     }
-    Ok(identity)
 }
 
 fn refuse(reason: Reason, why: String) -> Refusal {
@@ -92,11 +94,15 @@ mod tests {
     }
 
     /// What becomes of each method, by the reason of its refusal.
-    fn verdicts(identity: Option<&Identity>, seconds: u64, member: bool) -> Vec<Option<Reason>> {
+    fn verdicts(
+        identity: Option<&Identity>,
+        seconds: u64,
+        role: Option<Role>,
+    ) -> Vec<Option<Reason>> {
         let house = House {
             cluster_id: "ours",
             now: UNIX_EPOCH + Duration::from_secs(seconds),
-            is_member: &|_| member,
+            role_of: &|_| role,
         };
         let verdict = |method| judge(method, identity, &house).err().map(|no| no.reason);
         Method::all().map(verdict).collect()
@@ -114,11 +120,29 @@ mod tests {
     #[test]
     fn each_caller_gets_what_its_certificate_is_worth() {
         let (worker, manager) = (identity(Role::Worker), identity(Role::Manager));
-        assert_eq!(verdicts(Some(&manager), NOW, true), expected(None, None));
+        assert_eq!(
+            verdicts(Some(&manager), NOW, Some(Role::Manager)),
+            expected(None, None)
+        );
         let role = Some(Reason::Role);
-        assert_eq!(verdicts(Some(&worker), NOW, true), expected(None, role));
+        assert_eq!(
+            verdicts(Some(&worker), NOW, Some(Role::Worker)),
+            expected(None, role)
+        );
+        // A manager that was demoted may do no more than a worker, and no worker more than its certificate says.
+        assert_eq!(
+            verdicts(Some(&manager), NOW, Some(Role::Worker)),
+            expected(None, role)
+        );
+        assert_eq!(
+            verdicts(Some(&worker), NOW, Some(Role::Manager)),
+            expected(None, role)
+        );
         let none = Some(Reason::NoCertificate);
-        assert_eq!(verdicts(None, NOW, true), expected(none, none));
+        assert_eq!(
+            verdicts(None, NOW, Some(Role::Manager)),
+            expected(none, none)
+        );
     }
 
     #[test]
@@ -126,12 +150,12 @@ mod tests {
         let manager = identity(Role::Manager);
         let removed = Some(Reason::NotMember);
         assert_eq!(
-            verdicts(Some(&manager), NOW, false),
+            verdicts(Some(&manager), NOW, None),
             expected(removed, removed)
         );
         let expired = Some(Reason::Expired);
         assert_eq!(
-            verdicts(Some(&manager), NOW + 1, true),
+            verdicts(Some(&manager), NOW + 1, Some(Role::Manager)),
             expected(expired, expired)
         );
         let foreign = Identity {
@@ -140,7 +164,7 @@ mod tests {
         };
         let cluster = Some(Reason::Cluster);
         assert_eq!(
-            verdicts(Some(&foreign), NOW, true),
+            verdicts(Some(&foreign), NOW, Some(Role::Manager)),
             expected(cluster, cluster)
         );
     }
@@ -150,7 +174,7 @@ mod tests {
         let house = House {
             cluster_id: "ours",
             now: UNIX_EPOCH,
-            is_member: &|_| false,
+            role_of: &|_| None,
         };
         let node = identity(Role::Worker);
         assert_eq!(judge(Method::Issue, Some(&node), &house), Ok(None));

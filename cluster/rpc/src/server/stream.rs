@@ -99,7 +99,7 @@ impl Peer {
         judge(&House {
             cluster_id: ours.as_ref().map_or("", |ours| &ours.cluster_id),
             now: SystemTime::now(),
-            is_member: &*self.shared.is_member,
+            role_of: &*self.shared.role_of,
         })
     }
 

@@ -192,7 +192,10 @@ impl Rig {
             credentials: credentials.clone(),
             limits,
             keepalive,
-            is_member: Arc::new(move |identity| !gone.lock().unwrap().contains(&identity.node_id)),
+            role_of: Arc::new(move |identity| {
+                let removed = gone.lock().unwrap().contains(&identity.node_id);
+                (!removed).then_some(identity.role)
+            }),
         };
         let served = |runtime: Handle| Served {
             service: answers.clone(),

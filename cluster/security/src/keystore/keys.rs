@@ -62,6 +62,15 @@ impl Keys {
         Ok(())
     }
 
+    /// Wraps the data key by nothing: the node is no manager any more, and what may be agreed on later is not
+    /// compared with what was.
+    pub fn forget_lock(&mut self) -> Result<(), Error> {
+        let lock = Lock::default();
+        self.write_data_key(&lock)?;
+        self.lock = lock;
+        Ok(())
+    }
+
     /// The node's certificate and key, if they have been saved.
     pub fn node(&self) -> Result<Option<NodeCredentials>, Error> {
         let certificate = self.keystore.certificate()?;

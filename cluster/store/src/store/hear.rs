@@ -33,8 +33,11 @@ impl Store {
     /// Answers what member `from` asks. Whoever calls this answers for `from`: that it is the one who asks was
     /// proven, by his certificate. Where there is no answer the bytes say why.
     ///
+    /// None is a manager of the cluster whose number is not known here: a member that is new, or was away, hears of the
+    /// others by what they send it. It is believed to be who it says, as far as nobody known is.
+    ///
     /// May be called from any runtime, at once for many.
-    pub async fn hear(&self, ask: Ask, from: u64, body: Bytes) -> Bytes {
+    pub async fn hear(&self, ask: Ask, from: Option<u64>, body: Bytes) -> Bytes {
         match ask {
             Ask::Append => answer(self.hear_append(from, &body).await),
             Ask::Vote => answer(self.hear_vote(from, &body).await),
@@ -45,7 +48,7 @@ impl Store {
         }
     }
 
-    async fn hear_append(&self, from: u64, body: &[u8]) -> Result<AppendAnswer, Refusal> {
+    async fn hear_append(&self, from: Option<u64>, body: &[u8]) -> Result<AppendAnswer, Refusal> {
         let question: AppendQuestion = decode(body)?;
         self.check_leader(from, question.to, question.vote)?;
         let entries = question.entries.into_iter().map(EntryWire::into_entry);
@@ -71,7 +74,7 @@ impl Store {
         })
     }
 
-    async fn hear_vote(&self, from: u64, body: &[u8]) -> Result<VoteAnswer, Refusal> {
+    async fn hear_vote(&self, from: Option<u64>, body: &[u8]) -> Result<VoteAnswer, Refusal> {
         let question: VoteQuestion = decode(body)?;
         self.check(from, question.to, question.vote.candidate)?;
         self.check_not_alone()?;
@@ -93,7 +96,11 @@ impl Store {
         })
     }
 
-    async fn hear_snapshot(&self, from: u64, body: &[u8]) -> Result<SnapshotAnswer, Refusal> {
+    async fn hear_snapshot(
+        &self,
+        from: Option<u64>,
+        body: &[u8],
+    ) -> Result<SnapshotAnswer, Refusal> {
         let (question, part) = decode_part(body)?;
         self.check_leader(from, question.to, question.vote)?;
         let mut reception = self.shared.reception.lock().await;
@@ -109,7 +116,11 @@ impl Store {
         finish(&mut reception, question.size).await
     }
 
-    async fn hear_transfer(&self, from: u64, body: &[u8]) -> Result<TransferAnswer, Refusal> {
+    async fn hear_transfer(
+        &self,
+        from: Option<u64>,
+        body: &[u8],
+    ) -> Result<TransferAnswer, Refusal> {
         let question: TransferQuestion = decode(body)?;
         self.check_leader(from, question.to, question.vote)?;
         let last = question.last.map(LogId::from);
@@ -127,9 +138,9 @@ impl Store {
         })
     }
 
-    async fn hear_propose(&self, from: u64, body: &[u8]) -> Result<LeaderAnswer, Refusal> {
+    async fn hear_propose(&self, from: Option<u64>, body: &[u8]) -> Result<LeaderAnswer, Refusal> {
         let question: ProposeQuestion = decode(body)?;
-        self.check(from, question.to, from)?;
+        self.check_known(from, question.to)?;
         let command = serde_json::from_str(question.command.get()).map_err(BadRecord::from)?;
         let proposed = self.propose_for(command, question.request);
         let within = tokio::time::timeout(PROPOSE_WITHIN, proposed).await;
@@ -137,9 +148,9 @@ impl Store {
         Ok(within.unwrap_or_else(late).into())
     }
 
-    async fn hear_read(&self, from: u64, body: &[u8]) -> Result<LeaderAnswer, Refusal> {
+    async fn hear_read(&self, from: Option<u64>, body: &[u8]) -> Result<LeaderAnswer, Refusal> {
         let question: ReadQuestion = decode(body)?;
-        self.check(from, question.to, from)?;
+        self.check_known(from, question.to)?;
         Ok(propose::agreed(&self.core()?).await.into())
     }
 
@@ -174,7 +185,8 @@ impl Store {
     }
 
     /// Whoever asks is who he says, belongs here, and means this member.
-    fn check(&self, from: u64, to: u64, claimed: u64) -> Result<(), Refusal> {
+    fn check(&self, from: Option<u64>, to: u64, claimed: u64) -> Result<(), Refusal> {
+        let from = from.unwrap_or(claimed);
         if self.shared.roster.has_left(from) {
             return Err(Refusal::Dismissed);
         }
@@ -187,8 +199,16 @@ impl Store {
         }
     }
 
+    /// The same for one who asks something of the leader.
+    fn check_known(&self, from: Option<u64>, to: u64) -> Result<(), Refusal> {
+        match from {
+            Some(from) => self.check(Some(from), to, from),
+            None => Err(Refusal::Unready("it does not know who asks yet".to_owned())),
+        }
+    }
+
     /// The same for one who leads.
-    fn check_leader(&self, from: u64, to: u64, vote: VoteWire) -> Result<(), Refusal> {
+    fn check_leader(&self, from: Option<u64>, to: u64, vote: VoteWire) -> Result<(), Refusal> {
         self.check(from, to, vote.candidate)?;
         self.check_not_alone()?;
         match vote.committed {

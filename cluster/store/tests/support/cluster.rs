@@ -75,7 +75,7 @@ impl Hub {
         self.pass(from, to.raft_id).await;
         let store = self.stores.lock().unwrap().get(&to.raft_id).cloned();
         let store = store.and_then(|store| store.upgrade()).ok_or_else(gone)?;
-        let answer = store.hear(ask, from, body).await;
+        let answer = store.hear(ask, Some(from), body).await;
         drop(store);
         self.pass(to.raft_id, from).await;
         if self.loses(ask) {

@@ -6,7 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use swarmrs_types::Fault;
 use swarmrs_types::default::SWARM_PORT;
-use swarmrs_types::spec::InitRequest;
+use swarmrs_types::spec::{InitRequest, JoinRequest};
 
 /// A network interface of the machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,47 @@ pub fn choose_addresses(
         listen,
         advertise,
         local: local(listen.ip(), advertise.ip(), interfaces)?,
+        data_path,
+    })
+}
+
+/// What a newcomer chose; where it is reached others may see better.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JoinAddresses {
+    pub listen: SocketAddr,
+    pub advertise: Option<SocketAddr>,
+    pub data_path: Option<IpAddr>,
+}
+
+/// Chooses a node's addresses from a request to join. An address to advertise that cannot be used is no
+/// reason to refuse: the swarm sees where the node is, as Docker has it.
+pub fn join_addresses(
+    request: &JoinRequest,
+    interfaces: &[Interface],
+) -> Result<JoinAddresses, Fault> {
+    if request.listen_addr.is_empty() {
+        return Err(Fault::invalid(
+            "invalid ListenAddr \"\": invalid empty address",
+        ));
+    }
+    let given = with_port(&request.listen_addr);
+    let Some((host, port)) = split(&given).and_then(numbered) else {
+        return Err(Fault::invalid(format!(
+            "could not parse listen address {given}"
+        )));
+    };
+    let listen = SocketAddr::new(resolve(host, true, BAD_LISTEN, interfaces)?, port);
+    let advertise = match request.advertise_addr.as_str() {
+        "" => None,
+        given => advertised(given, port, interfaces, "").ok(),
+    };
+    let data_path = match request.data_path_addr.as_str() {
+        "" => None,
+        given => Some(resolve(given, false, BAD_DATA_PATH, interfaces)?),
+    };
+    Ok(JoinAddresses {
+        listen,
+        advertise,
         data_path,
     })
 }

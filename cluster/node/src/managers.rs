@@ -1,0 +1,148 @@
+//! Where the managers are, as this node was last told; kept on the disk, or a worker that is started
+//! again would have nobody to ask.
+
+use crate::config::Config;
+use crate::record::{RecordError, write_whole};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use swarmrs_rpc::message::join::ManagerAddress;
+use tracing::warn;
+
+/// The format written; a newer one is refused.
+const FORMAT: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Written {
+    format: u32,
+    managers: Vec<ManagerAddress>,
+}
+
+/// The managers known.
+#[derive(Debug)]
+pub struct KnownManagers {
+    file: PathBuf,
+    list: Mutex<Vec<ManagerAddress>>,
+}
+
+impl KnownManagers {
+    /// Those that were written down; none if nothing was.
+    pub fn load(config: &Config) -> Result<Self, RecordError> {
+        let file = config.managers();
+        let path = || file.display().to_string();
+        let list = match fs::read(&file) {
+            Ok(bytes) => {
+                let damaged = |source| RecordError::Damaged {
+                    path: path(),
+                    source,
+                };
+                let written: Written = serde_json::from_slice(&bytes).map_err(damaged)?;
+                if written.format > FORMAT {
+                    return Err(RecordError::Newer {
+                        path: path(),
+                        found: written.format,
+                    });
+                }
+                written.managers
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => {
+                return Err(RecordError::Read {
+                    path: path(),
+                    source,
+                });
+            }
+        };
+        Ok(KnownManagers {
+            list: Mutex::new(list),
+            file,
+        })
+    }
+
+    /// Takes a newer list, and writes it down if it says something else. An empty one says nothing.
+    pub fn replace(&self, managers: Vec<ManagerAddress>) {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if managers.is_empty() || *list == managers {
+            return;
+        }
+        *list = managers;
+        let written = Written {
+            format: FORMAT,
+            managers: list.clone(),
+        };
+        let bytes = serde_json::to_vec_pretty(&written).unwrap_or_default();
+        if let Err(error) = write_whole(&self.file, &bytes) {
+            warn!(%error, path = %self.file.display(), "the managers' addresses are not written down");
+        }
+    }
+
+    /// All of them, in a new order each time: nodes that lose a manager spread over the others.
+    pub fn shuffled(&self) -> Vec<ManagerAddress> {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keyed: Vec<(u64, ManagerAddress)> = list
+            .iter()
+            .map(|manager| (draw(), manager.clone()))
+            .collect();
+        keyed.sort_by_key(|(key, _)| *key);
+        keyed.into_iter().map(|(_, manager)| manager).collect()
+    }
+
+    /// All of them, as they were told.
+    pub fn all(&self) -> Vec<ManagerAddress> {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.clone()
+    }
+}
+
+/// A number nobody can foresee; which one does not matter.
+pub fn draw() -> u64 {
+    let mut bytes = [0; 8];
+    // Without randomness the order is the same each time, which harms nothing.
+    let _ = getrandom::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manager(address: &str) -> ManagerAddress {
+        ManagerAddress {
+            node_id: "n".to_owned(),
+            address: address.to_owned(),
+            raft_id: None,
+        }
+    }
+
+    #[test]
+    fn what_was_told_last_is_there_after_a_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path());
+        fs::create_dir_all(config.swarm_root()).unwrap();
+        let known = KnownManagers::load(&config).unwrap();
+        assert_eq!(known.all(), []);
+        let told = vec![manager("192.0.2.1:2377"), manager("192.0.2.2:2377")];
+        known.replace(told.clone());
+        known.replace(Vec::new());
+        let again = KnownManagers::load(&config).unwrap();
+        assert_eq!(again.all(), told);
+        let mut shuffled = again.shuffled();
+        shuffled.sort_by(|a, b| a.address.cmp(&b.address));
+        assert_eq!(shuffled, told);
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path());
+        fs::create_dir_all(config.swarm_root()).unwrap();
+        fs::write(config.managers(), br#"{"format": 2, "managers": []}"#).unwrap();
+        let error = KnownManagers::load(&config).unwrap_err();
+        assert!(
+            matches!(error, RecordError::Newer { found: 2, .. }),
+            "{error}"
+        );
+    }
+}

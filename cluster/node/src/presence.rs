@@ -1,0 +1,214 @@
+//! Which nodes this manager hears, told to whoever leads.
+//!
+//! ```text
+//!   session begins, ends ─▶ Presence ─┬─ this manager leads ─▶ leader's loop
+//!                                     └─ another does ─ Method::Presence ─▶ its Presence
+//! ```
+
+use crate::desk::Desk;
+use crate::managers::draw;
+use arc_swap::ArcSwap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use swarmrs_core::liveness::{self, BEATS, Ending, Note};
+use swarmrs_rpc::message::control::{
+    Heard, PresenceReport, PresenceTaken, SessionEnd, SessionEnded,
+};
+use swarmrs_rpc::{Client, Credentials, Method, Purpose, from_json, to_json};
+use swarmrs_store::Store;
+use swarmrs_types::NodeId;
+use tokio::sync::{Notify, mpsc};
+use tracing::debug;
+
+/// The sessions of this manager.
+pub struct Presence {
+    me: NodeId,
+    sessions: Mutex<Sessions>,
+    /// Something happened that the leader should not learn with the next beat only.
+    news: Notify,
+    /// To the leader's loop on this node.
+    notes: mpsc::UnboundedSender<Note>,
+    /// The members of the quorum that answered the leader, as it said last.
+    reachable: ArcSwap<BTreeSet<u64>>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    /// A node's newest session; an older one of the same node ends without a word.
+    open: BTreeMap<NodeId, u64>,
+    ended: Vec<(NodeId, Ending)>,
+}
+
+/// An open session; the node is not heard any more once this is dropped.
+pub struct Present {
+    presence: Arc<Presence>,
+    node: NodeId,
+    number: u64,
+    /// How it ends if nobody says otherwise.
+    pub ending: Ending,
+}
+
+impl Presence {
+    /// Also gives what the leader's loop is told.
+    pub fn new(me: NodeId) -> (Arc<Self>, mpsc::UnboundedReceiver<Note>) {
+        let (notes, noted) = mpsc::unbounded_channel();
+        let presence = Presence {
+            me,
+            sessions: Mutex::default(),
+            news: Notify::new(),
+            notes,
+            reachable: ArcSwap::default(),
+        };
+        (Arc::new(presence), noted)
+    }
+
+    /// A node has opened a session.
+    pub fn enter(self: &Arc<Self>, node: NodeId) -> Present {
+        let number = draw();
+        self.sessions(|sessions| sessions.open.insert(node, number));
+        self.news.notify_one();
+        Present {
+            presence: self.clone(),
+            node,
+            number,
+            ending: Ending::Reset,
+        }
+    }
+
+    /// Another manager has told whom it hears.
+    pub fn take(&self, by: NodeId, report: PresenceReport) {
+        for SessionEnded { node, how } in report.ended {
+            let how = match how {
+                SessionEnd::Goodbye => Ending::Goodbye,
+                SessionEnd::Reset => Ending::Reset,
+                SessionEnd::Silence | SessionEnd::Other => Ending::Silence,
+            };
+            self.tell(Note::Ended { by, node, how });
+        }
+        let heard = |one: Heard| (one.node, Duration::from_millis(one.millis_ago));
+        let nodes = report.nodes.into_iter().map(heard).collect();
+        self.tell(Note::Seen { by, nodes });
+    }
+
+    /// The members of the quorum that answer: the leader knows, others go by its last word.
+    pub fn reachable(&self, store: &Store) -> Arc<BTreeSet<u64>> {
+        if !store.leadership().borrow().is_leader {
+            return self.reachable.load_full();
+        }
+        let members = store.members().into_iter();
+        let answering = members.filter(|member| member.is_reachable == Some(true));
+        Arc::new(answering.map(|member| member.raft_id).collect())
+    }
+
+    /// Tells the leader for as long as the manager is there.
+    pub async fn report(self: Arc<Self>, desk: Arc<Desk>, credentials: Credentials) {
+        let mut client: Option<Client> = None;
+        loop {
+            let beat = liveness::period(&desk.store.view()) / BEATS;
+            tokio::select! {
+                () = self.news.notified() => {}
+                () = tokio::time::sleep(beat) => {}
+            }
+            let leadership = desk.store.leadership().borrow().clone();
+            let report = self.collect();
+            if leadership.is_leader {
+                self.take(self.me, report);
+                continue;
+            }
+            let Some(leader) = leadership.leader else {
+                self.put_back(report);
+                continue;
+            };
+            let same = client.take_if(|client| client.address() == leader.address);
+            let to = same.unwrap_or_else(|| {
+                Client::new(&leader.address, credentials.clone(), Purpose::General)
+            });
+            if !self.send(&to, &report, beat).await {
+                self.put_back(report);
+            }
+            client = Some(to);
+        }
+    }
+
+    async fn send(&self, to: &Client, report: &PresenceReport, within: Duration) -> bool {
+        let Ok(body) = to_json(report) else {
+            return false;
+        };
+        let answer = to.call(Method::Presence, body, within).await;
+        let taken = answer.and_then(|bytes| Ok(from_json::<PresenceTaken>(&bytes)?));
+        match taken {
+            Ok(taken) => {
+                let reachable = taken.reachable.into_iter().collect();
+                self.reachable.store(Arc::new(reachable));
+                true
+            }
+            Err(error) => {
+                debug!(%error, leader = to.address(), "presence not told");
+                false
+            }
+        }
+    }
+
+    /// All sessions, and what ended since the last call. A session is open as long as its connection
+    /// answers pings, so whoever is in one was heard just now.
+    fn collect(&self) -> PresenceReport {
+        self.sessions(|sessions| PresenceReport {
+            nodes: sessions
+                .open
+                .keys()
+                .map(|node| Heard {
+                    node: *node,
+                    millis_ago: 0,
+                })
+                .collect(),
+            ended: std::mem::take(&mut sessions.ended)
+                .into_iter()
+                .map(|(node, how)| SessionEnded {
+                    node,
+                    how: match how {
+                        Ending::Goodbye => SessionEnd::Goodbye,
+                        Ending::Reset | Ending::Gone => SessionEnd::Reset,
+                        Ending::Silence => SessionEnd::Silence,
+                    },
+                })
+                .collect(),
+        })
+    }
+
+    /// What nobody heard is said again, unless the node has come back meanwhile.
+    fn put_back(&self, report: PresenceReport) {
+        self.sessions(|sessions| {
+            for SessionEnded { node, how } in report.ended {
+                if how == SessionEnd::Reset && !sessions.open.contains_key(&node) {
+                    sessions.ended.push((node, Ending::Reset));
+                }
+            }
+        });
+    }
+
+    fn leave(&self, node: NodeId, number: u64, how: Ending) {
+        self.sessions(|sessions| {
+            if sessions.open.get(&node) == Some(&number) {
+                sessions.open.remove(&node);
+                sessions.ended.push((node, how));
+            }
+        });
+        self.news.notify_one();
+    }
+
+    fn tell(&self, note: Note) {
+        // Without a leader's loop the manager is ending.
+        let _ = self.notes.send(note);
+    }
+
+    fn sessions<T>(&self, act: impl FnOnce(&mut Sessions) -> T) -> T {
+        act(&mut self.sessions.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.presence.leave(self.node, self.number, self.ending);
+    }
+}

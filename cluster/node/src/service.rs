@@ -1,0 +1,201 @@
+//! What a manager answers to other nodes.
+//!
+//! Who may ask what was judged before; here it is only looked at whether the caller speaks for itself.
+
+use crate::ca_server::{CaServer, managers};
+use crate::desk::Desk;
+use crate::dispatcher::{self, Desks, Peer};
+use crate::manager::Told;
+use crate::peers;
+use crate::presence::Presence;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+use std::sync::Arc;
+use swarmrs_core::State;
+use swarmrs_core::control::node::join::{departed, join_manager};
+use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken};
+use swarmrs_rpc::message::join::{JoinRequest, Joined};
+use swarmrs_rpc::{
+    Caller, Client, Conversation, Credentials, Method, Purpose, Reason, Refusal, Service,
+    from_json, session, to_json,
+};
+use swarmrs_security::Identity;
+use swarmrs_types::report::Flight;
+use swarmrs_types::spec::Role;
+use swarmrs_types::{Code, Fault, NodeId};
+use tracing::info;
+
+/// Answers for one manager.
+pub struct Answers {
+    pub desk: Arc<Desk>,
+    pub ca: CaServer,
+    pub presence: Arc<Presence>,
+    pub desks: Desks,
+    pub told: Told,
+    pub credentials: Credentials,
+}
+
+#[async_trait]
+impl Service for Answers {
+    async fn answer(&self, caller: Caller, method: Method, body: Bytes) -> Result<Bytes, Refusal> {
+        match method {
+            Method::RootCertificate => answer(&self.ca.root()?),
+            Method::Issue => answer(&self.ca.issue(caller.from, from_json(&body)?).await?),
+            Method::Renew => {
+                let identity = known(&caller)?;
+                answer(&self.ca.renew(identity, from_json(&body)?).await?)
+            }
+            Method::Join => answer(&self.join(&caller, from_json(&body)?).await?),
+            Method::Leave => answer(&self.leave(&caller).await?),
+            Method::Presence => answer(&self.presence(&caller, from_json(&body)?)?),
+            asked => match peers::ask(asked) {
+                Some(ask) => {
+                    let from = self.raft_id(&caller)?;
+                    Ok(self.desk.store.hear(ask, from, body).await)
+                }
+                None => Err(unanswered(asked)),
+            },
+        }
+    }
+
+    async fn converse(
+        &self,
+        caller: Caller,
+        method: Method,
+        conversation: Conversation,
+    ) -> Result<(), Refusal> {
+        if method != Method::Session {
+            return Err(unanswered(method));
+        }
+        let identity = known(&caller)?;
+        let node = node_of(identity)?;
+        let peer = Peer {
+            node,
+            addr: Some(caller.from.ip()),
+            certified: Some(match identity.role {
+                swarmrs_security::Role::Manager => Role::Manager,
+                swarmrs_security::Role::Worker => Role::Worker,
+            }),
+        };
+        let (told, present) = (&self.told, self.presence.enter(node));
+        told.measures.sessions_opened.add(1);
+        told.recorder.note(&Flight::Session { state: "opened" });
+        info!(%node, addr = %caller.from, "session opened");
+        dispatcher::serve(self.desks.clone(), peer, session::accept(conversation)).await;
+        info!(%node, "session closed");
+        drop(present);
+        told.measures.sessions_closed.add(1);
+        told.recorder.note(&Flight::Session { state: "closed" });
+        Ok(())
+    }
+}
+
+impl Answers {
+    /// Notes that a manager asks to become a member; the leader lets it in.
+    async fn join(&self, caller: &Caller, request: JoinRequest) -> Result<Joined, Fault> {
+        let node = node_of(known(caller)?)?;
+        let Some(raft_id) = request.raft_id else {
+            return Err(Fault::manager(
+                Code::InvalidArgument,
+                "a manager that joins must say which member it is",
+            ));
+        };
+        let address = seen_at(&request.address, caller);
+        self.reach(node, &address).await?;
+        let decide = |state: &State, now| {
+            join_manager(state, node, raft_id, &address, now).map(|plan| ((), plan))
+        };
+        self.desk.decide(decide).await?;
+        info!(%node, addr = address, "a manager asks to be admitted");
+        Ok(Joined {
+            raft_id,
+            managers: managers(&self.desk.store.view()),
+        })
+    }
+
+    /// A manager that the others cannot reach would be a member that never answers.
+    async fn reach(&self, node: NodeId, address: &str) -> Result<(), Fault> {
+        let client = Client::new(address, self.credentials.clone(), Purpose::Raft);
+        let unreachable = |reason: String| {
+            let text = format!(
+                "the swarm cannot reach this manager at {address}: {reason}. \
+                 Is the port open to the other managers?"
+            );
+            Fault::manager(Code::Unavailable, text)
+        };
+        let client = client.expecting(node.as_str());
+        let client = client.map_err(|error| unreachable(error.to_string()))?;
+        let reached = client.connect().await;
+        reached.map_err(|error| unreachable(error.to_string()))
+    }
+
+    async fn leave(&self, caller: &Caller) -> Result<Left, Fault> {
+        let node = node_of(known(caller)?)?;
+        let decide = |state: &State, now| Ok(((), departed(state, node, now)));
+        self.desk.decide(decide).await?;
+        info!(%node, "node leaves");
+        Ok(Left {})
+    }
+
+    fn presence(&self, caller: &Caller, report: PresenceReport) -> Result<PresenceTaken, Fault> {
+        let by = node_of(known(caller)?)?;
+        let leadership = self.desk.store.leadership();
+        let leadership = leadership.borrow();
+        if !leadership.is_leader {
+            return Err(Fault::manager(
+                Code::FailedPrecondition,
+                "this manager does not lead",
+            ));
+        }
+        self.presence.take(by, report);
+        let reachable = self.presence.reachable(&self.desk.store);
+        Ok(PresenceTaken {
+            term: leadership.term,
+            reachable: reachable.iter().copied().collect(),
+        })
+    }
+
+    /// Which member of the log the caller is, if that is known here.
+    fn raft_id(&self, caller: &Caller) -> Result<Option<u64>, Fault> {
+        let node = node_of(known(caller)?)?;
+        let state = self.desk.store.view();
+        let known = state.nodes().get(&node);
+        Ok(known.and_then(|node| {
+            let asked = node.candidate.as_ref().map(|asked| asked.raft_id);
+            asked.or(node.raft_id)
+        }))
+    }
+}
+
+/// The address asked for; one that means "all" is where the caller was seen.
+fn seen_at(asked: &str, caller: &Caller) -> String {
+    match asked.parse::<std::net::SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => {
+            std::net::SocketAddr::new(caller.from.ip(), address.port()).to_string()
+        }
+        _ => asked.to_owned(),
+    }
+}
+
+fn known(caller: &Caller) -> Result<&Identity, Fault> {
+    let missing = || Fault::manager(Code::PermissionDenied, "a certificate is needed");
+    caller.identity.as_ref().ok_or_else(missing)
+}
+
+fn node_of(identity: &Identity) -> Result<NodeId, Fault> {
+    let parsed = identity.node_id.parse();
+    parsed.map_err(|_| Fault::manager(Code::PermissionDenied, "the certificate names no node"))
+}
+
+fn answer(message: &impl Serialize) -> Result<Bytes, Refusal> {
+    to_json(message).map_err(Refusal::from)
+}
+
+fn unanswered(method: Method) -> Refusal {
+    let text = format!("{} is not answered by this release", method.name());
+    Refusal {
+        reason: Reason::UnknownMethod,
+        fault: Fault::manager(Code::Unimplemented, text),
+    }
+}

@@ -1,0 +1,92 @@
+//! The way to the managers, for a node that is none: whichever answers will do.
+
+use crate::managers::KnownManagers;
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmrs_agent::Transport;
+use swarmrs_rpc::{
+    CallError, Client, Credentials, Method, NodeEnd, Purpose, from_json, session, to_json,
+};
+use tokio::sync::Notify;
+use tracing::{debug, warn};
+
+/// How long one manager may take to take a session.
+const DIAL: Duration = Duration::from_secs(3);
+/// Between two rounds in which no manager answered; the first is short, because an election is.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Rounds without an answer before it is said: a minute of them.
+const QUIET_ROUNDS: u32 = 30;
+
+/// Knows the managers, and what to show them. Clones share both.
+#[derive(Clone, Debug)]
+pub struct Way {
+    pub managers: Arc<KnownManagers>,
+    pub credentials: Credentials,
+    /// Another node did not take this one for the manager that it takes itself for.
+    pub doubts: Arc<Notify>,
+}
+
+impl Way {
+    /// Asks one manager after the other until one answers, be it by a refusal.
+    pub async fn ask<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        message: &impl Serialize,
+        within: Duration,
+    ) -> Result<A, CallError> {
+        let body = to_json(message)?;
+        let mut last = None;
+        for manager in self.managers.shuffled() {
+            let client = self.client(&manager.address);
+            match client.call(method, body.clone(), within).await {
+                Ok(answer) => return Ok(from_json(&answer)?),
+                Err(refused @ CallError::Refused(_)) => return Err(refused),
+                Err(error) => {
+                    debug!(addr = manager.address, method = method.name(), %error, "no answer");
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| CallError::Unreachable {
+            address: "any manager".to_owned(),
+            reason: "none is known".to_owned(),
+        }))
+    }
+
+    fn client(&self, address: &str) -> Client {
+        Client::new(address, self.credentials.clone(), Purpose::General)
+    }
+
+    async fn dial(&self) -> Option<NodeEnd> {
+        for manager in self.managers.shuffled() {
+            match session::dial(&self.client(&manager.address), DIAL).await {
+                Ok(end) => return Some(end),
+                Err(error) => debug!(addr = manager.address, %error, "no session"),
+            }
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Transport for Way {
+    async fn open(&self) -> NodeEnd {
+        let mut pause = PAUSE;
+        let mut rounds = 0;
+        loop {
+            if let Some(end) = self.dial().await {
+                return end;
+            }
+            rounds += 1;
+            if rounds % QUIET_ROUNDS == 1 {
+                warn!("no manager takes a session of this node; trying on");
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A running worker: the agent, and what keeps it in touch with the managers.
+
+use crate::config::Config;
+use crate::lock::SharedKeys;
+use crate::manager::agent_settings;
+use crate::record::StartRecord;
+use crate::renew;
+use crate::role::Turn;
+use crate::way::Way;
+use std::sync::Arc;
+use std::time::Duration;
+use swarmrs_agent::{Agent, Networks};
+use swarmrs_engine::Engine;
+use swarmrs_rpc::Notice;
+use swarmrs_security::Role;
+use swarmrs_types::spec::TlsInfo;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+/// After a certificate that was not had.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Everything a worker runs.
+pub struct Worker {
+    pub record: StartRecord,
+    pub keys: SharedKeys,
+    pub way: Way,
+    pub agent: swarmrs_agent::Handle,
+    /// Whether a manager has taken a session since the worker was started.
+    pub heard: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+/// What a worker stands on.
+pub struct Footing {
+    pub record: StartRecord,
+    pub keys: SharedKeys,
+    pub way: Way,
+    pub tls_info: TlsInfo,
+    /// Where it is said that the node is to be something else.
+    pub turns: mpsc::UnboundedSender<Turn>,
+}
+
+impl Worker {
+    /// Starts all of it; the managers may come later.
+    pub fn start(
+        config: &Config,
+        engine: Engine,
+        networks: Arc<Networks>,
+        footing: Footing,
+    ) -> Result<Worker, swarmrs_agent::Error> {
+        let Footing {
+            record,
+            keys,
+            way,
+            tls_info,
+            turns,
+        } = footing;
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let mut settings = agent_settings(config, record.node, engine, networks);
+        settings.tls_info = tls_info;
+        settings.notices = Some(notices);
+        let agent = Agent::start(settings, way.clone())?;
+        let (told, heard) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(heed(way.clone(), keys.clone(), noticed, told, turns));
+        info!(node = %record.node, "worker started");
+        Ok(Worker {
+            record,
+            keys,
+            way,
+            agent,
+            heard,
+            tasks,
+        })
+    }
+
+    /// Ends everything. Containers are left alone.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+        self.agent.shutdown().await;
+    }
+
+    /// Removes this node's containers, then ends everything.
+    pub async fn leave(mut self) {
+        self.tasks.shutdown().await;
+        if let Err(error) = self.agent.leave().await {
+            error!(%error, "containers of this node's tasks may be left");
+        }
+    }
+}
+
+/// Does what managers say of the node itself, and renews its certificate in time.
+async fn heed(
+    way: Way,
+    keys: SharedKeys,
+    mut notices: mpsc::UnboundedReceiver<Notice>,
+    told: watch::Sender<bool>,
+    turns: mpsc::UnboundedSender<Turn>,
+) {
+    loop {
+        let renew = tokio::select! {
+            notice = notices.recv() => match notice {
+                Some(Notice::Managers(managers)) => {
+                    way.managers.replace(managers);
+                    told.send_replace(true);
+                    false
+                }
+                Some(Notice::Renew) => true,
+                None => return,
+            },
+            () = tokio::time::sleep(renew::LOOK) => renew::is_due(&keys),
+        };
+        if !renew {
+            continue;
+        }
+        match renew::ask(&way, &keys).await {
+            // What follows ends this task too.
+            Ok(Role::Manager) => drop(turns.send(Turn::Promoted)),
+            Ok(Role::Worker) => {}
+            Err(error) => {
+                warn!(%error, "no new certificate yet");
+                tokio::time::sleep(RETRY).await;
+            }
+        }
+    }
+}

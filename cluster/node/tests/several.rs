@@ -1,0 +1,301 @@
+//! Several nodes in one process, over real sockets on loopback: they join, agree, lose their leader, change
+//! roles and leave. Their engines run nothing.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::net::TcpListener;
+use std::time::Duration;
+use support::FakeEngine;
+use swarmrs_engine::Engine;
+use swarmrs_node::{ClusterView, Config, Node, SwarmState};
+use swarmrs_types::object::NodeState;
+use swarmrs_types::spec::{
+    ContainerSpec, InitRequest, JoinRequest, Mode, NodeSpec, Replicated, Role, ServiceSpec,
+    TaskSpec,
+};
+use swarmrs_types::{Code, Fault};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A node of its own folder that listens on its own port.
+struct Host {
+    folder: TempDir,
+    engine: FakeEngine,
+    addr: String,
+    node: Node,
+}
+
+impl Host {
+    async fn start() -> Host {
+        let folder = TempDir::new().unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = free.local_addr().unwrap().to_string();
+        let engine = FakeEngine::start("1.41", "inactive");
+        let node = start(&folder, &engine).await;
+        Host {
+            folder,
+            engine,
+            addr,
+            node,
+        }
+    }
+
+    async fn init(&self) {
+        let request = InitRequest {
+            listen_addr: self.addr.clone(),
+            advertise_addr: self.addr.clone(),
+            ..InitRequest::default()
+        };
+        self.node.init(request).await.unwrap();
+    }
+
+    async fn join(&self, through: &Host, token: &str) -> Result<(), Fault> {
+        let request = JoinRequest {
+            listen_addr: self.addr.clone(),
+            advertise_addr: self.addr.clone(),
+            remote_addrs: vec![through.addr.clone()],
+            join_token: token.to_owned(),
+            ..JoinRequest::default()
+        };
+        self.node.join(request).await
+    }
+
+    /// Ends the node and starts it from its folder.
+    async fn restart(&mut self) {
+        self.node.stop().await;
+        self.node = start(&self.folder, &self.engine).await;
+    }
+
+    /// Waits until this manager's view is as wanted.
+    async fn sees(&self, what: &str, wanted: impl Fn(&ClusterView) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let view = self.node.view().await;
+            if view.as_ref().is_ok_and(&wanted) {
+                return;
+            }
+            let late = tokio::time::Instant::now() >= deadline;
+            assert!(
+                !late,
+                "{what}: {:#?}",
+                view.map(|view| view.state.nodes().clone())
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the node stands as wanted.
+    async fn stands(&self, what: &str, wanted: impl Fn(&swarmrs_node::Standing) -> bool) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while !wanted(&self.node.standing()) {
+            let late = tokio::time::Instant::now() >= deadline;
+            assert!(!late, "{what}: {:?}", self.node.standing());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn set_role(&self, of: &Host, role: Role) -> Result<(), Fault> {
+        let view = self.node.view().await.unwrap();
+        let id = of.node.standing().node.unwrap();
+        let node = view.state.nodes().get(&id).unwrap();
+        let spec = NodeSpec {
+            role,
+            ..node.spec.clone()
+        };
+        let version = node.meta.version;
+        let updated = self.node.update_node(id.as_str(), version, spec).await;
+        updated.map(|_| ())
+    }
+}
+
+async fn start(folder: &TempDir, engine: &FakeEngine) -> Node {
+    let config = Config::new(folder.path());
+    Node::start(config, Engine::connect(&engine.socket()))
+        .await
+        .unwrap()
+}
+
+async fn tokens(host: &Host) -> (String, String) {
+    let view = host.node.view().await.unwrap();
+    let tokens = &view.state.cluster().unwrap().join_tokens;
+    (tokens.worker.clone(), tokens.manager.clone())
+}
+
+/// `count` managers, the first of which made the swarm.
+async fn managers(count: usize) -> Vec<Host> {
+    let mut hosts = vec![Host::start().await];
+    hosts[0].init().await;
+    let (_, token) = tokens(&hosts[0]).await;
+    for _ in 1..count {
+        let host = Host::start().await;
+        host.join(&hosts[0], &token).await.unwrap();
+        hosts.push(host);
+    }
+    hosts
+}
+
+fn service(name: &str) -> ServiceSpec {
+    ServiceSpec {
+        name: name.to_owned(),
+        task_template: TaskSpec {
+            container_spec: Some(ContainerSpec {
+                image: "busybox:latest".to_owned(),
+                ..ContainerSpec::default()
+            }),
+            ..TaskSpec::default()
+        },
+        mode: Mode {
+            replicated: Some(Replicated { replicas: Some(1) }),
+            ..Mode::default()
+        },
+        ..ServiceSpec::default()
+    }
+}
+
+fn count_members(view: &ClusterView) -> usize {
+    let nodes = view.state.nodes().iter();
+    nodes.filter(|node| node.raft_id.is_some()).count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_manager_takes_all_of_them_show_and_the_rest_go_on_when_one_is_gone() {
+    let hosts = managers(3).await;
+    for (at, host) in hosts.iter().enumerate() {
+        let name = format!("web{at}");
+        host.node
+            .create_service(service(&name), None)
+            .await
+            .unwrap();
+        for other in &hosts {
+            let view = other.node.view().await.unwrap();
+            let mut services = view.state.services().iter();
+            assert!(
+                services.any(|service| service.name == name),
+                "read your writes"
+            );
+        }
+    }
+    let taken = hosts[1].node.create_service(service("web0"), None).await;
+    assert_eq!(taken.unwrap_err().code, Code::AlreadyExists);
+    hosts[2]
+        .sees("three members", |view| count_members(view) == 3)
+        .await;
+
+    hosts[0].node.stop().await;
+    hosts[1]
+        .node
+        .create_service(service("after"), None)
+        .await
+        .unwrap();
+    let gone = hosts[0].addr.clone();
+    hosts[2]
+        .sees("another leads", |view| {
+            let leader = view.leader.and_then(|id| view.state.nodes().get(&id));
+            leader.is_some_and(|leader| leader.manager_addr.as_deref() != Some(gone.as_str()))
+        })
+        .await;
+    for host in &hosts[1..] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managers_that_were_all_stopped_go_on_where_they_were() {
+    let mut hosts = managers(3).await;
+    hosts[0]
+        .node
+        .create_service(service("web"), None)
+        .await
+        .unwrap();
+    for host in &mut hosts {
+        host.node.stop().await;
+    }
+    for host in &mut hosts {
+        host.node = start(&host.folder, &host.engine).await;
+    }
+    for host in &hosts {
+        host.sees("the service", |view| view.state.services().len() == 1)
+            .await;
+    }
+    hosts[2]
+        .node
+        .create_service(service("more"), None)
+        .await
+        .unwrap();
+    hosts[1].restart().await;
+    hosts[1]
+        .sees("both services", |view| view.state.services().len() == 2)
+        .await;
+    for host in &hosts {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_is_promoted_demoted_and_leaves() {
+    let hosts = managers(1).await;
+    let (worker, _) = tokens(&hosts[0]).await;
+    let host = Host::start().await;
+    host.join(&hosts[0], &worker).await.unwrap();
+    assert_eq!(host.node.standing().state, SwarmState::Active);
+    assert!(!host.node.standing().manager);
+    let refused = host.node.view().await.unwrap_err();
+    assert!(refused.text.contains("Worker nodes can't be used"));
+
+    hosts[0].set_role(&host, Role::Manager).await.unwrap();
+    host.stands("a manager", |standing| standing.manager).await;
+    hosts[0]
+        .sees("two members", |view| count_members(view) == 2)
+        .await;
+    host.sees("two members", |view| count_members(view) == 2)
+        .await;
+
+    hosts[0].set_role(&host, Role::Worker).await.unwrap();
+    host.stands("a worker", |standing| {
+        standing.state == SwarmState::Active && !standing.manager
+    })
+    .await;
+    hosts[0]
+        .sees("one member", |view| count_members(view) == 1)
+        .await;
+    let id = host.node.standing().node.unwrap();
+    host.node.leave(false).await.unwrap();
+    assert_eq!(host.node.standing().state, SwarmState::Inactive);
+    hosts[0]
+        .sees("down", |view| {
+            let node = view.state.nodes().get(&id).unwrap();
+            node.status.state == NodeState::Down
+        })
+        .await;
+    hosts[0].node.remove_node(id.as_str(), false).await.unwrap();
+    hosts[0].node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
+    let hosts = managers(1).await;
+    let (worker, _) = tokens(&hosts[0]).await;
+    let other = managers(1).await;
+    let (foreign, _) = tokens(&other[0]).await;
+    let host = Host::start().await;
+    let secret = worker.rsplit_once('-').unwrap();
+    let guessed = format!("{}-{}", secret.0, "0".repeat(25));
+    for (token, text) in [
+        ("SWMTKN-1-x", "invalid join token"),
+        (
+            guessed.as_str(),
+            "A valid join token is necessary to join this cluster",
+        ),
+        (foreign.as_str(), "remote CA does not match fingerprint"),
+    ] {
+        let refused = host.join(&hosts[0], token).await.unwrap_err();
+        assert!(refused.text.starts_with(text), "{refused}");
+        assert_eq!(host.node.standing().state, SwarmState::Inactive);
+    }
+    let view = hosts[0].node.view().await.unwrap();
+    assert_eq!(view.state.nodes().len(), 1);
+    hosts[0].node.stop().await;
+    other[0].node.stop().await;
+}

@@ -146,6 +146,9 @@ impl Agenda {
         let Some(node) = delta.last() else { return };
         self.retry = true;
         self.nodes.insert(node.id);
+        if let (None, Some(node)) = (&delta.old, &delta.new) {
+            self.liveness.joined(node, state.time());
+        }
         let ready = |node: &Node| node.status.state == NodeState::Ready;
         if delta.new.as_deref().is_some_and(ready) && !delta.old.as_deref().is_some_and(ready) {
             self.liveness.registered(node.id, state.time());

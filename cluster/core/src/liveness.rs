@@ -135,6 +135,17 @@ impl Liveness {
         }
     }
 
+    /// A node has joined: it is watched from now on.
+    pub(crate) fn joined(&mut self, node: &Node, at: ClusterTime) {
+        self.news = true;
+        self.nodes.entry(node.id).or_insert(Sight {
+            last: at,
+            by: None,
+            early: None,
+            fresh: is_fresh(node),
+        });
+    }
+
     /// A node has registered: its session is young.
     pub(crate) fn registered(&mut self, node: NodeId, at: ClusterTime) {
         if let Some(sight) = self.nodes.get_mut(&node) {

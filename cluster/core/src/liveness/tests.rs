@@ -55,10 +55,24 @@ impl Scene {
         self.judge();
     }
 
+    /// Writes a node as its manager would.
+    fn write(&mut self, mut new: Node) {
+        let mut draft = Draft::new(&self.state, self.now);
+        let meta = self.state.nodes().get(&new.id).map(|old| old.meta);
+        new.meta = meta.unwrap_or_default();
+        draft.put_node(new);
+        let plan = draft.finish();
+        self.apply(plan);
+    }
+
     fn judge(&mut self) {
         let mut draft = Draft::new(&self.state, self.now);
         self.agenda.liveness_mut().judge(&mut draft);
         let plan = draft.finish();
+        self.apply(plan);
+    }
+
+    fn apply(&mut self, plan: crate::Plan) {
         if plan.is_empty() {
             return;
         }
@@ -364,4 +378,27 @@ fn cluster() -> swarmrs_types::object::Cluster {
         data_path_port: 0,
         unknown: Default::default(),
     }
+}
+
+#[test]
+fn nodes_that_came_after_the_leader_began_are_watched_too() {
+    let mut scene = Scene::new(&["m1"]);
+    scene.beat("m1", &["m1"], 1_000);
+    for name in ["m2", "w1"] {
+        let mut fresh = node(name);
+        fresh.status.state = NodeState::Unknown;
+        scene.write(fresh);
+        scene.judge();
+        scene.write(node(name));
+    }
+    for step in 3..=20 {
+        scene.see("m2", &["m2", "w1"]);
+        scene.beat("m1", &["m1"], step * 500);
+    }
+    scene.ends("m2", "w1", Ending::Reset);
+    for step in 21..=24 {
+        scene.see("m2", &["m2"]);
+        scene.beat("m1", &["m1"], step * 500);
+    }
+    assert_eq!(scene.nodes(), "m1 ready, m2 ready, w1 down");
 }

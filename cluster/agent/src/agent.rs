@@ -165,6 +165,20 @@ async fn run(
     end.send_replace(Some(reason));
 }
 
+/// The output of this node's tasks. Cheap to clone.
+#[derive(Clone)]
+pub struct LogSource {
+    engine: Engine,
+    shared: Arc<Shared>,
+}
+
+impl LogSource {
+    /// As [`Handle::logs`].
+    pub async fn open(&self, task: TaskId, options: &LogOptions) -> Result<LogStream, Error> {
+        logs::open(&self.engine, &self.shared.directory, task, options).await
+    }
+}
+
 /// A running agent. Dropped, it ends as by [`Handle::shutdown`].
 pub struct Handle {
     config: Config,
@@ -180,6 +194,14 @@ impl Handle {
     /// The output of a task of this node. With `follow`, one that has not been started yet is waited for.
     pub async fn logs(&self, task: TaskId, options: &LogOptions) -> Result<LogStream, Error> {
         logs::open(&self.config.engine, self.directory(), task, options).await
+    }
+
+    /// The way to the output of this node's tasks, for whoever outlives the handle.
+    pub fn log_source(&self) -> LogSource {
+        LogSource {
+            engine: self.config.engine.clone(),
+            shared: self.shared.clone(),
+        }
     }
 
     /// What the agent counts of its work.

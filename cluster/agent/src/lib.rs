@@ -37,7 +37,7 @@ pub mod session;
 pub mod task;
 pub mod worker;
 
-pub use agent::{Agent, Config, Handle};
+pub use agent::{Agent, Config, Handle, LogSource};
 pub use container::policy::Policy;
 pub use container::socket::SocketMap;
 pub use error::Error;

@@ -10,6 +10,7 @@
 use crate::ca_server::managers;
 use crate::clock::ClusterClock;
 use crate::local::LiveStatuses;
+use crate::presence::Present;
 use crate::trouble::Trouble;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
+use swarmrs_core::liveness::Ending;
 use swarmrs_core::roles::must_renew;
 use swarmrs_core::{Draft, Event, State};
+use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_rpc::{
     AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Notice, Position, ToNode,
@@ -29,7 +32,7 @@ use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::NodeState;
 use swarmrs_types::spec::Role;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
@@ -63,7 +66,8 @@ pub struct Peer {
 }
 
 /// Serves one session until the node or the store ends it.
-pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd) {
+/// `present` tells that it is there, and what else the node is to be told.
+pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
     let Desks { store, clock, live } = desks;
     let Some(hello) = greeted(&mut session).await else {
         return;
@@ -90,7 +94,7 @@ pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd) {
         reports: BTreeMap::new(),
         writing: None,
     };
-    dispatcher.serve().await;
+    dispatcher.serve(present).await;
 }
 
 /// The first thing a node says.
@@ -130,7 +134,7 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    async fn serve(mut self) {
+    async fn serve(mut self, present: &mut Present) {
         let state = self.state.clone();
         let node = self.peer.node;
         let all = assignment::complete(&state, node).into_values();
@@ -142,15 +146,30 @@ impl Dispatcher {
             return;
         }
         let mut leadership = self.store.leadership();
-        while self.turn(&mut leadership).await {}
+        while self.turn(&mut leadership, &mut present.notices).await {}
+        // One that is ended here finds another manager.
+        present.ending = match self.session.ending() {
+            Some(SessionEnd::Reset) => Ending::Reset,
+            Some(SessionEnd::Silence | SessionEnd::Other) => Ending::Silence,
+            Some(SessionEnd::Goodbye) | None => Ending::Goodbye,
+        };
     }
 
     /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has
     /// nothing new to say, and others may: the node is let go.
-    async fn turn(&mut self, leadership: &mut watch::Receiver<Leadership>) -> bool {
+    async fn turn(
+        &mut self,
+        leadership: &mut watch::Receiver<Leadership>,
+        notices: &mut mpsc::UnboundedReceiver<Notice>,
+    ) -> bool {
         let remote = self.peer.addr.is_some();
         tokio::select! {
             () = leaderless(leadership), if remote => false,
+            notice = notices.recv() => match notice {
+                Some(notice) => self.tell(notice).await,
+                // A newer session of the node has taken its place.
+                None => false,
+            },
             batch = self.watch.next() => match batch {
                 Some(batch) => self.follow(batch).await,
                 None => false,

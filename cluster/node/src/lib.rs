@@ -36,6 +36,7 @@ mod leader;
 mod leases;
 mod local;
 mod lock;
+mod log_relay;
 mod logs;
 mod manager;
 mod managers;

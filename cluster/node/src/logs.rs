@@ -1,12 +1,11 @@
 //! Logs of services and tasks, gathered from the nodes that have them.
 
+use crate::log_relay::Lines;
 use crate::role::{Node, Role};
-use futures_util::StreamExt;
 use std::collections::BTreeSet;
-use swarmrs_engine::{LogFrame, LogOptions, LogStream};
+use swarmrs_engine::{LogFrame, LogOptions};
 use swarmrs_types::{Fault, ServiceId, TaskId};
 use tokio::sync::mpsc;
-use tracing::debug;
 
 /// Frames read ahead of the client.
 const READ_AHEAD: usize = 256;
@@ -56,14 +55,14 @@ impl Node {
         }
     }
 
-    async fn open(&self, task: TaskId, options: &LogOptions) -> Option<LogStream> {
+    async fn open(&self, task: TaskId, options: &LogOptions) -> Option<Lines> {
         let role = self.0.role.load_full();
         let Role::Manager(manager) = &*role else {
             return None;
         };
-        let logs = manager.agent.logs(task, options).await;
-        logs.inspect_err(|error| debug!(%task, %error, "no logs"))
-            .ok()
+        let (logs, state) = (manager.logs.clone(), manager.store.view());
+        drop(role);
+        logs.open(&state, task, options).await
     }
 }
 
@@ -81,9 +80,9 @@ async fn gather(
             if seen.contains(&task) {
                 continue;
             }
-            if let Some(stream) = node.open(task, &options).await {
+            if let Some(lines) = node.open(task, &options).await {
                 seen.insert(task);
-                tokio::spawn(copy(task, stream, sender.clone()));
+                tokio::spawn(copy(task, lines, sender.clone()));
             }
         }
         if !options.follow || matches!(selector, LogSelector::Task(_)) && !seen.is_empty() {
@@ -100,12 +99,12 @@ async fn gather(
     }
 }
 
-async fn copy(task: TaskId, mut stream: LogStream, sender: mpsc::Sender<(TaskId, LogFrame)>) {
+async fn copy(task: TaskId, mut lines: Lines, sender: mpsc::Sender<(TaskId, LogFrame)>) {
     loop {
         tokio::select! {
             () = sender.closed() => return,
-            frame = stream.next() => {
-                let Some(Ok(frame)) = frame else { return };
+            frame = lines.recv() => {
+                let Some(frame) = frame else { return };
                 if sender.send((task, frame)).await.is_err() {
                     return;
                 }

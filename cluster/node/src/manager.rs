@@ -10,6 +10,7 @@ use crate::lane::Lane;
 use crate::leader;
 use crate::local::{ClusterView, LiveStatuses};
 use crate::lock::{self, SharedKeys};
+use crate::log_relay::{Expected, LogRelay};
 use crate::presence::Presence;
 use crate::quorum;
 use crate::record::StartRecord;
@@ -65,6 +66,7 @@ pub struct Manager {
     /// Whether this manager is a member of the log.
     pub admitted: watch::Receiver<bool>,
     pub agent: swarmrs_agent::Handle,
+    pub logs: Arc<LogRelay>,
     tasks: JoinSet<()>,
     server: Server,
     /// Last: the server's and the store's connections live on it.
@@ -117,6 +119,20 @@ impl Manager {
             clock: clock.clone(),
             live: live.clone(),
         };
+        let (sessions, opened) = mpsc::channel(1);
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let mut settings = agent_settings(config, me, engine, networks);
+        settings.tls_info = tls_info;
+        settings.notices = Some(notices);
+        let agent = Agent::start(settings, LocalTransport(sessions))?;
+        let logs = Arc::new(LogRelay {
+            me,
+            address: record.advertise_addr.clone(),
+            own: agent.log_source(),
+            presence: presence.clone(),
+            credentials: way.credentials.clone(),
+            expected: Expected::default(),
+        });
         let answers = Arc::new(Answers {
             ca: CaServer::new(desk.clone()),
             desk: desk.clone(),
@@ -124,6 +140,7 @@ impl Manager {
             desks: desks.clone(),
             told: told.clone(),
             credentials: way.credentials.clone(),
+            logs: logs.clone(),
         });
         let server = serve(&store, reserved, &way, answers, &lane)
             .map_err(|source| listen_error(&record, source))?;
@@ -154,15 +171,10 @@ impl Manager {
             admitted: told_admitted,
         };
         tasks.spawn(seat.keep());
-        tasks.spawn(until_dismissed(store.clone(), way.doubts.clone(), turns));
-        let (sessions, opened) = mpsc::channel(1);
-        tasks.spawn(serve_sessions(desks, presence.clone(), me, told, opened));
-        let (notices, noticed) = mpsc::unbounded_channel();
         tasks.spawn(remember_managers(way.clone(), noticed));
-        let mut settings = agent_settings(config, me, engine, networks);
-        settings.tls_info = tls_info;
-        settings.notices = Some(notices);
-        let agent = Agent::start(settings, LocalTransport(sessions))?;
+        let own_session = serve_sessions(desks, presence.clone(), me, told, opened);
+        tasks.spawn(own_session);
+        tasks.spawn(until_dismissed(store.clone(), way.doubts.clone(), turns));
         info!(node = %me, "manager started");
         Ok(Manager {
             store,
@@ -175,6 +187,7 @@ impl Manager {
             lock_in_force,
             admitted,
             agent,
+            logs,
             tasks,
             server,
             _lane: lane,
@@ -370,13 +383,13 @@ async fn serve_sessions(
     while let Some(session) = opened.recv().await {
         told.measures.sessions_opened.add(1);
         told.recorder.note(&Flight::Session { state: "opened" });
-        let present = presence.enter(node);
+        let mut present = presence.enter(node);
         let peer = Peer {
             node,
             addr: None,
             certified: None,
         };
-        dispatcher::serve(desks.clone(), peer, session).await;
+        dispatcher::serve(desks.clone(), peer, session, &mut present).await;
         drop(present);
         told.measures.sessions_closed.add(1);
         told.recorder.note(&Flight::Session { state: "closed" });

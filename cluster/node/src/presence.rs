@@ -15,7 +15,7 @@ use swarmrs_core::liveness::{self, BEATS, Ending, Note};
 use swarmrs_rpc::message::control::{
     Heard, PresenceReport, PresenceTaken, SessionEnd, SessionEnded,
 };
-use swarmrs_rpc::{Client, Credentials, Method, Purpose, from_json, to_json};
+use swarmrs_rpc::{Client, Credentials, Method, Notice, Purpose, from_json, to_json};
 use swarmrs_store::Store;
 use swarmrs_types::NodeId;
 use tokio::sync::{Notify, mpsc};
@@ -36,8 +36,14 @@ pub struct Presence {
 #[derive(Default)]
 struct Sessions {
     /// A node's newest session; an older one of the same node ends without a word.
-    open: BTreeMap<NodeId, u64>,
+    open: BTreeMap<NodeId, Open>,
     ended: Vec<(NodeId, Ending)>,
+}
+
+/// A session, from outside of it.
+struct Open {
+    number: u64,
+    notices: mpsc::UnboundedSender<Notice>,
 }
 
 /// An open session; the node is not heard any more once this is dropped.
@@ -45,6 +51,8 @@ pub struct Present {
     presence: Arc<Presence>,
     node: NodeId,
     number: u64,
+    /// What the node is to be told in it.
+    pub notices: mpsc::UnboundedReceiver<Notice>,
     /// How it ends if nobody says otherwise.
     pub ending: Ending,
 }
@@ -66,14 +74,28 @@ impl Presence {
     /// A node has opened a session.
     pub fn enter(self: &Arc<Self>, node: NodeId) -> Present {
         let number = draw();
-        self.sessions(|sessions| sessions.open.insert(node, number));
+        let (sender, notices) = mpsc::unbounded_channel();
+        let open = Open {
+            number,
+            notices: sender,
+        };
+        self.sessions(|sessions| sessions.open.insert(node, open));
         self.news.notify_one();
         Present {
             presence: self.clone(),
             node,
             number,
+            notices,
             ending: Ending::Reset,
         }
+    }
+
+    /// Tells a node something in its session; false if it has none here.
+    pub fn tell_node(&self, node: NodeId, notice: Notice) -> bool {
+        self.sessions(|sessions| {
+            let open = sessions.open.get(&node);
+            open.is_some_and(|open| open.notices.send(notice).is_ok())
+        })
     }
 
     /// Another manager has told whom it hears.
@@ -105,10 +127,14 @@ impl Presence {
     pub async fn report(self: Arc<Self>, desk: Arc<Desk>, credentials: Credentials) {
         let mut client: Option<Client> = None;
         loop {
-            let beat = liveness::period(&desk.store.view()) / BEATS;
+            let state = desk.store.view();
+            let beat = liveness::period(&state) / BEATS;
+            // A node alone has nobody to hear, and is to cost nothing when nothing happens.
+            let is_alone = state.nodes().len() < 2;
+            drop(state);
             tokio::select! {
                 () = self.news.notified() => {}
-                () = tokio::time::sleep(beat) => {}
+                () = tokio::time::sleep(beat), if !is_alone => {}
             }
             let leadership = desk.store.leadership().borrow().clone();
             let report = self.collect();
@@ -189,7 +215,7 @@ impl Presence {
 
     fn leave(&self, node: NodeId, number: u64, how: Ending) {
         self.sessions(|sessions| {
-            if sessions.open.get(&node) == Some(&number) {
+            if sessions.open.get(&node).map(|open| open.number) == Some(number) {
                 sessions.open.remove(&node);
                 sessions.ended.push((node, how));
             }

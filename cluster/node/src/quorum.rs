@@ -13,6 +13,9 @@ use tracing::{info, warn};
 /// After a step that failed for now: a member may be back soon.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Between two looks without an event.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// A step was not done.
 #[derive(Debug, thiserror::Error)]
 enum Undone {
@@ -35,7 +38,8 @@ pub async fn run(desk: Arc<Desk>, me: u64) {
         let wait = match advance(&desk, me).await {
             Advance::Done => continue,
             Advance::Failed => Some(PAUSE),
-            Advance::Nothing => None,
+            // What was held back by a member that did not answer is due once it does, and no event says so.
+            Advance::Nothing => (desk.store.members().len() > 1).then_some(LOOK),
         };
         tokio::select! {
             batch = watch.next() => if batch.is_none() { return },
@@ -63,8 +67,10 @@ async fn pause(wait: Option<Duration>) {
 
 /// Does the first of what is due that can be done.
 async fn advance(desk: &Desk, me: u64) -> Advance {
-    // The state first, the members after it: a claim is in the log before its member is.
-    let state = desk.store.view();
+    // The newest state first, the members after it: a claim is in the log before its member is.
+    let Ok(state) = desk.store.read_index().await else {
+        return Advance::Failed;
+    };
     let members = members(desk);
     let steps = roles::due(&state, &members, me, desk.clock.now());
     let mut advance = Advance::Nothing;

@@ -5,6 +5,7 @@
 use crate::ca_server::{CaServer, managers};
 use crate::desk::Desk;
 use crate::dispatcher::{self, Desks, Peer};
+use crate::log_relay::LogRelay;
 use crate::manager::Told;
 use crate::peers;
 use crate::presence::Presence;
@@ -14,6 +15,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use swarmrs_core::State;
 use swarmrs_core::control::node::join::{departed, join_manager};
+use swarmrs_core::liveness::Ending;
 use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken};
 use swarmrs_rpc::message::join::{JoinRequest, Joined};
 use swarmrs_rpc::{
@@ -34,6 +36,7 @@ pub struct Answers {
     pub desks: Desks,
     pub told: Told,
     pub credentials: Credentials,
+    pub logs: Arc<LogRelay>,
 }
 
 #[async_trait]
@@ -65,11 +68,14 @@ impl Service for Answers {
         method: Method,
         conversation: Conversation,
     ) -> Result<(), Refusal> {
-        if method != Method::Session {
-            return Err(unanswered(method));
-        }
         let identity = known(&caller)?;
         let node = node_of(identity)?;
+        match method {
+            Method::Session => {}
+            Method::Logs => return Ok(self.logs.take(node, conversation).await?),
+            Method::RelayLogs => return Ok(self.logs.relay(conversation).await?),
+            other => return Err(unanswered(other)),
+        }
         let peer = Peer {
             node,
             addr: Some(caller.from.ip()),
@@ -78,12 +84,16 @@ impl Service for Answers {
                 swarmrs_security::Role::Worker => Role::Worker,
             }),
         };
-        let (told, present) = (&self.told, self.presence.enter(node));
+        let (told, mut present) = (&self.told, self.presence.enter(node));
         told.measures.sessions_opened.add(1);
         told.recorder.note(&Flight::Session { state: "opened" });
         info!(%node, addr = %caller.from, "session opened");
-        dispatcher::serve(self.desks.clone(), peer, session::accept(conversation)).await;
-        info!(%node, "session closed");
+        let session = session::accept(conversation);
+        dispatcher::serve(self.desks.clone(), peer, session, &mut present).await;
+        if caller.line.is_silent() {
+            present.ending = Ending::Silence;
+        }
+        info!(%node, how = ?present.ending, "session closed");
         drop(present);
         told.measures.sessions_closed.add(1);
         told.recorder.note(&Flight::Session { state: "closed" });

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::lock::SharedKeys;
+use crate::log_relay;
 use crate::manager::agent_settings;
 use crate::record::StartRecord;
 use crate::renew;
@@ -9,7 +10,7 @@ use crate::role::Turn;
 use crate::way::Way;
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_agent::{Agent, Networks};
+use swarmrs_agent::{Agent, LogSource, Networks};
 use swarmrs_engine::Engine;
 use swarmrs_rpc::Notice;
 use swarmrs_security::Role;
@@ -64,7 +65,8 @@ impl Worker {
         let agent = Agent::start(settings, way.clone())?;
         let (told, heard) = watch::channel(false);
         let mut tasks = JoinSet::new();
-        tasks.spawn(heed(way.clone(), keys.clone(), noticed, told, turns));
+        let logs = agent.log_source();
+        tasks.spawn(heed(way.clone(), keys.clone(), logs, noticed, told, turns));
         info!(node = %record.node, "worker started");
         Ok(Worker {
             record,
@@ -95,11 +97,14 @@ impl Worker {
 async fn heed(
     way: Way,
     keys: SharedKeys,
+    logs: LogSource,
     mut notices: mpsc::UnboundedReceiver<Notice>,
     told: watch::Sender<bool>,
     turns: mpsc::UnboundedSender<Turn>,
 ) {
+    let mut bringing = JoinSet::new();
     loop {
+        while bringing.try_join_next().is_some() {}
         let renew = tokio::select! {
             notice = notices.recv() => match notice {
                 Some(Notice::Managers(managers)) => {
@@ -108,6 +113,11 @@ async fn heed(
                     false
                 }
                 Some(Notice::Renew) => true,
+                Some(Notice::Logs(notice)) => {
+                    let credentials = way.credentials.clone();
+                    bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));
+                    false
+                }
                 None => return,
             },
             () = tokio::time::sleep(renew::LOOK) => renew::is_due(&keys),

@@ -44,6 +44,6 @@ pub use message::session::{
 pub use method::{Method, Needs, Purpose, Shape};
 pub use pulse::Keepalive;
 pub use refusal::{Reason, Refusal};
-pub use server::{Caller, Limits, RoleOf, Served, Server, ServerConfig, Service};
+pub use server::{Caller, Limits, Line, RoleOf, Served, Server, ServerConfig, Service};
 pub use session::{ManagerEnd, NodeEnd, SessionClosed};
 pub use tls::{Credentials, TlsError};

@@ -5,4 +5,5 @@
 
 pub mod control;
 pub mod join;
+pub mod logs;
 pub mod session;

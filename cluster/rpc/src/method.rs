@@ -27,6 +27,8 @@ pub enum Method {
     Session,
     /// A node brings the log lines of its tasks that its manager asked for.
     Logs,
+    /// A manager asks another for the log lines of a node that has a session there.
+    RelayLogs,
     RaftAppend,
     RaftVote,
     RaftSnapshot,
@@ -83,7 +85,7 @@ use Shape::{Call, Conversation};
 
 /// One row per method, in the order of [`Method`].
 #[rustfmt::skip]
-const TABLE: [Row; 14] = [
+const TABLE: [Row; 15] = [
     row(M::RootCertificate, "root-certificate", Anyone,  General, Call,         KIB,       256 * KIB),
     row(M::Issue,           "issue",            Anyone,  General, Call,         16 * KIB,  MIB),
     row(M::Renew,           "renew",            Node,    General, Call,         64 * KIB,  MIB),
@@ -98,6 +100,7 @@ const TABLE: [Row; 14] = [
     row(M::Session,         "session",          Node,    General, Conversation, MIB,       MIB),
     row(M::Logs,            "logs",             Node,    General, Conversation, MIB,       64 * KIB),
     // A batch of entries is some MiB, one entry at most 2.
+    row(M::RelayLogs,       "relay-logs",       Manager, General, Conversation, 64 * KIB,  MIB),
     row(M::RaftAppend,      "raft-append",      Manager, Raft,    Call,         16 * MIB,  64 * KIB),
     row(M::RaftVote,        "raft-vote",        Manager, Raft,    Call,         64 * KIB,  64 * KIB),
     row(M::RaftSnapshot,    "raft-snapshot",    Manager, Raft,    Call,         2 * MIB,   64 * KIB),

@@ -137,10 +137,13 @@ pub(crate) async fn ping(
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(_)) => return Err("the connection is over"),
             Err(_) if beats.count() != before => {}
-            Err(_) => return Err("the peer is silent"),
+            Err(_) => return Err(SILENT),
         }
     }
 }
+
+/// The reason of [`watch`] where nothing was heard, rather than something broken.
+pub(crate) const SILENT: &str = "the peer is silent";
 
 /// Comes back, with the reason, when the peer has fallen silent.
 pub(crate) async fn watch(mut pings: PingPong, beats: Beats, keepalive: Keepalive) -> &'static str {

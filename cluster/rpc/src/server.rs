@@ -24,6 +24,7 @@ use gate::{Full, Gate, Source};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use swarmrs_security::{Identity, Role};
 use tokio::net::TcpStream;
@@ -38,6 +39,22 @@ pub struct Caller {
     /// What the certificate says, if there was one and it was judged good: valid, of our cluster, of a member.
     pub identity: Option<Identity>,
     pub from: SocketAddr,
+    pub line: Line,
+}
+
+/// The connection that a caller speaks over.
+#[derive(Clone, Debug, Default)]
+pub struct Line(Arc<AtomicBool>);
+
+impl Line {
+    /// Whether it was given up because nothing was heard on it.
+    pub fn is_silent(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn fall_silent(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 /// What answers.

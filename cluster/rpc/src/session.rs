@@ -6,9 +6,11 @@
 mod carry;
 mod part;
 
+use crate::message::control::SessionEnd;
 use crate::message::session::{FromNode, ToNode};
 use crate::{CallError, Client, Conversation, Method};
 use carry::Most;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
@@ -32,6 +34,18 @@ pub struct NodeEnd {
 pub struct ManagerEnd {
     sender: mpsc::Sender<Held<ToNode>>,
     receiver: mpsc::Receiver<Held<FromNode>>,
+    ending: Ending,
+}
+
+/// How a session ended, once it has. Clones share it.
+#[derive(Clone, Debug, Default)]
+struct Ending(Arc<OnceLock<SessionEnd>>);
+
+impl Ending {
+    /// Only the first word counts.
+    fn set(&self, end: SessionEnd) {
+        let _ = self.0.set(end);
+    }
 }
 
 /// A message that waits for its receiver, and the room that it takes meanwhile if it came from another machine.
@@ -61,6 +75,7 @@ pub fn local() -> (NodeEnd, ManagerEnd) {
     let manager = ManagerEnd {
         sender: to_node,
         receiver: from_node,
+        ending: Ending::default(),
     };
     (node, manager)
 }
@@ -69,12 +84,17 @@ pub fn local() -> (NodeEnd, ManagerEnd) {
 pub async fn dial(client: &Client, within: Duration) -> Result<NodeEnd, CallError> {
     let conversation = client.converse(Method::Session, within).await?;
     let (node, manager) = local();
-    let ManagerEnd { sender, receiver } = manager;
+    let ManagerEnd {
+        sender, receiver, ..
+    } = manager;
     let most = Most {
         out: FROM_NODE,
         into: TO_NODE,
     };
-    tokio::spawn(carry::carry(conversation, receiver, sender, most));
+    tokio::spawn(async move {
+        let unasked = Ending::default();
+        carry::carry(conversation, receiver, sender, most, &unasked).await;
+    });
     Ok(node)
 }
 
@@ -86,7 +106,10 @@ pub fn accept(conversation: Conversation) -> ManagerEnd {
         out: TO_NODE,
         into: FROM_NODE,
     };
-    tokio::spawn(carry::carry(conversation, receiver, sender, most));
+    let ending = manager.ending.clone();
+    tokio::spawn(async move {
+        carry::carry(conversation, receiver, sender, most, &ending).await;
+    });
     manager
 }
 
@@ -111,6 +134,11 @@ impl NodeEnd {
 }
 
 impl ManagerEnd {
+    /// How the node ended the session; none while it lasts, and if it is ended here or in this process.
+    pub fn ending(&self) -> Option<SessionEnd> {
+        self.ending.0.get().copied()
+    }
+
     /// The next message; none when the session is over. Safe to cancel.
     pub async fn receive(&mut self) -> Option<FromNode> {
         let held = self.receiver.recv().await?;

@@ -1,6 +1,7 @@
 //! What a node and its manager say in a session.
 
 use super::join::ManagerAddress;
+use super::logs::LogsNotice;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::TaskId;
@@ -32,6 +33,8 @@ pub enum Notice {
     Managers(Vec<ManagerAddress>),
     /// A new certificate is to be asked for: the node's role has changed.
     Renew,
+    /// Log lines of a task of this node are wanted.
+    Logs(LogsNotice),
 }
 
 /// What the node is to do.

@@ -1,12 +1,13 @@
 //! One connection, from its first byte to its last.
 
 use super::gate::{Place, Source};
-use super::{Served, Shared};
-use crate::Purpose;
+use super::{Line, Served, Shared};
 use crate::pulse::{self, Beats, Pulse, WINDOW};
 use crate::server::stream::{self, Peer};
 use crate::tls::Current;
+use crate::{Keepalive, Purpose};
 use bytes::Bytes;
+use h2::PingPong;
 use h2::server::Connection;
 use std::future::pending;
 use std::io;
@@ -138,10 +139,12 @@ impl Shared {
             Some(_) => None,
             None => Some(self.limits.anonymous_life),
         };
+        let line = Line::default();
         let peer = Arc::new(Peer {
             from: known.from,
             purpose: known.purpose,
             identity: known.identity,
+            line: line.clone(),
             shared: self.clone(),
         });
         let ended = tokio::select! {
@@ -150,7 +153,7 @@ impl Shared {
             }
             refusal = peer.misfit() => Err(refusal.to_string()),
             // A node that fell silent is for its manager to judge, not for this log.
-            _ = pulse::watch(pings, known.beats, self.keepalive) => Ok(()),
+            () = until_silent(pings, known.beats, self.keepalive, &line) => Ok(()),
             () = after(life) => Ok(()),
         };
         drop(known.place);
@@ -232,5 +235,12 @@ async fn after(life: Option<Duration>) {
     match life {
         Some(life) => sleep(life).await,
         None => pending().await,
+    }
+}
+
+/// Comes back when nothing is heard any more; whoever speaks over the line may know by then why it ends.
+async fn until_silent(pings: PingPong, beats: Beats, keepalive: Keepalive, line: &Line) {
+    if pulse::watch(pings, beats, keepalive).await == pulse::SILENT {
+        line.fall_silent();
     }
 }

@@ -1,7 +1,7 @@
 //! One stream: judged, read, answered.
 
 use super::door::{self, House};
-use super::{Caller, Shared};
+use super::{Caller, Line, Shared};
 use crate::codec::{Frame, Malformed};
 use crate::conversation::Outgoing;
 use crate::{
@@ -24,6 +24,7 @@ pub(super) struct Peer {
     pub(super) from: SocketAddr,
     pub(super) purpose: Purpose,
     pub(super) identity: Option<Identity>,
+    pub(super) line: Line,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -76,7 +77,15 @@ impl Peer {
         };
         let identity = self.judged(|house| door::judge(method, self.identity.as_ref(), house))?;
         let from = self.from;
-        Ok((method, Caller { identity, from }))
+        let line = self.line.clone();
+        Ok((
+            method,
+            Caller {
+                identity,
+                from,
+                line,
+            },
+        ))
     }
 
     /// Comes back when the caller's certificate is none of a member's any more: its streams end too, which were judged

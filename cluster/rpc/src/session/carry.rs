@@ -1,8 +1,9 @@
 //! Carries a session's messages over a conversation.
 
-use super::Held;
 use super::part::{Whole, parts};
+use super::{Ending, Held};
 use crate::codec::Malformed;
+use crate::message::control::SessionEnd;
 use crate::{CallError, Conversation, FrameReceiver, FrameSender, from_json, to_json};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,12 +49,19 @@ pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
     outbox: mpsc::Receiver<Held<Out>>,
     inbox: mpsc::Sender<Held<In>>,
     most: Most,
+    ending: &Ending,
 ) {
     let Conversation { sender, receiver } = conversation;
     let Err(over) = tokio::select! {
         over = push(sender, outbox, most.out) => over,
-        over = pull(receiver, inbox, most.into) => over,
+        over = pull(receiver, &inbox, most.into) => over,
     };
+    // Before the inbox closes: who sees it closed may ask why.
+    ending.set(match over {
+        Over::Theirs => SessionEnd::Goodbye,
+        Over::Ours | Over::Stuck | Over::Failed(_) => SessionEnd::Reset,
+    });
+    drop(inbox);
     match over {
         Over::Failed(error @ (CallError::Malformed(_) | CallError::TooLong { .. })) => {
             warn!(%error, "session ended: its messages do not fit");
@@ -86,7 +94,7 @@ async fn push<Out: Serialize>(
 
 async fn pull<In: DeserializeOwned>(
     mut receiver: FrameReceiver,
-    inbox: mpsc::Sender<Held<In>>,
+    inbox: &mpsc::Sender<Held<In>>,
     most: usize,
 ) -> Result<Infallible, Over> {
     let room = Arc::new(Semaphore::new(most));

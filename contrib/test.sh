@@ -46,6 +46,7 @@ PARTS=(
 
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
+    "cluster      three managers and two workers: joined, asked, lost, cut off, beside the stock swarm"
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "firewalls    networks beside ufw and firewalld, and their reloads"
     "prometheus   Debian's Prometheus finds the tasks of a service"
@@ -217,6 +218,7 @@ part secrets-log suite log_secrets
 part transcripts suite transcripts
 part fields suite fields
 part quickstart quickstart
+part cluster suite cluster
 part engines-26 suite engines on_26
 part firewalls suite firewalls
 part prometheus suite network_users prometheus_itself --ignored

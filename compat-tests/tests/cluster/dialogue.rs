@@ -211,12 +211,3 @@ fn nodes_managers_and_tokens_are_spoken_of_as_by_the_stock_swarm() {
     assert!(differing.is_empty(), "{differing:#?}");
     assert_eq!(stock.len(), ours.len());
 }
-
-/// What the one above compares with, by itself: for those who write it.
-#[test]
-#[ignore = "prints what the stock swarm says"]
-fn the_stock_swarm_says() {
-    for line in spoken(&Options::stock()) {
-        println!("{line}");
-    }
-}

@@ -5,3 +5,4 @@ mod dialogue;
 mod hosts;
 mod loss;
 mod members;
+mod networks;

@@ -1,8 +1,11 @@
 //! Who is in the swarm, and where services run.
 
-use swarmrs_compat_tests::Options;
+use std::collections::BTreeSet;
+
 use swarmrs_compat_tests::observe::wait_for_replicas;
 use swarmrs_compat_tests::swarm::sleepers;
+use swarmrs_compat_tests::testbed::IMAGE;
+use swarmrs_compat_tests::{Host, Options};
 
 use crate::hosts::{HOSTS, distinct, join, joined, nodes, places, until, until_nodes, whole};
 
@@ -23,6 +26,19 @@ fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
     let workers = sleepers(testbed.host(0), 2, &["--constraint", "node.role==worker"]);
     assert_eq!(places(testbed.host(1), &workers), ["daphne", "electra"]);
 
+    say_where_they_are(testbed.host(0));
+    for manager in 0..3 {
+        let host = testbed.host(manager);
+        until("the lines of all hosts, at any manager", || {
+            let told = host.docker_ok(&["service", "logs", "--raw", "talkers"]);
+            let places: BTreeSet<&str> = told.lines().collect();
+            match places.len() == HOSTS {
+                true => Ok(()),
+                false => Err(format!("{places:?}")),
+            }
+        });
+    }
+
     testbed
         .host(1)
         .docker_ok(&["node", "update", "--availability", "drain", "electra"]);
@@ -39,6 +55,27 @@ fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
     testbed
         .host(1)
         .docker_ok(&["node", "update", "--availability", "active", "electra"]);
+}
+
+/// A task on each host that tells the host's name.
+fn say_where_they_are(manager: &Host) {
+    manager.docker_ok(&[
+        "service",
+        "create",
+        "--detach",
+        "--name",
+        "talkers",
+        "--mode",
+        "global",
+        "--hostname",
+        "{{.Node.Hostname}}",
+        "--stop-signal",
+        "KILL",
+        IMAGE,
+        "sh",
+        "-c",
+        "hostname; exec sleep 600",
+    ]);
 }
 
 #[test]

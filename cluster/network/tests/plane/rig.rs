@@ -296,6 +296,15 @@ pub fn udp_from(socket: &UdpSocket, to: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
+/// Looks until it is as it should be; whoever looks says what it is meanwhile.
+pub async fn soon(mut look: impl FnMut() -> Result<(), String>) {
+    let end = std::time::Instant::now() + 10 * PATIENCE;
+    while let Err(found) = look() {
+        assert!(std::time::Instant::now() < end, "{found}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
 pub fn server(answer: io::Result<String>) -> String {
     answer.unwrap().split(' ').next().unwrap().to_owned()
 }

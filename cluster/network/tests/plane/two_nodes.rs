@@ -214,3 +214,31 @@ fn frames_come_from_nodes_only() {
         one.clear().await.unwrap();
     });
 }
+
+#[test]
+fn an_encrypted_network_sends_nothing_in_clear() {
+    on_a_host(|host| async move {
+        let (one, two) = (host.plane().await, second_plane(&host));
+        let mut secret = overlay(1);
+        secret.encrypted = true;
+        let facts = put([
+            peer(),
+            other_peer(),
+            Fact::Network(secret.clone()),
+            Fact::Endpoint(on_second(endpoint(1, 2, 1, 12))),
+            Fact::Endpoint(endpoint(1, 1, 1, 11)),
+            Fact::Endpoint(endpoint(1, 50, 0, 50)),
+        ]);
+        one.tell(&facts, true).await.unwrap();
+        two.tell(&facts, true).await.unwrap();
+        let near = container(&one, network(1), "10.0.1.11/24").await;
+        let client_ = container(&one, network(1), "10.0.1.50/24").await;
+        let far = there(&host, &two, &secret, "10.0.1.12/24").await;
+        near.serve(80);
+        far.serve(80);
+        assert_eq!(client_.tcp("10.0.1.11:80").unwrap(), "10.0.1.11 10.0.1.50");
+        client_.tcp("10.0.1.12:80").unwrap_err();
+        one.clear().await.unwrap();
+        two.clear().await.unwrap();
+    });
+}

@@ -167,12 +167,13 @@ impl Network {
         Ok(uplink)
     }
 
-    /// Makes the link to the other nodes, if there is none yet.
+    /// Makes the link to the other nodes, if there is none yet. An encrypted network has none.
     ///
     /// # Errors
     /// `EEXIST` (as `AlreadyExists`) if another on the host has the network's number.
     pub(in crate::plane) fn connect(&mut self, site: &mut Site<'_>) -> io::Result<()> {
-        if self.vxlan.is_some() {
+        // Packets of an encrypted network would leave in clear: they do not leave.
+        if self.vxlan.is_some() || self.overlay.encrypted {
             return Ok(());
         }
         let link = (

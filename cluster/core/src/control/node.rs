@@ -1,6 +1,7 @@
-//! Nodes: update and remove. How they come and leave stands in [`join`].
+//! Nodes: update and remove. How they come and leave stands in [`join`], what keeps a manager in [`leave`].
 
 pub mod join;
+pub mod leave;
 
 use super::text::quoted;
 use super::{MOST_TASKS, expect_version};

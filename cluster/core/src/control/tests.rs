@@ -2,6 +2,7 @@
 
 mod convert;
 mod init;
+mod leave;
 mod list;
 mod network;
 mod networks;

@@ -137,9 +137,10 @@ fn fifty_rounds_of_networks_with_services_and_containers_leave_nothing() {
     // What comes with the first and stays, as the network of published ports does.
     cycle(host, 0);
     let settled = wait::until("rest after the first round", SOON, || {
-        let now = Standing::of(host);
+        // Containers first: what is counted after them cannot have them any more.
         let containers = host.api("GET", "/containers/json?all=1", None).unwrap();
         let containers = containers.success().unwrap();
+        let now = Standing::of(host);
         match (now.namespaces.len(), containers.as_array().map(Vec::len)) {
             (1, Some(0)) => Ok(now),
             _ => Err(format!("{now:#?}")),

@@ -71,7 +71,6 @@ impl CaServer {
             certificate: certify(cluster, node, &role, &csr)?,
             roots: cluster.root_ca.certificate.clone(),
             managers: managers(&state),
-            raft_id: None,
             seen_at: Some(from.ip()),
             data_path_port: u16::try_from(cluster.data_path_port).unwrap_or_default(),
         })
@@ -99,7 +98,6 @@ impl CaServer {
         Ok(Renewed {
             certificate: certify(cluster, node.id, &node.role, &csr)?,
             roots: cluster.root_ca.certificate.clone(),
-            raft_id: None,
             managers: managers(&state),
         })
     }
@@ -111,7 +109,6 @@ pub fn managers(state: &State) -> Vec<ManagerAddress> {
         Some(ManagerAddress {
             node_id: node.id.to_string(),
             address: node.manager_addr.clone()?,
-            raft_id: node.raft_id,
         })
     };
     let nodes = state.nodes().iter();

@@ -18,7 +18,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
-use swarmrs_core::liveness::Ending;
 use swarmrs_core::roles::must_renew;
 use swarmrs_core::{Draft, Event, State};
 use swarmrs_rpc::message::control::SessionEnd;
@@ -65,8 +64,7 @@ pub struct Peer {
     pub certified: Option<Role>,
 }
 
-/// Serves one session until the node or the store ends it.
-/// `present` tells that it is there, and what else the node is to be told.
+/// Serves one session until the node or the store ends it. `present` tells that it is there, and what else the node is to be told.
 pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
     let Desks { store, clock, live } = desks;
     let Some(hello) = greeted(&mut session).await else {
@@ -148,11 +146,7 @@ impl Dispatcher {
         let mut leadership = self.store.leadership();
         while self.turn(&mut leadership, &mut present.notices).await {}
         // One that is ended here finds another manager.
-        present.ending = match self.session.ending() {
-            Some(SessionEnd::Reset) => Ending::Reset,
-            Some(SessionEnd::Silence | SessionEnd::Other) => Ending::Silence,
-            Some(SessionEnd::Goodbye) | None => Ending::Goodbye,
-        };
+        present.ending = self.session.ending().unwrap_or(SessionEnd::Goodbye);
     }
 
     /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has

@@ -18,7 +18,12 @@ impl Ids for RandomIds {
 
 /// A Raft id: random, positive, never used twice.
 pub fn raft_id() -> u64 {
+    (draw() >> 1).max(1)
+}
+
+/// A number that nobody can foresee.
+pub fn draw() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the kernel has a random source");
-    (u64::from_be_bytes(bytes) >> 1).max(1)
+    u64::from_be_bytes(bytes)
 }

@@ -297,7 +297,6 @@ async fn certified(attempt: &Attempt) -> Result<(Issued, NodeCredentials, RootCe
                 .advertise
                 .map(|addr| addr.to_string())
                 .unwrap_or_default(),
-            listen: attempt.listen.to_string(),
             data_path: attempt
                 .data_path
                 .map(|addr| addr.to_string())

@@ -4,7 +4,7 @@
 //! and the node brings them in a conversation of its own.
 
 use crate::ca_server::managers;
-use crate::managers::draw;
+use crate::ids::draw;
 use crate::presence::Presence;
 use futures_util::StreamExt;
 use std::collections::BTreeMap;

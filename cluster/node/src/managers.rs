@@ -2,6 +2,7 @@
 //! again would have nobody to ask.
 
 use crate::config::Config;
+use crate::ids::draw;
 use crate::record::{RecordError, write_whole};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -96,14 +97,6 @@ impl KnownManagers {
     }
 }
 
-/// A number nobody can foresee; which one does not matter.
-pub fn draw() -> u64 {
-    let mut bytes = [0; 8];
-    // Without randomness the order is the same each time, which harms nothing.
-    let _ = getrandom::fill(&mut bytes);
-    u64::from_le_bytes(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,7 +105,6 @@ mod tests {
         ManagerAddress {
             node_id: "n".to_owned(),
             address: address.to_owned(),
-            raft_id: None,
         }
     }
 

@@ -6,15 +6,13 @@
 //! ```
 
 use crate::desk::Desk;
-use crate::managers::draw;
+use crate::ids::draw;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use swarmrs_core::liveness::{self, BEATS, Ending, Note};
-use swarmrs_rpc::message::control::{
-    Heard, PresenceReport, PresenceTaken, SessionEnd, SessionEnded,
-};
+use swarmrs_rpc::message::control::{PresenceReport, PresenceTaken, SessionEnd, SessionEnded};
 use swarmrs_rpc::{Client, Credentials, Method, Notice, Purpose, from_json, to_json};
 use swarmrs_store::Store;
 use swarmrs_types::NodeId;
@@ -37,7 +35,7 @@ pub struct Presence {
 struct Sessions {
     /// A node's newest session; an older one of the same node ends without a word.
     open: BTreeMap<NodeId, Open>,
-    ended: Vec<(NodeId, Ending)>,
+    ended: Vec<SessionEnded>,
 }
 
 /// A session, from outside of it.
@@ -54,7 +52,7 @@ pub struct Present {
     /// What the node is to be told in it.
     pub notices: mpsc::UnboundedReceiver<Notice>,
     /// How it ends if nobody says otherwise.
-    pub ending: Ending,
+    pub ending: SessionEnd,
 }
 
 impl Presence {
@@ -86,7 +84,7 @@ impl Presence {
             node,
             number,
             notices,
-            ending: Ending::Reset,
+            ending: SessionEnd::Reset,
         }
     }
 
@@ -108,7 +106,7 @@ impl Presence {
             };
             self.tell(Note::Ended { by, node, how });
         }
-        let heard = |one: Heard| (one.node, Duration::from_millis(one.millis_ago));
+        let heard = |node| (node, Duration::ZERO);
         let nodes = report.nodes.into_iter().map(heard).collect();
         self.tell(Note::Seen { by, nodes });
     }
@@ -176,48 +174,31 @@ impl Presence {
         }
     }
 
-    /// All sessions, and what ended since the last call. A session is open as long as its connection
-    /// answers pings, so whoever is in one was heard just now.
+    /// All sessions, and what ended since the last call.
     fn collect(&self) -> PresenceReport {
         self.sessions(|sessions| PresenceReport {
-            nodes: sessions
-                .open
-                .keys()
-                .map(|node| Heard {
-                    node: *node,
-                    millis_ago: 0,
-                })
-                .collect(),
-            ended: std::mem::take(&mut sessions.ended)
-                .into_iter()
-                .map(|(node, how)| SessionEnded {
-                    node,
-                    how: match how {
-                        Ending::Goodbye => SessionEnd::Goodbye,
-                        Ending::Reset | Ending::Gone => SessionEnd::Reset,
-                        Ending::Silence => SessionEnd::Silence,
-                    },
-                })
-                .collect(),
+            nodes: sessions.open.keys().copied().collect(),
+            ended: std::mem::take(&mut sessions.ended),
         })
     }
 
     /// What nobody heard is said again, unless the node has come back meanwhile.
     fn put_back(&self, report: PresenceReport) {
         self.sessions(|sessions| {
-            for SessionEnded { node, how } in report.ended {
-                if how == SessionEnd::Reset && !sessions.open.contains_key(&node) {
-                    sessions.ended.push((node, Ending::Reset));
-                }
-            }
+            let ended = report.ended.into_iter();
+            let missed = ended.filter(|one| one.how == SessionEnd::Reset);
+            let missed: Vec<SessionEnded> = missed
+                .filter(|one| !sessions.open.contains_key(&one.node))
+                .collect();
+            sessions.ended.extend(missed);
         });
     }
 
-    fn leave(&self, node: NodeId, number: u64, how: Ending) {
+    fn leave(&self, node: NodeId, number: u64, how: SessionEnd) {
         self.sessions(|sessions| {
             if sessions.open.get(&node).map(|open| open.number) == Some(number) {
                 sessions.open.remove(&node);
-                sessions.ended.push((node, how));
+                sessions.ended.push(SessionEnded { node, how });
             }
         });
         self.news.notify_one();

@@ -2,7 +2,7 @@
 //!
 //! Who may ask what was judged before; here it is only looked at whether the caller speaks for itself.
 
-use crate::ca_server::{CaServer, managers};
+use crate::ca_server::CaServer;
 use crate::desk::Desk;
 use crate::dispatcher::{self, Desks, Peer};
 use crate::log_relay::LogRelay;
@@ -15,8 +15,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use swarmrs_core::State;
 use swarmrs_core::control::node::join::{departed, join_manager};
-use swarmrs_core::liveness::Ending;
-use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken};
+use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken, SessionEnd};
 use swarmrs_rpc::message::join::{JoinRequest, Joined};
 use swarmrs_rpc::{
     Caller, Client, Conversation, Credentials, Method, Purpose, Reason, Refusal, Service,
@@ -91,7 +90,7 @@ impl Service for Answers {
         let session = session::accept(conversation);
         dispatcher::serve(self.desks.clone(), peer, session, &mut present).await;
         if caller.line.is_silent() {
-            present.ending = Ending::Silence;
+            present.ending = SessionEnd::Silence;
         }
         info!(%node, how = ?present.ending, "session closed");
         drop(present);
@@ -118,10 +117,7 @@ impl Answers {
         };
         self.desk.decide(decide).await?;
         info!(%node, addr = address, "a manager asks to be admitted");
-        Ok(Joined {
-            raft_id,
-            managers: managers(&self.desk.store.view()),
-        })
+        Ok(Joined {})
     }
 
     /// A manager that the others cannot reach would be a member that never answers.
@@ -150,9 +146,7 @@ impl Answers {
 
     fn presence(&self, caller: &Caller, report: PresenceReport) -> Result<PresenceTaken, Fault> {
         let by = node_of(known(caller)?)?;
-        let leadership = self.desk.store.leadership();
-        let leadership = leadership.borrow();
-        if !leadership.is_leader {
+        if !self.desk.store.leadership().borrow().is_leader {
             return Err(Fault::manager(
                 Code::FailedPrecondition,
                 "this manager does not lead",
@@ -161,7 +155,6 @@ impl Answers {
         self.presence.take(by, report);
         let reachable = self.presence.reachable(&self.desk.store);
         Ok(PresenceTaken {
-            term: leadership.term,
             reachable: reachable.iter().copied().collect(),
         })
     }

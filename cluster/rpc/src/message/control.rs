@@ -6,10 +6,7 @@ use swarmrs_types::NodeId;
 /// A node leaves of its own will ([`Leave`](crate::Method::Leave)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LeaveRequest {
-    /// Even if the quorum is lost by it.
-    pub force: bool,
-}
+pub struct LeaveRequest {}
 
 /// The answer to a node that leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,19 +17,10 @@ pub struct Left {}
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PresenceReport {
-    /// All of them.
-    pub nodes: Vec<Heard>,
+    /// All of them, each heard just now: a session is open as long as its connection answers pings.
+    pub nodes: Vec<NodeId>,
     /// The sessions that ended since the last report.
     pub ended: Vec<SessionEnded>,
-}
-
-/// A node that has a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
-    pub node: NodeId,
-    /// How long ago it gave its last sign of life.
-    #[serde(default)]
-    pub millis_ago: u64,
 }
 
 /// A session that is over.
@@ -61,8 +49,6 @@ pub enum SessionEnd {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PresenceTaken {
-    /// The term of the leader that took it.
-    pub term: u64,
     /// The members of the quorum that answer the leader.
     pub reachable: Vec<u64>,
 }

@@ -33,8 +33,6 @@ pub struct IssueRequest {
 pub struct Addresses {
     /// `host:port` for managers and agents.
     pub advertise: String,
-    /// `host:port` it listens on.
-    pub listen: String,
     /// The address alone of what it sends between containers.
     pub data_path: String,
 }
@@ -51,8 +49,6 @@ pub struct Issued {
     pub roots: String,
     /// Where managers are, `host:port`, the one that answers first.
     pub managers: Vec<ManagerAddress>,
-    /// The newcomer's number in the quorum, if it is to be a manager.
-    pub raft_id: Option<u64>,
     /// Where the manager that answers saw the newcomer.
     pub seen_at: Option<IpAddr>,
     /// The port of what the swarm's containers send each other; 0: the usual one.
@@ -66,8 +62,6 @@ pub struct ManagerAddress {
     pub node_id: String,
     /// `host:port`.
     pub address: String,
-    /// Its number in the quorum.
-    pub raft_id: Option<u64>,
 }
 
 /// How a node asks for its next certificate ([`Renew`](crate::Method::Renew)). Role and id are the cluster's to say.
@@ -85,8 +79,6 @@ pub struct Renewed {
     pub certificate: String,
     /// The roots to trust from now on, in PEM.
     pub roots: String,
-    /// As in [`Issued`]: a node may become a manager by its next certificate.
-    pub raft_id: Option<u64>,
     pub managers: Vec<ManagerAddress>,
 }
 
@@ -100,10 +92,7 @@ pub struct JoinRequest {
     pub raft_id: Option<u64>,
 }
 
-/// What the quorum says to a newcomer.
+/// It is noted that the manager asks; the leader lets it in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Joined {
-    pub raft_id: u64,
-    pub managers: Vec<ManagerAddress>,
-}
+pub struct Joined {}

@@ -25,6 +25,11 @@ use tracing::{info, warn};
 /// Docker's answer to a token that is none of this swarm's. Source: swarmkit `ca/server.go`.
 const WRONG_TOKEN: &str = "A valid join token is necessary to join this cluster";
 
+/// The answer to whoever has no token of this swarm.
+pub fn wrong_token() -> Fault {
+    Fault::manager(Code::InvalidArgument, WRONG_TOKEN)
+}
+
 /// Issues certificates at one manager.
 pub struct CaServer {
     desk: Arc<Desk>,
@@ -55,7 +60,7 @@ impl CaServer {
         let Some(role) = role_of(cluster(&state)?, &request.token) else {
             self.wrong_tokens.note(from.ip());
             warn!(addr = %from, "a node was refused: wrong join token");
-            return Err(Fault::manager(Code::InvalidArgument, WRONG_TOKEN));
+            return Err(wrong_token());
         };
         check_availability(request.availability.as_str())?;
         let newcomer = newcomer(&request, role.clone(), from.ip());

@@ -6,7 +6,6 @@ mod payload;
 use crate::ids::RandomIds;
 use crate::local::ClusterView;
 use crate::lock;
-use crate::quorum;
 use crate::role::{Node, Role};
 use swarmrs_core::control::swarm::Rotations;
 use swarmrs_core::control::{self, service::UpdateOptions};
@@ -165,7 +164,7 @@ impl Node {
         let Role::Manager(manager) = &*role else {
             return Ok(());
         };
-        let version = lock::agreed(&manager.store.view());
+        let version = lock::agreed(&manager.desk.store.view());
         let mut in_force = manager.lock_in_force.clone();
         let wait = in_force.wait_for(|reached| *reached >= version);
         match tokio::time::timeout(REQUEST_TIMEOUT, wait).await {
@@ -193,7 +192,7 @@ impl Node {
     /// The members of the log as this manager knows them.
     fn members(&self) -> Vec<swarmrs_core::roles::Member> {
         match &**self.0.role.load() {
-            Role::Manager(manager) => quorum::members(&manager.desk),
+            Role::Manager(manager) => manager.members(),
             _ => Vec::new(),
         }
     }

@@ -1,7 +1,6 @@
 //! Leaving a swarm of several: what is refused without force, and what is said on the way out.
 
 use crate::manager::Manager;
-use crate::quorum;
 use crate::role::{Node, Role};
 use crate::way::Way;
 use std::time::Duration;
@@ -27,7 +26,7 @@ const LET_GO: Duration = Duration::from_secs(10);
 
 /// Why a manager does not leave unless it is forced to.
 pub fn refusal(manager: &Manager) -> String {
-    let members = quorum::members(&manager.desk);
+    let members = manager.members();
     let voters: Vec<_> = members.iter().filter(|member| member.voter).collect();
     let reachable = voters.iter().filter(|member| member.reachable).count();
     let unreachable = voters.len() - reachable;
@@ -57,7 +56,7 @@ pub async fn say(node: &Node, way: &Way) {
         return;
     };
     let raft_id = manager.record.raft_id;
-    let members = quorum::members(&manager.desk);
+    let members = manager.members();
     if members.len() < 2 || !roles::may_lose(&members, raft_id) {
         return;
     }
@@ -67,7 +66,7 @@ pub async fn say(node: &Node, way: &Way) {
     if !matches!(said, Ok(Ok(_))) {
         return warn!("the swarm was not told that this manager leaves");
     }
-    let mut dismissed = manager.store.dismissed();
+    let mut dismissed = manager.desk.store.dismissed();
     match tokio::time::timeout(LET_GO, dismissed.wait_for(|gone| *gone)).await {
         Ok(_) => info!("the other managers let this one go"),
         Err(_) => warn!("the other managers still count this one"),

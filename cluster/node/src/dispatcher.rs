@@ -9,8 +9,10 @@
 
 use crate::ca_server::managers;
 use crate::clock::ClusterClock;
+use crate::desk::Desk;
 use crate::local::LiveStatuses;
-use crate::presence::Present;
+use crate::manager;
+use crate::presence::{Presence, Present};
 use crate::trouble::Trouble;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,17 +25,18 @@ use swarmrs_core::{Draft, Event, State};
 use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_rpc::{
-    AssignmentSet, AssignmentsMessage, FromNode, Hello, ManagerEnd, Notice, Position, ToNode,
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, Line, ManagerEnd, Notice, Position, ToNode,
 };
 use swarmrs_store::{Batch, Leadership, ProposeError, Store, Watch};
 use swarmrs_types::assignment::{PayloadDiff, StatusReport};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::NodeState;
+use swarmrs_types::report::Flight;
 use swarmrs_types::spec::Role;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 const RETRY: Duration = Duration::from_millis(200);
 /// A session whose node does not say who it is by then is of no use.
@@ -48,10 +51,11 @@ const MOST_REPORTS: usize = 400;
 
 /// What sessions are served with.
 #[derive(Clone)]
-pub struct Desks {
-    pub store: Arc<Store>,
-    pub clock: ClusterClock,
+pub struct House {
+    pub desk: Arc<Desk>,
     pub live: Arc<LiveStatuses>,
+    pub presence: Arc<Presence>,
+    pub told: manager::Told,
 }
 
 /// Who is at the other end.
@@ -64,9 +68,28 @@ pub struct Peer {
     pub certified: Option<Role>,
 }
 
-/// Serves one session until the node or the store ends it. `present` tells that it is there, and what else the node is to be told.
-pub async fn serve(desks: Desks, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
-    let Desks { store, clock, live } = desks;
+/// Holds one session until the node or the store ends it. Meanwhile the node counts as heard; `line` is what it
+/// speaks over, if it is another machine.
+pub async fn hold(house: &House, peer: Peer, session: ManagerEnd, line: Option<&Line>) {
+    let node = peer.node;
+    let told = &house.told;
+    told.measures.sessions_opened.add(1);
+    told.recorder.note(&Flight::Session { state: "opened" });
+    let mut present = house.presence.enter(node);
+    serve(house, peer, session, &mut present).await;
+    if line.is_some_and(Line::is_silent) {
+        present.ending = SessionEnd::Silence;
+    }
+    debug!(%node, how = ?present.ending, "session over");
+    drop(present);
+    told.measures.sessions_closed.add(1);
+    told.recorder.note(&Flight::Session { state: "closed" });
+}
+
+/// `present` tells what else the node is to be told.
+async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
+    let (store, clock) = (house.desk.store.clone(), house.desk.clock.clone());
+    let live = house.live.clone();
     let Some(hello) = greeted(&mut session).await else {
         return;
     };

@@ -45,10 +45,10 @@ impl Node {
         let Role::Manager(manager) = &**role else {
             return None;
         };
-        let space = manager.store.space();
+        let space = manager.desk.store.space();
         Some(ManagerGlance {
-            view: manager.view(manager.store.view()),
-            store: manager.store.figures(),
+            view: manager.view(manager.desk.store.view()),
+            store: manager.desk.store.figures(),
             agent: manager.agent.measures().clone(),
             space: space.map(|(free, reserve)| Space { free, reserve }),
         })

@@ -7,11 +7,16 @@
 //!
 //! The attempt goes on in the background when its caller has waited long enough; leaving calls it back.
 
+use crate::address;
+use crate::ca_server::wrong_token;
 use crate::health::{self, Health};
+use crate::ids::raft_id;
 use crate::lock::SharedKeys;
+use crate::managers::KnownManagers;
 use crate::membership::internal;
 use crate::record::{StartRecord, discard, mark, unmark};
 use crate::role::{Node, NodeError, Role};
+use crate::seat;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 use swarmrs_core::control::swarm::{Addresses, join_addresses};
@@ -103,7 +108,7 @@ impl Node {
 
     /// Docker's checks in Docker's order.
     async fn check_join(&self, request: JoinRequest) -> Result<Attempt, Fault> {
-        let interfaces = crate::address::interfaces(&self.0.engine).await;
+        let interfaces = address::interfaces(&self.0.engine).await;
         let addresses = join_addresses(&request, &interfaces)?;
         let remote = match request.remote_addrs.first() {
             None => return Err(Fault::invalid("at least 1 RemoteAddr is required to join")),
@@ -115,7 +120,8 @@ impl Node {
             Some(remote) => with_port(remote),
         };
         let token = match request.join_token.as_str() {
-            "" => return Err(no_token()),
+            // The swarm would say no more.
+            "" => return Err(wrong_token()),
             token => JoinToken::parse(token),
         };
         let token = token.map_err(|_| Fault::daemon(Code::Unknown, BAD_TOKEN))?;
@@ -217,7 +223,7 @@ impl Node {
             _ => None,
         });
         let Some(way) = way else { return Ok(()) };
-        match crate::seat::ask(&way, &record).await {
+        match seat::ask(&way, &record).await {
             Err(CallError::Refused(refusal)) => Err(refusal.fault),
             // It is asked again.
             Ok(_) | Err(_) => Ok(()),
@@ -248,14 +254,14 @@ impl Node {
         let mut record = StartRecord::new(node, 0, &addresses);
         record.data_path_port = Some(issued.data_path_port).filter(|port| *port != 0);
         if is_manager {
-            record = record.asking(crate::ids::raft_id());
+            record = record.asking(raft_id());
         }
         let save = || -> Result<SharedKeys, NodeError> {
             let keystore = Keystore::open(&config.certificates())?;
             keystore.save_root(roots)?;
             let keys = keystore.create_keys(Lock::default())?;
             keys.save_node(credentials)?;
-            let managers = crate::managers::KnownManagers::load(config)?;
+            let managers = KnownManagers::load(config)?;
             managers.replace(managers_of(attempt, issued));
             record.save(config)?;
             unmark(config)?;
@@ -345,14 +351,6 @@ fn said(error: CallError) -> Fault {
         ),
         other => Fault::daemon(Code::Unknown, other.to_string()),
     }
-}
-
-/// Docker's answer to no token at all comes from the swarm; nothing of it is needed to give it.
-fn no_token() -> Fault {
-    Fault::manager(
-        Code::InvalidArgument,
-        "A valid join token is necessary to join this cluster",
-    )
 }
 
 fn with_port(remote: &str) -> String {

@@ -60,7 +60,7 @@ impl Node {
         let Role::Manager(manager) = &*role else {
             return None;
         };
-        let (logs, state) = (manager.logs.clone(), manager.store.view());
+        let (logs, state) = (manager.logs.clone(), manager.desk.store.view());
         drop(role);
         logs.open(&state, task, options).await
     }

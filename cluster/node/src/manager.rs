@@ -4,7 +4,7 @@ use crate::ca_server::CaServer;
 use crate::clock::ClusterClock;
 use crate::config::Config;
 use crate::desk::Desk;
-use crate::dispatcher::{self, Desks, Peer};
+use crate::dispatcher::{self, House, Peer};
 use crate::glance::Measures;
 use crate::lane::Lane;
 use crate::leader;
@@ -24,7 +24,7 @@ use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use swarmrs_agent::{Agent, Networks, Transport};
-use swarmrs_core::State;
+use swarmrs_core::{State, roles};
 use swarmrs_engine::Engine;
 use swarmrs_rpc::{
     Keepalive, Limits, NodeEnd, Notice, RoleOf, Served, Server, ServerConfig, session,
@@ -32,7 +32,6 @@ use swarmrs_rpc::{
 use swarmrs_security::Role;
 use swarmrs_store::{Batch, Store};
 use swarmrs_types::NodeId;
-use swarmrs_types::report::Flight;
 use swarmrs_types::spec::TlsInfo;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
@@ -53,7 +52,6 @@ pub struct Told {
 
 /// Everything a manager runs.
 pub struct Manager {
-    pub store: Arc<Store>,
     pub desk: Arc<Desk>,
     pub record: StartRecord,
     pub live: Arc<LiveStatuses>,
@@ -114,10 +112,11 @@ impl Manager {
         let live = Arc::new(LiveStatuses::default());
         let desk = Arc::new(Desk::new(store.clone(), clock.clone()));
         let (presence, notes) = Presence::new(me);
-        let desks = Desks {
-            store: store.clone(),
-            clock: clock.clone(),
+        let house = House {
+            desk: desk.clone(),
             live: live.clone(),
+            presence: presence.clone(),
+            told: told.clone(),
         };
         let (sessions, opened) = mpsc::channel(1);
         let (notices, noticed) = mpsc::unbounded_channel();
@@ -135,10 +134,7 @@ impl Manager {
         });
         let answers = Arc::new(Answers {
             ca: CaServer::new(desk.clone()),
-            desk: desk.clone(),
-            presence: presence.clone(),
-            desks: desks.clone(),
-            told: told.clone(),
+            house: house.clone(),
             credentials: way.credentials.clone(),
             logs: logs.clone(),
         });
@@ -153,7 +149,7 @@ impl Manager {
             told.clone(),
             notes,
         ));
-        tasks.spawn(quorum::run(desk.clone(), record.raft_id));
+        tasks.spawn(quorum::run(desk.clone(), presence.clone(), record.raft_id));
         tasks.spawn(
             presence
                 .clone()
@@ -172,12 +168,10 @@ impl Manager {
         };
         tasks.spawn(seat.keep());
         tasks.spawn(remember_managers(way.clone(), noticed));
-        let own_session = serve_sessions(desks, presence.clone(), me, told, opened);
-        tasks.spawn(own_session);
+        tasks.spawn(serve_sessions(house, me, opened));
         tasks.spawn(until_dismissed(store.clone(), way.doubts.clone(), turns));
         info!(node = %me, "manager started");
         Ok(Manager {
-            store,
             desk,
             record,
             live,
@@ -196,10 +190,15 @@ impl Manager {
 
     /// A state as reads see it.
     pub fn view(&self, state: Arc<State>) -> ClusterView {
-        let leader = self.store.leadership().borrow().leader.clone();
+        let leader = self.desk.store.leadership().borrow().leader.clone();
         let node = leader.and_then(|leader| node_of(&state, leader.raft_id));
-        let reachable = self.presence.reachable(&self.store);
+        let reachable = self.presence.reachable(&self.desk.store);
         ClusterView::new(state, self.record.node, node, &self.live, reachable)
+    }
+
+    /// The members of the log, as this manager knows them.
+    pub fn members(&self) -> Vec<roles::Member> {
+        quorum::members(&self.desk.store, &self.presence.reachable(&self.desk.store))
     }
 
     /// Ends everything in reverse. Containers are left alone, and another manager leads if one can.
@@ -208,7 +207,7 @@ impl Manager {
         self.agent.shutdown().await;
         self.tasks.shutdown().await;
         self.server.shutdown(CALLS_END).await;
-        close(&self.store).await;
+        close(&self.desk.store).await;
     }
 
     /// Removes this node's containers, then ends everything.
@@ -218,14 +217,14 @@ impl Manager {
             error!(%error, "containers of this node's tasks may be left");
         }
         self.server.shutdown(CALLS_END).await;
-        close(&self.store).await;
+        close(&self.desk.store).await;
     }
 
     async fn hand_over(&self) {
-        if !self.store.leadership().borrow().is_leader || self.store.members().len() < 2 {
+        if !self.desk.store.leadership().borrow().is_leader || self.desk.store.members().len() < 2 {
             return;
         }
-        match self.store.hand_over().await {
+        match self.desk.store.hand_over().await {
             Ok(leader) => info!(to = leader.address, "the lead is handed over"),
             Err(error) => warn!(%error, "nobody took the lead over"),
         }
@@ -374,25 +373,17 @@ async fn narrate(store: Arc<Store>, clock: ClusterClock, told: Told) {
 
 /// Serves the sessions that this node's own agent opens, one after the other.
 async fn serve_sessions(
-    desks: Desks,
-    presence: Arc<Presence>,
+    house: House,
     node: NodeId,
-    told: Told,
     mut opened: mpsc::Receiver<swarmrs_rpc::ManagerEnd>,
 ) {
     while let Some(session) = opened.recv().await {
-        told.measures.sessions_opened.add(1);
-        told.recorder.note(&Flight::Session { state: "opened" });
-        let mut present = presence.enter(node);
         let peer = Peer {
             node,
             addr: None,
             certified: None,
         };
-        dispatcher::serve(desks.clone(), peer, session, &mut present).await;
-        drop(present);
-        told.measures.sessions_closed.add(1);
-        told.recorder.note(&Flight::Session { state: "closed" });
+        dispatcher::hold(&house, peer, session, None).await;
     }
 }
 

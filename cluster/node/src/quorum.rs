@@ -2,11 +2,13 @@
 //! again. Only the leader does.
 
 use crate::desk::Desk;
+use crate::presence::Presence;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_core::Event;
 use swarmrs_core::roles::{self, Step};
-use swarmrs_store::{Member, MembershipError, ProposeError};
+use swarmrs_store::{Member, MemberView, MembershipError, ProposeError, Store};
 use swarmrs_types::Timestamp;
 use tracing::{info, warn};
 
@@ -26,7 +28,7 @@ enum Undone {
 }
 
 /// Runs until the store closes.
-pub async fn run(desk: Arc<Desk>, me: u64) {
+pub async fn run(desk: Arc<Desk>, presence: Arc<Presence>, me: u64) {
     let mut leadership = desk.store.leadership();
     let mut watch = desk
         .store
@@ -35,7 +37,7 @@ pub async fn run(desk: Arc<Desk>, me: u64) {
         if leadership.wait_for(|now| now.is_leader).await.is_err() {
             return;
         }
-        let wait = match advance(&desk, me).await {
+        let wait = match advance(&desk, &presence, me).await {
             Advance::Done => continue,
             Advance::Failed => Some(PAUSE),
             // What was held back by a member that did not answer is due once it does, and no event says so.
@@ -66,12 +68,12 @@ async fn pause(wait: Option<Duration>) {
 }
 
 /// Does the first of what is due that can be done.
-async fn advance(desk: &Desk, me: u64) -> Advance {
+async fn advance(desk: &Desk, presence: &Presence, me: u64) -> Advance {
     // The newest state first, the members after it: a claim is in the log before its member is.
     let Ok(state) = desk.store.read_index().await else {
         return Advance::Failed;
     };
-    let members = members(desk);
+    let members = members(&desk.store, &presence.reachable(&desk.store));
     let steps = roles::due(&state, &members, me, desk.clock.now());
     let mut advance = Advance::Nothing;
     for step in steps {
@@ -87,15 +89,15 @@ async fn advance(desk: &Desk, me: u64) -> Advance {
     advance
 }
 
-/// The members as the deciders see them. Who is reachable only the leader knows: elsewhere all count as
-/// such, and the leader decides.
-pub fn members(desk: &Desk) -> Vec<roles::Member> {
-    let views = desk.store.members().into_iter();
-    let member = |view: swarmrs_store::MemberView| roles::Member {
+/// The members as the deciders see them. A manager that nobody has told yet who is reachable takes all for it:
+/// the leader decides in the end.
+pub fn members(store: &Store, reachable: &BTreeSet<u64>) -> Vec<roles::Member> {
+    let views = store.members().into_iter();
+    let member = |view: MemberView| roles::Member {
+        reachable: reachable.is_empty() || reachable.contains(&view.raft_id),
         raft_id: view.raft_id,
         address: view.address,
         voter: view.is_voter,
-        reachable: view.is_reachable.unwrap_or(true),
     };
     views.map(member).collect()
 }

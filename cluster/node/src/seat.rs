@@ -39,7 +39,10 @@ impl Seat {
             if let Err(error) = ask(&self.way, &self.record).await {
                 warn!(%error, "not a member of the quorum yet");
             }
-            let _ = tokio::time::timeout(AGAIN, watch.next()).await;
+            if let Ok(None) = tokio::time::timeout(AGAIN, watch.next()).await {
+                // The store has closed.
+                return;
+            }
         }
         if self.record.newcomer {
             let record = self.record.clone().admitted();

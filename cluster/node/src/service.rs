@@ -3,37 +3,30 @@
 //! Who may ask what was judged before; here it is only looked at whether the caller speaks for itself.
 
 use crate::ca_server::CaServer;
-use crate::desk::Desk;
-use crate::dispatcher::{self, Desks, Peer};
+use crate::dispatcher::{self, House, Peer};
 use crate::log_relay::LogRelay;
-use crate::manager::Told;
 use crate::peers;
-use crate::presence::Presence;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
 use std::sync::Arc;
 use swarmrs_core::State;
 use swarmrs_core::control::node::join::{departed, join_manager};
-use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken, SessionEnd};
+use swarmrs_rpc::message::control::{Left, PresenceReport, PresenceTaken};
 use swarmrs_rpc::message::join::{JoinRequest, Joined};
 use swarmrs_rpc::{
     Caller, Client, Conversation, Credentials, Method, Purpose, Reason, Refusal, Service,
     from_json, session, to_json,
 };
 use swarmrs_security::Identity;
-use swarmrs_types::report::Flight;
 use swarmrs_types::spec::Role;
 use swarmrs_types::{Code, Fault, NodeId};
 use tracing::info;
 
 /// Answers for one manager.
 pub struct Answers {
-    pub desk: Arc<Desk>,
     pub ca: CaServer,
-    pub presence: Arc<Presence>,
-    pub desks: Desks,
-    pub told: Told,
+    pub house: House,
     pub credentials: Credentials,
     pub logs: Arc<LogRelay>,
 }
@@ -54,7 +47,7 @@ impl Service for Answers {
             asked => match peers::ask(asked) {
                 Some(ask) => {
                     let from = self.raft_id(&caller)?;
-                    Ok(self.desk.store.hear(ask, from, body).await)
+                    Ok(self.house.desk.store.hear(ask, from, body).await)
                 }
                 None => Err(unanswered(asked)),
             },
@@ -69,6 +62,11 @@ impl Service for Answers {
     ) -> Result<(), Refusal> {
         let identity = known(&caller)?;
         let node = node_of(identity)?;
+        // Without a leader strangers are heard for the quorum's sake, and for nothing else.
+        if !self.house.desk.store.view().nodes().contains(&node) {
+            let text = format!("Permission denied: node {node} is not known here");
+            return Err(Fault::manager(Code::PermissionDenied, text).into());
+        }
         match method {
             Method::Session => {}
             Method::Logs => return Ok(self.logs.take(node, conversation).await?),
@@ -83,19 +81,10 @@ impl Service for Answers {
                 swarmrs_security::Role::Worker => Role::Worker,
             }),
         };
-        let (told, mut present) = (&self.told, self.presence.enter(node));
-        told.measures.sessions_opened.add(1);
-        told.recorder.note(&Flight::Session { state: "opened" });
         info!(%node, addr = %caller.from, "session opened");
         let session = session::accept(conversation);
-        dispatcher::serve(self.desks.clone(), peer, session, &mut present).await;
-        if caller.line.is_silent() {
-            present.ending = SessionEnd::Silence;
-        }
-        info!(%node, how = ?present.ending, "session closed");
-        drop(present);
-        told.measures.sessions_closed.add(1);
-        told.recorder.note(&Flight::Session { state: "closed" });
+        dispatcher::hold(&self.house, peer, session, Some(&caller.line)).await;
+        info!(%node, "session closed");
         Ok(())
     }
 }
@@ -115,7 +104,7 @@ impl Answers {
         let decide = |state: &State, now| {
             join_manager(state, node, raft_id, &address, now).map(|plan| ((), plan))
         };
-        self.desk.decide(decide).await?;
+        self.house.desk.decide(decide).await?;
         info!(%node, addr = address, "a manager asks to be admitted");
         Ok(Joined {})
     }
@@ -139,21 +128,21 @@ impl Answers {
     async fn leave(&self, caller: &Caller) -> Result<Left, Fault> {
         let node = node_of(known(caller)?)?;
         let decide = |state: &State, now| Ok(((), departed(state, node, now)));
-        self.desk.decide(decide).await?;
+        self.house.desk.decide(decide).await?;
         info!(%node, "node leaves");
         Ok(Left {})
     }
 
     fn presence(&self, caller: &Caller, report: PresenceReport) -> Result<PresenceTaken, Fault> {
         let by = node_of(known(caller)?)?;
-        if !self.desk.store.leadership().borrow().is_leader {
+        if !self.house.desk.store.leadership().borrow().is_leader {
             return Err(Fault::manager(
                 Code::FailedPrecondition,
                 "this manager does not lead",
             ));
         }
-        self.presence.take(by, report);
-        let reachable = self.presence.reachable(&self.desk.store);
+        self.house.presence.take(by, report);
+        let reachable = self.house.presence.reachable(&self.house.desk.store);
         Ok(PresenceTaken {
             reachable: reachable.iter().copied().collect(),
         })
@@ -162,7 +151,7 @@ impl Answers {
     /// Which member of the log the caller is, if that is known here.
     fn raft_id(&self, caller: &Caller) -> Result<Option<u64>, Fault> {
         let node = node_of(known(caller)?)?;
-        let state = self.desk.store.view();
+        let state = self.house.desk.store.view();
         let known = state.nodes().get(&node);
         Ok(known.and_then(|node| {
             let asked = node.candidate.as_ref().map(|asked| asked.raft_id);

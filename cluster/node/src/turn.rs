@@ -58,7 +58,7 @@ impl Node {
             Role::Manager(manager) => (
                 manager.way.clone(),
                 manager.keys.clone(),
-                manager.store.clone(),
+                manager.desk.store.clone(),
             ),
             _ => return Ok(()),
         };

@@ -2,14 +2,16 @@
 //! to any of that.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod support;
+
 use std::path::Path;
 use std::time::Duration;
+use support::service;
 use swarmrs_core::control::network::attachment::AttachRequest;
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node, Rotation, SwarmState};
 use swarmrs_types::spec::{
-    ContainerSpec, EndpointSpec, InitRequest, Mode, NetworkAttachmentConfig, NetworkSpec,
-    PortConfig, Replicated, ServiceSpec, TaskSpec,
+    EndpointSpec, InitRequest, NetworkAttachmentConfig, NetworkSpec, PortConfig, ServiceSpec,
 };
 use swarmrs_types::{Code, TaskState};
 use tempfile::TempDir;
@@ -25,26 +27,6 @@ fn init_request() -> InitRequest {
         listen_addr: "127.0.0.1:0".to_owned(),
         advertise_addr: "127.0.0.1".to_owned(),
         ..InitRequest::default()
-    }
-}
-
-fn service(name: &str, replicas: u64) -> ServiceSpec {
-    ServiceSpec {
-        name: name.to_owned(),
-        task_template: TaskSpec {
-            container_spec: Some(ContainerSpec {
-                image: "busybox:latest".to_owned(),
-                ..ContainerSpec::default()
-            }),
-            ..TaskSpec::default()
-        },
-        mode: Mode {
-            replicated: Some(Replicated {
-                replicas: Some(replicas),
-            }),
-            ..Mode::default()
-        },
-        ..ServiceSpec::default()
     }
 }
 

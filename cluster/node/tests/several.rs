@@ -6,14 +6,11 @@ mod support;
 
 use std::net::TcpListener;
 use std::time::Duration;
-use support::FakeEngine;
+use support::{FakeEngine, service};
 use swarmrs_engine::Engine;
 use swarmrs_node::{ClusterView, Config, Node, SwarmState};
 use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::{
-    ContainerSpec, InitRequest, JoinRequest, Mode, NodeSpec, Replicated, Role, ServiceSpec,
-    TaskSpec,
-};
+use swarmrs_types::spec::{InitRequest, JoinRequest, NodeSpec, Role};
 use swarmrs_types::{Code, Fault};
 use tempfile::TempDir;
 
@@ -136,24 +133,6 @@ async fn managers(count: usize) -> Vec<Host> {
     hosts
 }
 
-fn service(name: &str) -> ServiceSpec {
-    ServiceSpec {
-        name: name.to_owned(),
-        task_template: TaskSpec {
-            container_spec: Some(ContainerSpec {
-                image: "busybox:latest".to_owned(),
-                ..ContainerSpec::default()
-            }),
-            ..TaskSpec::default()
-        },
-        mode: Mode {
-            replicated: Some(Replicated { replicas: Some(1) }),
-            ..Mode::default()
-        },
-        ..ServiceSpec::default()
-    }
-}
-
 fn count_members(view: &ClusterView) -> usize {
     let nodes = view.state.nodes().iter();
     nodes.filter(|node| node.raft_id.is_some()).count()
@@ -165,7 +144,7 @@ async fn what_one_manager_takes_all_of_them_show_and_the_rest_go_on_when_one_is_
     for (at, host) in hosts.iter().enumerate() {
         let name = format!("web{at}");
         host.node
-            .create_service(service(&name), None)
+            .create_service(service(&name, 1), None)
             .await
             .unwrap();
         for other in &hosts {
@@ -177,7 +156,7 @@ async fn what_one_manager_takes_all_of_them_show_and_the_rest_go_on_when_one_is_
             );
         }
     }
-    let taken = hosts[1].node.create_service(service("web0"), None).await;
+    let taken = hosts[1].node.create_service(service("web0", 1), None).await;
     assert_eq!(taken.unwrap_err().code, Code::AlreadyExists);
     hosts[2]
         .sees("three members", |view| count_members(view) == 3)
@@ -186,7 +165,7 @@ async fn what_one_manager_takes_all_of_them_show_and_the_rest_go_on_when_one_is_
     hosts[0].node.stop().await;
     hosts[1]
         .node
-        .create_service(service("after"), None)
+        .create_service(service("after", 1), None)
         .await
         .unwrap();
     let gone = hosts[0].addr.clone();
@@ -206,7 +185,7 @@ async fn managers_that_were_all_stopped_go_on_where_they_were() {
     let mut hosts = managers(3).await;
     hosts[0]
         .node
-        .create_service(service("web"), None)
+        .create_service(service("web", 1), None)
         .await
         .unwrap();
     for host in &mut hosts {
@@ -221,7 +200,7 @@ async fn managers_that_were_all_stopped_go_on_where_they_were() {
     }
     hosts[2]
         .node
-        .create_service(service("more"), None)
+        .create_service(service("more", 1), None)
         .await
         .unwrap();
     hosts[1].restart().await;

@@ -36,7 +36,7 @@ impl Node {
     /// Whether what the network asks for is about to become free.
     fn is_departing(&self, spec: &NetworkSpec) -> bool {
         match &**self.0.role.load() {
-            Role::Manager(manager) => network::waits_for_departed(&manager.store.view(), spec),
+            Role::Manager(manager) => network::waits_for_departed(&manager.desk.store.view(), spec),
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! An engine of a few lines of HTTP on a unix socket: it runs nothing.
+//! What several suites begin with: an engine of a few lines of HTTP on a unix socket, which runs nothing; a service.
 #![allow(dead_code, reason = "each suite uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node};
+use swarmrs_types::spec::{ContainerSpec, Mode, Replicated, ServiceSpec, TaskSpec};
 use tempfile::TempDir;
 
 /// An engine that knows its version and its swarm's state, and notes what it is asked.
@@ -79,4 +80,25 @@ fn answer(stream: UnixStream, api: &str, swarm_state: &str) -> String {
     // The node may have gone by now.
     (&stream).write_all((head + &body).as_bytes()).ok();
     first
+}
+
+/// A service whose image nobody has.
+pub fn service(name: &str, replicas: u64) -> ServiceSpec {
+    ServiceSpec {
+        name: name.to_owned(),
+        task_template: TaskSpec {
+            container_spec: Some(ContainerSpec {
+                image: "busybox:latest".to_owned(),
+                ..ContainerSpec::default()
+            }),
+            ..TaskSpec::default()
+        },
+        mode: Mode {
+            replicated: Some(Replicated {
+                replicas: Some(replicas),
+            }),
+            ..Mode::default()
+        },
+        ..ServiceSpec::default()
+    }
 }

@@ -1,6 +1,5 @@
-//! Leaving a swarm of several: what is refused without force, and what is said on the way out.
+//! Leaving a swarm of several: what is said on the way out.
 
-use crate::manager::Manager;
 use crate::role::{Node, Role};
 use crate::way::Way;
 use std::time::Duration;
@@ -11,38 +10,10 @@ use swarmrs_rpc::Method;
 use swarmrs_rpc::message::control::{LeaveRequest, Left};
 use tracing::{info, warn};
 
-/// Docker's words. Source: moby `daemon/cluster/cluster.go`.
-const AS_MANAGER: &str =
-    "You are attempting to leave the swarm on a node that is participating as a manager. ";
-const LAST: &str = "Removing the last manager erases all current state of the swarm. Use `--force` \
-     to ignore this message. ";
-const RESTORE: &str = "The only way to restore a swarm that has lost consensus is to reinitialize it \
-     with `--force-new-cluster`. Use `--force` to suppress this message.";
-
 /// How long the swarm may take to hear of it; the node goes in any case.
 const SAY: Duration = Duration::from_secs(3);
 /// How long the others may take to let a member go.
 const LET_GO: Duration = Duration::from_secs(10);
-
-/// Why a manager does not leave unless it is forced to.
-pub fn refusal(manager: &Manager) -> String {
-    let members = manager.members();
-    let voters: Vec<_> = members.iter().filter(|member| member.voter).collect();
-    let reachable = voters.iter().filter(|member| member.reachable).count();
-    let unreachable = voters.len() - reachable;
-    if voters.len() <= 1 {
-        return format!("{AS_MANAGER}{LAST}");
-    }
-    if reachable.saturating_sub(2) <= unreachable {
-        let left = reachable.saturating_sub(1);
-        let all = voters.len() - 1;
-        return format!(
-            "{AS_MANAGER}Removing this node leaves {left} managers out of {all}. Without a Raft \
-             quorum your swarm will be inaccessible. {RESTORE}"
-        );
-    }
-    format!("{AS_MANAGER}{RESTORE}")
-}
 
 /// Says that the node leaves. A manager is let go by the others first, if they can do without it: else
 /// they would go on counting it.

@@ -13,6 +13,7 @@ use crate::trust::Trust;
 use std::sync::Arc;
 use swarmrs_agent::description::describe;
 use swarmrs_core::Ids;
+use swarmrs_core::control::node::leave;
 use swarmrs_core::control::swarm::{self, Addresses, BootstrapInput, host};
 use swarmrs_security::{JoinToken, Keystore, Lock, UnlockKey};
 use swarmrs_store::Store;
@@ -25,8 +26,6 @@ use tracing::{error, info, warn};
 const ALREADY_IN_SWARM: &str = "This node is already part of a swarm. Use \"docker swarm leave\" \
      to leave this swarm and join another one.";
 const NOT_IN_SWARM: &str = "This node is not part of a swarm";
-const LEAVE_LOCKED: &str = "Swarm is encrypted and locked. Please unlock it first or use `--force` to \
-     ignore this message.";
 const NOT_LOCKED: &str = "swarm is not locked";
 const NO_KEY: &str = "invalid key string";
 const WRONG_KEY: &str = "swarm could not be unlocked: invalid key provided";
@@ -179,9 +178,10 @@ impl Node {
         let said = match &**self.0.role.load() {
             Role::Alone => return Err(Fault::unavailable(NOT_IN_SWARM)),
             Role::Manager(manager) if !force => {
-                return Err(Fault::unavailable(depart::refusal(manager)));
+                return Err(leave::refusal(leave::Manager::Active(&manager.members())));
             }
-            Role::Locked(_) if !force => return Err(Fault::unavailable(LEAVE_LOCKED)),
+            Role::Locked(_) if !force => return Err(leave::refusal(leave::Manager::Locked)),
+            Role::Starting(_) if !force => return Err(leave::refusal(leave::Manager::Starting)),
             Role::Manager(manager) => Some(manager.way.clone()),
             Role::Worker(worker) => Some(worker.way.clone()),
             Role::Joining(_) | Role::Locked(_) | Role::Starting(_) | Role::Error(_) => None,

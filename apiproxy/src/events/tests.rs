@@ -1,8 +1,8 @@
 use super::*;
 use swarmrs_core::Delta;
 use swarmrs_types::object::Node as NodeObject;
-use swarmrs_types::object::{self, Endpoint, Meta, NodeState, NodeStatus, Service};
-use swarmrs_types::spec::{Availability, NodeDescription, NodeSpec, Role};
+use swarmrs_types::object::{self, Endpoint, Meta, NodeState, Service};
+use swarmrs_types::spec::{Availability, NodeSpec, Role};
 
 fn at(nanos: i128) -> Timestamp {
     Timestamp::from_unix_nanos(nanos)
@@ -17,33 +17,16 @@ fn meta() -> Meta {
 }
 
 fn node() -> NodeObject {
-    NodeObject {
-        id: "0123456789abcdefghijklmno".parse().unwrap(),
-        meta: meta(),
-        spec: NodeSpec {
-            role: Role::Manager,
-            availability: Availability::Active,
-            ..NodeSpec::default()
-        },
+    let spec = NodeSpec {
         role: Role::Manager,
-        description: NodeDescription {
-            hostname: "h1".to_owned(),
-            ..NodeDescription::default()
-        },
-        status: NodeStatus {
-            state: NodeState::Ready,
-            ..NodeStatus::default()
-        },
-        manager_addr: None,
-        raft_id: None,
-        candidate: None,
-        left: false,
-        index: 0,
-        ingress: None,
-        data_path: None,
-        routes: Vec::new(),
-        unknown: Default::default(),
-    }
+        availability: Availability::Active,
+        ..NodeSpec::default()
+    };
+    let mut node = NodeObject::new("0123456789abcdefghijklmno".parse().unwrap(), spec);
+    node.meta = meta();
+    node.description.hostname = "h1".to_owned();
+    node.status.state = NodeState::Ready;
+    node
 }
 
 fn service() -> Service {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use swarmrs_core::{Change, Command, Expect, Object, State};
 use swarmrs_types::endpoint::Segment;
 use swarmrs_types::object::{
-    self, Allocated, Attached, Cluster, ContainerStatus, Endpoint, JoinTokens, NodeState,
-    NodeStatus, RootCa, SpecVersion, TaskOrigin, TaskStatus, UpdateState, UpdateStatus, VirtualIp,
+    self, Allocated, Attached, Cluster, ContainerStatus, Endpoint, JoinTokens, NodeState, RootCa,
+    SpecVersion, TaskOrigin, TaskStatus, UpdateState, UpdateStatus, VirtualIp,
 };
 use swarmrs_types::spec::{
-    NodeDescription, PortConfig, Protocol, PublishMode, Role, ServiceSpec, SwarmSpec, TlsInfo,
+    NodeDescription, PortConfig, Protocol, PublishMode, ServiceSpec, SwarmSpec, TlsInfo,
 };
 use swarmrs_types::{ClusterTime, NodeId, TaskState};
 
@@ -119,35 +119,22 @@ fn node_object() -> object::Node {
         ]}
     });
     let description: NodeDescription = serde_json::from_value(description).unwrap();
-    object::Node {
-        id: NODE.parse().unwrap(),
-        meta: Meta::default(),
-        spec: serde_json::from_value(json!({"Role": "manager", "Availability": "active"})).unwrap(),
-        role: Role::Manager,
-        description: NodeDescription {
-            tls_info: TlsInfo {
-                trust_root: "PEM".to_owned(),
-                cert_issuer_subject: "U1VC".to_owned(),
-                cert_issuer_public_key: "S0VZ".to_owned(),
-            },
-            ..description
+    let spec =
+        serde_json::from_value(json!({"Role": "manager", "Availability": "active"})).unwrap();
+    let mut node = object::Node::new(NODE.parse().unwrap(), spec);
+    node.description = NodeDescription {
+        tls_info: TlsInfo {
+            trust_root: "PEM".to_owned(),
+            cert_issuer_subject: "U1VC".to_owned(),
+            cert_issuer_public_key: "S0VZ".to_owned(),
         },
-        status: NodeStatus {
-            state: NodeState::Ready,
-            message: String::new(),
-            addr: "192.0.2.10".to_owned(),
-            since: None,
-        },
-        manager_addr: Some("192.0.2.10:2377".to_owned()),
-        raft_id: None,
-        candidate: None,
-        left: false,
-        index: 1,
-        ingress: None,
-        data_path: None,
-        routes: Vec::new(),
-        unknown: Default::default(),
-    }
+        ..description
+    };
+    node.status.state = NodeState::Ready;
+    node.status.addr = "192.0.2.10".to_owned();
+    node.manager_addr = Some("192.0.2.10:2377".to_owned());
+    node.index = 1;
+    node
 }
 
 fn cluster_object() -> Cluster {
@@ -384,9 +371,6 @@ fn a_leading_manager_and_a_worker() {
     );
     let object = object::Node {
         manager_addr: None,
-        raft_id: None,
-        candidate: None,
-        left: false,
         ..(**found).clone()
     };
     assert_eq!(shown(&node(&object, rank), NODE), format!("{worker}}}"));

@@ -17,7 +17,7 @@ use crate::change::{Change, Object};
 use crate::plan::{Ids, Plan};
 use crate::state::State;
 use serde_json::{Value, json};
-use swarmrs_types::object::{Meta, Node, NodeState, NodeStatus, Task, TaskOrigin, TaskStatus};
+use swarmrs_types::object::{Meta, Node, NodeState, Task, TaskOrigin, TaskStatus};
 use swarmrs_types::spec::{Availability, NodeSpec, Role, ServiceSpec};
 use swarmrs_types::{
     ClusterTime, Fault, NodeId, Origin, RawId, ServiceId, TaskId, TaskState, Timestamp,
@@ -107,35 +107,18 @@ fn put(state: &mut State, object: Object) {
 
 fn a_node(number: u64, role: Role) -> Node {
     let is_manager = role == Role::Manager;
-    Node {
-        id: NodeId(raw(number)),
-        meta: Meta::default(),
-        spec: NodeSpec {
-            role: role.clone(),
-            availability: Availability::Active,
-            ..NodeSpec::default()
-        },
+    let spec = NodeSpec {
         role,
-        description: swarmrs_types::spec::NodeDescription {
-            hostname: format!("host{number}"),
-            ..Default::default()
-        },
-        status: NodeStatus {
-            state: NodeState::Ready,
-            message: String::new(),
-            addr: "192.0.2.1".to_owned(),
-            since: None,
-        },
-        manager_addr: is_manager.then(|| "192.0.2.1:2377".to_owned()),
-        raft_id: is_manager.then_some(number),
-        candidate: None,
-        left: false,
-        index: 0,
-        ingress: None,
-        data_path: None,
-        routes: Vec::new(),
-        unknown: Default::default(),
-    }
+        availability: Availability::Active,
+        ..NodeSpec::default()
+    };
+    let mut node = Node::new(NodeId(raw(number)), spec);
+    node.description.hostname = format!("host{number}");
+    node.status.state = NodeState::Ready;
+    node.status.addr = "192.0.2.1".to_owned();
+    node.manager_addr = is_manager.then(|| "192.0.2.1:2377".to_owned());
+    node.raft_id = is_manager.then_some(number);
+    node
 }
 
 fn a_task(number: u64, service: ServiceId, slot: u64, state: TaskState) -> Task {

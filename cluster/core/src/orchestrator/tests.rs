@@ -5,9 +5,9 @@ use crate::plan::{Draft, Ids};
 use crate::state::State;
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Gate, Node, NodeState, NodeStatus, Service, SpecVersion, Task, TaskOrigin, TaskStatus,
+    Gate, Node, NodeState, Service, SpecVersion, Task, TaskOrigin, TaskStatus,
 };
-use swarmrs_types::spec::{Availability, NodeDescription, NodeSpec, Role, ServiceSpec};
+use swarmrs_types::spec::{Availability, NodeSpec, Role, ServiceSpec};
 use swarmrs_types::{ClusterTime, NodeId, RawId, ServiceId, TaskId, TaskState};
 
 /// Ids in order.
@@ -121,30 +121,15 @@ pub(crate) fn held(mut task: Task, after: &Task, not_before: ClusterTime) -> Tas
 
 /// A node that is ready.
 pub(crate) fn node(name: &str) -> Node {
-    Node {
-        id: id::<NodeId>(name),
-        meta: Default::default(),
-        spec: NodeSpec {
-            role: Role::Worker,
-            availability: Availability::Active,
-            ..NodeSpec::default()
-        },
+    let spec = NodeSpec {
         role: Role::Worker,
-        description: NodeDescription::default(),
-        status: NodeStatus {
-            state: NodeState::Ready,
-            ..NodeStatus::default()
-        },
-        manager_addr: None,
-        raft_id: None,
-        candidate: None,
-        left: false,
-        index: 1,
-        ingress: None,
-        data_path: None,
-        routes: Vec::new(),
-        unknown: Default::default(),
-    }
+        availability: Availability::Active,
+        ..NodeSpec::default()
+    };
+    let mut node = Node::new(id(name), spec);
+    node.status.state = NodeState::Ready;
+    node.index = 1;
+    node
 }
 
 pub(crate) fn put_task(task: &Task) -> Object {

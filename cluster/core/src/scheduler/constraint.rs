@@ -174,7 +174,6 @@ fn contains(base: IpAddr, prefix: u32, addr: IpAddr) -> bool {
 mod tests {
     use super::*;
     use swarmrs_types::RawId;
-    use swarmrs_types::object::{NodeState, NodeStatus};
     use swarmrs_types::spec::{NodeDescription, NodeSpec, Role};
 
     fn node() -> Node {
@@ -186,31 +185,16 @@ mod tests {
         description.platform.architecture = "x86_64".to_owned();
         let ssd = ("disk".to_owned(), "SSD".to_owned());
         description.engine.labels.extend([ssd]);
-        let mut spec = NodeSpec::default();
+        let mut spec = NodeSpec {
+            role: Role::Manager,
+            ..NodeSpec::default()
+        };
         let zone = ("Zone".to_owned(), "east 1".to_owned());
         spec.labels.extend([zone]);
-        Node {
-            id: RawId::MIN.into(),
-            meta: Default::default(),
-            spec,
-            role: Role::Manager,
-            description,
-            status: NodeStatus {
-                state: NodeState::Ready,
-                message: String::new(),
-                addr: "10.0.3.7".to_owned(),
-                since: None,
-            },
-            manager_addr: None,
-            raft_id: None,
-            candidate: None,
-            left: false,
-            index: 0,
-            ingress: None,
-            data_path: None,
-            routes: Vec::new(),
-            unknown: Default::default(),
-        }
+        let mut node = Node::new(RawId::MIN.into(), spec);
+        node.description = description;
+        node.status.addr = "10.0.3.7".to_owned();
+        node
     }
 
     fn holds(text: &str) -> bool {

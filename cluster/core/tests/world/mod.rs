@@ -19,12 +19,9 @@ use swarmrs_core::{
     Agenda, Change, Command, Draft, Event, Ids, Plan, State, allocator, control, invariant, leader,
 };
 use swarmrs_types::endpoint::{Fact, FactDiff, FactKey};
-use swarmrs_types::object::{
-    Attachment, Cluster, JoinTokens, Node, NodeState, NodeStatus, RootCa, Service,
-};
+use swarmrs_types::object::{Attachment, Cluster, JoinTokens, Node, NodeState, RootCa, Service};
 use swarmrs_types::spec::{
-    Availability, NetworkSpec, NodeDescription, NodeSpec, Platform, Resources, Role, ServiceSpec,
-    SwarmSpec,
+    Availability, NetworkSpec, NodeSpec, Platform, Role, ServiceSpec, SwarmSpec,
 };
 use swarmrs_types::{ClusterId, ClusterTime, Fault, NodeId, RawId};
 
@@ -500,41 +497,20 @@ fn cluster() -> Cluster {
 }
 
 fn node(name: &str, cpus: i64, memory: i64) -> Node {
-    Node {
-        id: id_of(name),
-        meta: Default::default(),
-        spec: NodeSpec {
-            role: Role::Worker,
-            availability: Availability::Active,
-            ..NodeSpec::default()
-        },
+    let spec = NodeSpec {
         role: Role::Worker,
-        description: NodeDescription {
-            hostname: name.to_owned(),
-            platform: Platform {
-                architecture: "x86_64".to_owned(),
-                os: "linux".to_owned(),
-            },
-            resources: Resources {
-                nano_cpus: cpus * 1_000_000_000,
-                memory_bytes: memory << 20,
-                generic_resources: Vec::new(),
-            },
-            ..NodeDescription::default()
-        },
-        status: NodeStatus {
-            state: NodeState::Ready,
-            addr: "192.0.2.1".to_owned(),
-            ..NodeStatus::default()
-        },
-        manager_addr: None,
-        raft_id: None,
-        candidate: None,
-        left: false,
-        index: 0,
-        ingress: None,
-        data_path: None,
-        routes: Vec::new(),
-        unknown: Default::default(),
-    }
+        availability: Availability::Active,
+        ..NodeSpec::default()
+    };
+    let mut node = Node::new(id_of(name), spec);
+    node.description.hostname = name.to_owned();
+    node.description.platform = Platform {
+        architecture: "x86_64".to_owned(),
+        os: "linux".to_owned(),
+    };
+    node.description.resources.nano_cpus = cpus * 1_000_000_000;
+    node.description.resources.memory_bytes = memory << 20;
+    node.status.state = NodeState::Ready;
+    node.status.addr = "192.0.2.1".to_owned();
+    node
 }

@@ -69,6 +69,27 @@ pub struct IngressAddress {
 }
 
 impl Node {
+    /// A node that nothing was heard of yet, in the role that is wanted of it.
+    pub fn new(id: NodeId, spec: NodeSpec) -> Self {
+        Node {
+            id,
+            meta: Meta::default(),
+            role: spec.role.clone(),
+            spec,
+            description: NodeDescription::default(),
+            status: NodeStatus::default(),
+            manager_addr: None,
+            raft_id: None,
+            candidate: None,
+            left: false,
+            index: 0,
+            ingress: None,
+            data_path: None,
+            routes: Vec::new(),
+            unknown: Unknown::new(),
+        }
+    }
+
     /// Where VXLAN frames of the node come from and go to, if its address is known as one.
     pub fn data_path(&self) -> Option<IpAddr> {
         self.data_path.or_else(|| self.status.addr.parse().ok())

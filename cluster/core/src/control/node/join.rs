@@ -12,7 +12,7 @@ use crate::control::swarm;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
 use std::net::IpAddr;
-use swarmrs_types::object::{Candidate, Node, NodeState, NodeStatus};
+use swarmrs_types::object::{Candidate, Node, NodeState};
 use swarmrs_types::spec::{NodeDescription, NodeSpec, Role};
 use swarmrs_types::{ClusterTime, Code, Fault, NodeId};
 
@@ -51,30 +51,15 @@ pub fn join(state: &State, newcomer: Newcomer, now: ClusterTime) -> Result<Plan,
             format!("node {id} exists already"),
         ));
     }
-    let mut node = Node {
-        id: newcomer.id,
-        meta: Default::default(),
-        spec: NodeSpec {
-            role: newcomer.role.clone(),
-            availability,
-            ..NodeSpec::default()
-        },
+    let spec = NodeSpec {
         role: newcomer.role,
-        description: newcomer.description,
-        status: NodeStatus {
-            addr: newcomer.addr,
-            ..NodeStatus::default()
-        },
-        manager_addr: None,
-        raft_id: None,
-        candidate: None,
-        left: false,
-        index: 0,
-        ingress: None,
-        data_path: newcomer.data_path,
-        routes: Vec::new(),
-        unknown: Default::default(),
+        availability,
+        ..NodeSpec::default()
     };
+    let mut node = Node::new(newcomer.id, spec);
+    node.description = newcomer.description;
+    node.status.addr = newcomer.addr;
+    node.data_path = newcomer.data_path;
     let mut draft = Draft::new(state, now);
     allocator::node::give(&draft, &mut node);
     draft.put_node(node);

@@ -61,11 +61,7 @@ pub fn check_init(
     interfaces: &[Interface],
     default_advertise: &str,
 ) -> Result<Addresses, Fault> {
-    if request.listen_addr.is_empty() {
-        return Err(Fault::invalid(
-            "invalid ListenAddr \"\": invalid empty address",
-        ));
-    }
+    address::check_listen(&request.listen_addr)?;
     check_name(&request.spec)?;
     let addresses = choose_addresses(request, interfaces, default_advertise)?;
     settings::pool(&request.default_addr_pool, request.subnet_size)?;

@@ -48,18 +48,14 @@ pub fn choose_addresses(
     interfaces: &[Interface],
     default_advertise: &str,
 ) -> Result<Addresses, Fault> {
-    let given = with_port(&request.listen_addr);
-    let Some((host, port)) = split(&given).and_then(numbered) else {
-        return Err(Fault::invalid(format!(
-            "could not parse listen address {given}"
-        )));
-    };
-    let listen = SocketAddr::new(resolve(host, true, BAD_LISTEN, interfaces)?, port);
-    let advertise = advertised(&request.advertise_addr, port, interfaces, default_advertise)?;
-    let data_path = match request.data_path_addr.as_str() {
-        "" => None,
-        given => Some(resolve(given, false, BAD_DATA_PATH, interfaces)?),
-    };
+    let listen = listened(&request.listen_addr, interfaces)?;
+    let advertise = advertised(
+        &request.advertise_addr,
+        listen.port(),
+        interfaces,
+        default_advertise,
+    )?;
+    let data_path = data_path(&request.data_path_addr, interfaces)?;
     Ok(Addresses {
         listen,
         advertise,
@@ -82,31 +78,48 @@ pub fn join_addresses(
     request: &JoinRequest,
     interfaces: &[Interface],
 ) -> Result<JoinAddresses, Fault> {
-    if request.listen_addr.is_empty() {
-        return Err(Fault::invalid(
-            "invalid ListenAddr \"\": invalid empty address",
-        ));
-    }
-    let given = with_port(&request.listen_addr);
-    let Some((host, port)) = split(&given).and_then(numbered) else {
-        return Err(Fault::invalid(format!(
-            "could not parse listen address {given}"
-        )));
-    };
-    let listen = SocketAddr::new(resolve(host, true, BAD_LISTEN, interfaces)?, port);
+    check_listen(&request.listen_addr)?;
+    let listen = listened(&request.listen_addr, interfaces)?;
     let advertise = match request.advertise_addr.as_str() {
         "" => None,
-        given => advertised(given, port, interfaces, "").ok(),
+        given => advertised(given, listen.port(), interfaces, "").ok(),
     };
-    let data_path = match request.data_path_addr.as_str() {
-        "" => None,
-        given => Some(resolve(given, false, BAD_DATA_PATH, interfaces)?),
-    };
+    let data_path = data_path(&request.data_path_addr, interfaces)?;
     Ok(JoinAddresses {
         listen,
         advertise,
         data_path,
     })
+}
+
+/// An address to listen on has to be named. Asked before all else.
+pub(super) fn check_listen(given: &str) -> Result<(), Fault> {
+    if given.is_empty() {
+        return Err(Fault::invalid(
+            "invalid ListenAddr \"\": invalid empty address",
+        ));
+    }
+    Ok(())
+}
+
+fn listened(given: &str, interfaces: &[Interface]) -> Result<SocketAddr, Fault> {
+    let given = with_port(given);
+    let Some((host, port)) = split(&given).and_then(numbered) else {
+        return Err(Fault::invalid(format!(
+            "could not parse listen address {given}"
+        )));
+    };
+    Ok(SocketAddr::new(
+        resolve(host, true, BAD_LISTEN, interfaces)?,
+        port,
+    ))
+}
+
+fn data_path(given: &str, interfaces: &[Interface]) -> Result<Option<IpAddr>, Fault> {
+    match given {
+        "" => Ok(None),
+        given => resolve(given, false, BAD_DATA_PATH, interfaces).map(Some),
+    }
 }
 
 /// The address given, else the daemon's own, else the only one there is.

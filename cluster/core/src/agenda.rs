@@ -64,11 +64,6 @@ impl Agenda {
         self.liveness.note(note, now);
     }
 
-    /// Who was heard.
-    pub fn liveness(&self) -> &Liveness {
-        &self.liveness
-    }
-
     pub(crate) fn liveness_mut(&mut self) -> &mut Liveness {
         &mut self.liveness
     }

@@ -18,11 +18,12 @@
 
 mod mass;
 
-pub use mass::{MassLoss, is_held};
+pub use mass::is_held;
 
 use crate::control::node::join::HEARTBEAT_FAILURE;
 use crate::plan::Draft;
 use crate::state::State;
+use mass::MassLoss;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use swarmrs_types::default::HEARTBEAT_PERIOD;
@@ -115,11 +116,6 @@ impl Liveness {
         liveness
     }
 
-    /// Many nodes that fell silent at once, if that is so.
-    pub fn mass_loss(&self) -> Option<&MassLoss> {
-        self.mass.as_ref()
-    }
-
     /// Takes in what a manager tells.
     pub(crate) fn note(&mut self, note: Note, now: ClusterTime) {
         self.wake_up(now);
@@ -138,6 +134,11 @@ impl Liveness {
     /// A node has joined: it is watched from now on.
     pub(crate) fn joined(&mut self, node: &Node, at: ClusterTime) {
         self.news = true;
+        self.watch(node, at);
+    }
+
+    /// Nothing was heard of the node before.
+    fn watch(&mut self, node: &Node, at: ClusterTime) {
         self.nodes.entry(node.id).or_insert(Sight {
             last: at,
             by: None,
@@ -226,12 +227,7 @@ impl Liveness {
         self.period = period(state);
         self.nodes.retain(|id, _| state.nodes().contains(id));
         for node in state.nodes().iter() {
-            self.nodes.entry(node.id).or_insert(Sight {
-                last: now,
-                by: None,
-                early: None,
-                fresh: is_fresh(node),
-            });
+            self.watch(node, now);
         }
     }
 

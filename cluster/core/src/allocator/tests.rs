@@ -3,36 +3,23 @@
 use super::*;
 use crate::change::{Object, Rejected};
 use crate::control::network::create;
-use crate::orchestrator::tests::{Counter, at, id, node, put_node, put_service, state, web};
+use crate::orchestrator::tests::{
+    Counter, at, cluster, id, node, put_node, put_service, state, web,
+};
 use crate::plan::Draft;
 use std::sync::Arc;
 use swarmrs_types::NetworkId;
 use swarmrs_types::default::{FIRST_DRAWN_PORT, LAST_DRAWN_PORT};
-use swarmrs_types::object::{Cluster, JoinTokens, Network, RootCa};
+use swarmrs_types::object::Network;
 use swarmrs_types::spec::{
     EndpointSpec, Ipam, IpamConfig, NetworkSpec, PortConfig, Protocol, PublishMode,
 };
 
 /// A swarm with these pools, the first free subnets of that size, and a node that routes this.
 fn swarm(pools: &[&str], size: u32, routes: &[&str]) -> State {
-    let cluster = Cluster {
-        id: id("swarm"),
-        meta: Default::default(),
-        spec: Default::default(),
-        root_ca: RootCa {
-            certificate: String::new(),
-            key: Default::default(),
-        },
-        join_tokens: JoinTokens {
-            worker: String::new(),
-            manager: String::new(),
-        },
-        unlock_key: None,
-        default_addr_pool: pools.iter().map(|pool| (*pool).to_owned()).collect(),
-        subnet_size: size,
-        data_path_port: 0,
-        unknown: Default::default(),
-    };
+    let mut cluster = cluster();
+    cluster.default_addr_pool = pools.iter().map(|pool| (*pool).to_owned()).collect();
+    cluster.subnet_size = size;
     let mut host = node("n1");
     host.description.hostname = "host1".to_owned();
     host.routes = routes.iter().map(|route| route.parse().unwrap()).collect();

@@ -18,10 +18,10 @@ const MESSAGE: &str = "silent together with other nodes";
 
 /// Nodes that fell silent within one period, so many that none is taken for lost until it settles.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MassLoss {
+pub(super) struct MassLoss {
     /// Whom nothing is heard of.
-    pub silent: BTreeSet<NodeId>,
-    pub since: ClusterTime,
+    pub(super) silent: BTreeSet<NodeId>,
+    since: ClusterTime,
     /// When another one fell silent or came back.
     changed: ClusterTime,
 }

@@ -1,7 +1,7 @@
 //! Who is lost, and when.
 
 use super::*;
-use crate::orchestrator::tests::{at, id, node, put_node, state};
+use crate::orchestrator::tests::{at, cluster, id, node, put_node, state};
 use crate::{Agenda, Change, Object};
 use swarmrs_types::object::NodeStatus;
 
@@ -138,7 +138,7 @@ fn a_node_that_is_known_to_be_gone_is_down_at_once() {
     scene.beat("m1", &THREE, 1_000);
     scene.ends("m1", "w2", Ending::Gone);
     assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 down");
-    assert!(!scene.agenda.liveness().is_due(scene.now));
+    assert!(!scene.agenda.liveness_mut().is_due(scene.now));
 }
 
 #[test]
@@ -233,8 +233,8 @@ fn many_that_fall_silent_at_once_are_unknown_until_it_settles() {
     assert_eq!(scene.nodes(), unknown);
     let message = "silent together with other nodes (2): not taken for lost until that settles";
     assert_eq!(scene.status("w6").message, message);
-    let loss = scene.agenda.liveness().mass_loss().expect("so it is");
-    assert_eq!(loss.silent.len(), 3);
+    let loss = scene.agenda.liveness_mut().mass.as_ref();
+    assert_eq!(loss.expect("so it is").silent.len(), 3);
     let state = &scene.state;
     let held = state.nodes().iter().filter(|node| is_held(node)).count();
     assert_eq!(held, 3);
@@ -243,7 +243,7 @@ fn many_that_fall_silent_at_once_are_unknown_until_it_settles() {
     assert_eq!(scene.nodes(), two);
     scene.beat("m1", &NINE[..7], 12_000);
     assert_eq!(scene.status("w7").state, NodeState::Down);
-    assert_eq!(scene.agenda.liveness().mass_loss(), None);
+    assert_eq!(scene.agenda.liveness_mut().mass, None);
 }
 
 #[test]
@@ -257,7 +257,7 @@ fn many_that_come_back_one_by_one_are_all_there_again() {
         assert!(!nodes.contains("down"), "{nodes}");
     }
     assert!(!scene.nodes().contains("unknown"));
-    assert_eq!(scene.agenda.liveness().mass_loss(), None);
+    assert_eq!(scene.agenda.liveness_mut().mass, None);
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn a_lone_leader_wakes_for_nothing() {
 fn the_period_is_the_swarms_and_a_tiny_one_is_not_kept() {
     let mut state = State::default();
     assert_eq!(period(&state), Duration::from_secs(5));
-    let mut cluster = crate::liveness::tests::cluster();
+    let mut cluster = cluster();
     cluster.spec.dispatcher.heartbeat_period = swarmrs_types::Nanos(1);
     let change = Change::Put {
         object: Object::Cluster(cluster.into()),
@@ -357,27 +357,6 @@ fn the_period_is_the_swarms_and_a_tiny_one_is_not_kept() {
     let command = plan.into_command(at(0), at(0).shown());
     state.apply(1, &command).expect("nobody else");
     assert_eq!(period(&state), Duration::from_secs(1));
-}
-
-fn cluster() -> swarmrs_types::object::Cluster {
-    swarmrs_types::object::Cluster {
-        id: swarmrs_types::ClusterId(id::<swarmrs_types::NodeId>("c").0),
-        meta: Default::default(),
-        spec: Default::default(),
-        root_ca: swarmrs_types::object::RootCa {
-            certificate: String::new(),
-            key: Default::default(),
-        },
-        join_tokens: swarmrs_types::object::JoinTokens {
-            worker: String::new(),
-            manager: String::new(),
-        },
-        unlock_key: None,
-        default_addr_pool: Vec::new(),
-        subnet_size: 0,
-        data_path_port: 0,
-        unknown: Default::default(),
-    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use crate::plan::{Draft, Ids};
 use crate::state::State;
 use std::sync::Arc;
 use swarmrs_types::object::{
-    Gate, Node, NodeState, Service, SpecVersion, Task, TaskOrigin, TaskStatus,
+    Cluster, Gate, JoinTokens, Node, NodeState, RootCa, Service, SpecVersion, Task, TaskOrigin,
+    TaskStatus,
 };
 use swarmrs_types::spec::{Availability, NodeSpec, Role, ServiceSpec};
 use swarmrs_types::{ClusterTime, NodeId, RawId, ServiceId, TaskId, TaskState};
@@ -117,6 +118,28 @@ pub(crate) fn held(mut task: Task, after: &Task, not_before: ClusterTime) -> Tas
         patience: at(60),
     });
     task
+}
+
+/// A swarm that was asked for nothing in particular.
+pub(crate) fn cluster() -> Cluster {
+    Cluster {
+        id: id("swarm"),
+        meta: Default::default(),
+        spec: Default::default(),
+        root_ca: RootCa {
+            certificate: String::new(),
+            key: Default::default(),
+        },
+        join_tokens: JoinTokens {
+            worker: String::new(),
+            manager: String::new(),
+        },
+        unlock_key: None,
+        default_addr_pool: Vec::new(),
+        subnet_size: 0,
+        data_path_port: 0,
+        unknown: Default::default(),
+    }
 }
 
 /// A node that is ready.

@@ -1,9 +1,9 @@
 //! The leader's step: from what is to what should be, one bounded plan at a time.
 //!
-//! Nodes that are not heard of are down. Nodes that changed lose what does not fit them any more. Each line of [`decide`] looks at one
-//! service, over the state with the plan so far laid on it; then all waiting tasks are placed. When
-//! the plan is committed its events come back as notes on the agenda; when there is nothing left to
-//! do the plan is empty.
+//! Nodes that are not heard of are down. Nodes that changed lose what does not fit them any more.
+//! Each line of [`decide`] looks at one service, over the state with the plan so far laid on it; then
+//! all waiting tasks are placed. When the plan is committed its events come back as notes on the
+//! agenda; when there is nothing left to do the plan is empty.
 
 use crate::agenda::Agenda;
 use crate::change::Key;

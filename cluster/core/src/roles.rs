@@ -71,7 +71,7 @@ pub fn may_lose(members: &[Member], raft_id: u64) -> bool {
 }
 
 /// The members that are to stay: those that nodes claim which are wanted as managers.
-pub fn wanted<'a>(
+pub(crate) fn wanted<'a>(
     state: &'a State,
     members: &'a [Member],
 ) -> impl Iterator<Item = &'a Member> + use<'a> {
@@ -91,6 +91,11 @@ fn has_quorum<'a>(members: impl Iterator<Item = &'a Member>) -> bool {
     reachable > voters.len() / 2
 }
 
+fn is_voter(members: &[Member], raft_id: u64) -> bool {
+    let mut voters = members.iter().filter(|member| member.voter);
+    voters.any(|member| member.raft_id == raft_id)
+}
+
 /// What the nodes' objects do not say yet.
 fn note(state: &State, members: &[Member], now: ClusterTime) -> Plan {
     let mut draft = Draft::new(state, now);
@@ -106,16 +111,12 @@ fn note(state: &State, members: &[Member], now: ClusterTime) -> Plan {
 fn noted(node: &Node, members: &[Member]) -> Node {
     let mut node = node.clone();
     let is_member = |id: u64| members.iter().any(|member| member.raft_id == id);
-    let is_voter = |id: u64| {
-        let mut voters = members.iter().filter(|member| member.voter);
-        voters.any(|member| member.raft_id == id)
-    };
     if node.raft_id.is_some_and(|id| !is_member(id)) {
         node.raft_id = None;
         node.manager_addr = None;
     }
     if let (None, Some(asked)) = (node.raft_id, node.candidate.clone())
-        && is_voter(asked.raft_id)
+        && is_voter(members, asked.raft_id)
     {
         node.raft_id = Some(asked.raft_id);
         node.manager_addr = Some(asked.address);
@@ -188,9 +189,8 @@ fn admissions(state: &State, members: &[Member]) -> Vec<Step> {
     let asking = state.nodes().iter().filter_map(|node| {
         let asked = node.candidate.as_ref()?;
         let wanted = node.spec.role == Role::Manager && node.role == Role::Manager;
-        let mut voters = members.iter().filter(|member| member.voter);
-        let is_voter = voters.any(|member| member.raft_id == asked.raft_id);
-        (wanted && node.raft_id.is_none() && !is_voter).then(|| Step::Admit {
+        let waits = node.raft_id.is_none() && !is_voter(members, asked.raft_id);
+        (wanted && waits).then(|| Step::Admit {
             node: node.id,
             raft_id: asked.raft_id,
             address: asked.address.clone(),

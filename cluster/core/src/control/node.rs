@@ -6,6 +6,7 @@ pub mod leave;
 use super::text::quoted;
 use super::{MOST_TASKS, expect_version};
 use crate::change::Key;
+use crate::orchestrator::orphan::REMOVED;
 use crate::plan::{Draft, Plan};
 use crate::roles::{self, Member};
 use crate::state::{State, find};
@@ -69,7 +70,7 @@ fn orphaned(at: Timestamp) -> TaskStatus {
     TaskStatus {
         at,
         state: TaskState::Orphaned,
-        message: "Task belonged to a node that has been deleted".to_owned(),
+        message: REMOVED.to_owned(),
         ..TaskStatus::default()
     }
 }

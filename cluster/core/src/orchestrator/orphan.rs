@@ -11,7 +11,7 @@ use swarmrs_types::object::{NodeState, Task};
 use swarmrs_types::{ClusterTime, ServiceId, TaskState};
 
 /// Docker's message for the tasks of a node that was removed.
-const REMOVED: &str = "Task belonged to a node that has been deleted";
+pub(crate) const REMOVED: &str = "Task belonged to a node that has been deleted";
 /// And our own for those of one that is down.
 const LOST: &str = "Task belonged to a node that has been down for a day";
 

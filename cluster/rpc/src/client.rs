@@ -17,8 +17,6 @@ use bytes::Bytes;
 use dial::{Dial, Live};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
-use h2::client::SendRequest;
-use http::Request;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -172,40 +170,15 @@ impl Client {
         within: Duration,
     ) -> Result<(Outgoing, FrameReceiver), CallError> {
         let opened = timeout_at(deadline, self.open(method)).await;
-        opened.unwrap_or_else(|_| {
-            Err(CallError::Unreachable {
-                address: self.0.target.address.clone(),
-                reason: format!("no connection within {within:?}"),
-            })
-        })
+        opened.unwrap_or_else(|_| Err(CallError::not_within(self.address(), within)))
     }
 
     /// A new stream. A connection that turns out to be over has not seen the request, so another is made.
     async fn open(&self, method: Method) -> Result<(Outgoing, FrameReceiver), CallError> {
-        let mut last = None;
-        for _ in 0..2 {
-            let live = self.live().await?;
-            match self.request(live.requests.clone(), method).await {
-                Ok(opened) => return Ok(opened),
-                Err(error) => last = Some(live.end(&error)),
-            }
+        match self.live().await?.open(method).await {
+            Ok(opened) => Ok(opened),
+            Err(_) => self.live().await?.open(method).await,
         }
-        Err(last.unwrap_or_else(|| CallError::Lost("no connection".into())))
-    }
-
-    async fn request(
-        &self,
-        requests: SendRequest<Bytes>,
-        method: Method,
-    ) -> Result<(Outgoing, FrameReceiver), h2::Error> {
-        let mut requests = requests.ready().await?;
-        let mut request = Request::new(());
-        *request.method_mut() = http::Method::POST;
-        *request.version_mut() = http::Version::HTTP_2;
-        *request.uri_mut() = method.uri();
-        let (answer, stream) = requests.send_request(request, false)?;
-        let receiver = FrameReceiver::asking(answer, method);
-        Ok((Outgoing::new(stream), receiver))
     }
 
     async fn live(&self) -> Result<Live, CallError> {
@@ -233,10 +206,7 @@ impl Client {
         // In a task of its own: a caller that gives up does not end it for the others.
         let dialling = runtime.spawn(dial.dial());
         let outcome = async move {
-            let ended = |error: tokio::task::JoinError| CallError::Unreachable {
-                address,
-                reason: error.to_string(),
-            };
+            let ended = |error| CallError::unreachable(&address, error);
             dialling.await.map_err(ended)?
         };
         let attempt = Attempt {

@@ -2,6 +2,7 @@
 
 use crate::codec::Malformed;
 use crate::{Method, Refusal};
+use std::fmt;
 use std::io;
 use std::time::Duration;
 use swarmrs_security::RootDigest;
@@ -42,34 +43,34 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// Whether it is certain that the peer has not begun to do what it was asked.
-    pub fn nothing_was_done(&self) -> bool {
-        match self {
-            CallError::ConnectionRefused(_)
-            | CallError::Unreachable { .. }
-            | CallError::Tls { .. }
-            | CallError::WrongRoot { .. }
-            | CallError::TooLong { .. } => true,
-            CallError::TimedOut(_)
-            | CallError::Lost(_)
-            | CallError::Refused(_)
-            | CallError::Malformed(_) => false,
+    /// What an error of the connection below means while there is no connection yet.
+    pub(crate) fn connecting(address: &str, error: &io::Error) -> Self {
+        match error.kind() {
+            // The TLS library's errors have this kind; behind HTTP/2, of which nothing else has it, only kind and text
+            // are left.
+            io::ErrorKind::InvalidData => CallError::distrust(address, error),
+            io::ErrorKind::ConnectionRefused => CallError::ConnectionRefused(address.to_owned()),
+            _ => CallError::unreachable(address, error),
         }
     }
 
-    /// What an error of the connection below means while there is no connection yet.
-    pub(crate) fn connecting(address: &str, error: &io::Error) -> Self {
-        let address = address.to_owned();
-        if let Some(reason) = tls_reason(error) {
-            return CallError::Tls { address, reason };
+    pub(crate) fn unreachable(address: &str, reason: impl fmt::Display) -> Self {
+        CallError::Unreachable {
+            address: address.to_owned(),
+            reason: reason.to_string(),
         }
-        match error.kind() {
-            io::ErrorKind::ConnectionRefused => CallError::ConnectionRefused(address),
-            _ => CallError::Unreachable {
-                address,
-                reason: error.to_string(),
-            },
+    }
+
+    pub(crate) fn distrust(address: &str, reason: impl fmt::Display) -> Self {
+        CallError::Tls {
+            address: address.to_owned(),
+            reason: reason.to_string(),
         }
+    }
+
+    /// No connection came about in time.
+    pub(crate) fn not_within(address: &str, within: Duration) -> Self {
+        CallError::unreachable(address, format_args!("no connection within {within:?}"))
     }
 
     /// What an error of HTTP/2 means once there is a connection.
@@ -85,9 +86,4 @@ impl From<Refusal> for CallError {
     fn from(refusal: Refusal) -> Self {
         CallError::Refused(refusal)
     }
-}
-
-/// The TLS library's errors have this kind; behind HTTP/2, of which nothing else has it, only kind and text are left.
-fn tls_reason(error: &io::Error) -> Option<String> {
-    (error.kind() == io::ErrorKind::InvalidData).then(|| error.to_string())
 }

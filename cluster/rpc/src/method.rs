@@ -99,8 +99,8 @@ const TABLE: [Row; 15] = [
     // Longer messages go in parts (`session`).
     row(M::Session,         "session",          Node,    General, Conversation, MIB,       MIB),
     row(M::Logs,            "logs",             Node,    General, Conversation, MIB,       64 * KIB),
-    // A batch of entries is some MiB, one entry at most 2.
     row(M::RelayLogs,       "relay-logs",       Manager, General, Conversation, 64 * KIB,  MIB),
+    // A batch of entries is some MiB, one entry at most 2.
     row(M::RaftAppend,      "raft-append",      Manager, Raft,    Call,         16 * MIB,  64 * KIB),
     row(M::RaftVote,        "raft-vote",        Manager, Raft,    Call,         64 * KIB,  64 * KIB),
     row(M::RaftSnapshot,    "raft-snapshot",    Manager, Raft,    Call,         2 * MIB,   64 * KIB),

@@ -124,33 +124,39 @@ impl AsyncWrite for Pulse {
     }
 }
 
+/// Why a peer is not heard any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unheard {
+    #[error("the connection is over")]
+    Over,
+    #[error("the peer is silent")]
+    Silent,
+}
+
 /// Waits for one answer; an error if nothing at all arrives in time, or the connection is over.
 pub(crate) async fn ping(
     pings: &mut PingPong,
     beats: &Beats,
     within: Duration,
-) -> Result<(), &'static str> {
+) -> Result<(), Unheard> {
     let mut answer = pin!(pings.ping(Ping::opaque()));
     loop {
         let before = beats.count();
         match timeout(within, &mut answer).await {
             Ok(Ok(_)) => return Ok(()),
-            Ok(Err(_)) => return Err("the connection is over"),
+            Ok(Err(_)) => return Err(Unheard::Over),
             Err(_) if beats.count() != before => {}
-            Err(_) => return Err(SILENT),
+            Err(_) => return Err(Unheard::Silent),
         }
     }
 }
 
-/// The reason of [`watch`] where nothing was heard, rather than something broken.
-pub(crate) const SILENT: &str = "the peer is silent";
-
-/// Comes back, with the reason, when the peer has fallen silent.
-pub(crate) async fn watch(mut pings: PingPong, beats: Beats, keepalive: Keepalive) -> &'static str {
+/// Comes back when the peer is not heard any more.
+pub(crate) async fn watch(mut pings: PingPong, beats: Beats, keepalive: Keepalive) -> Unheard {
     loop {
         sleep(keepalive.every).await;
-        if let Err(reason) = ping(&mut pings, &beats, keepalive.within).await {
-            return reason;
+        if let Err(unheard) = ping(&mut pings, &beats, keepalive.within).await {
+            return unheard;
         }
     }
 }

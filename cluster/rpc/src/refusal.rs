@@ -34,8 +34,6 @@ pub enum Reason {
     Malformed,
     /// The body did not arrive in time.
     Slow,
-    /// This node is on its way out; another one may answer.
-    Closing,
     /// A reason of a newer release.
     #[serde(other)]
     Other,

@@ -59,6 +59,7 @@ pub(crate) struct Current {
     pub(crate) server: Option<Arc<ServerConfig>>,
     general: Arc<ClientConfig>,
     raft: Arc<ClientConfig>,
+    /// Who the node says it is.
     pub(crate) identity: Option<Identity>,
 }
 
@@ -97,11 +98,6 @@ impl Credentials {
     ) -> Result<(), TlsError> {
         self.0.store(Arc::new(Current::node(node, roots, now)?));
         Ok(())
-    }
-
-    /// Who the node says it is.
-    pub fn identity(&self) -> Option<Identity> {
-        self.0.load().identity.clone()
     }
 
     pub(crate) fn current(&self) -> Arc<Current> {

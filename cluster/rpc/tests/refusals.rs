@@ -11,7 +11,7 @@ use swarmrs_rpc::{
     CallError, Client, Credentials, Keepalive, Limits, Malformed, Method, Needs, Purpose, Reason,
     Shape, session,
 };
-use swarmrs_security::{NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, Subject};
+use swarmrs_security::{NodeCertificate, Role};
 use swarmrs_types::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -109,8 +109,11 @@ async fn another_cluster_is_refused_by_its_root_and_by_its_name() {
         "{error:?}"
     );
     // The same root, as an external authority may have it: the name tells.
-    let node = issue(&rig.trust.ca, "manager1", "cluster2");
-    let credentials = Credentials::new(&node, rig.trust.roots(), now).unwrap();
+    let renamed = Trust {
+        ca: rig.trust.ca.clone(),
+        cluster: stranger.cluster,
+    };
+    let credentials = renamed.credentials("manager1", Role::Manager);
     let refused = expected(|needs| (needs != Needs::Anyone).then_some(Reason::Cluster));
     assert_eq!(reasons(&rig, &credentials).await, refused);
     // And we do not speak to a server of another cluster.
@@ -121,20 +124,6 @@ async fn another_cluster_is_refused_by_its_root_and_by_its_name() {
         "{error:?}"
     );
     assert_eq!(rig.heard(), 2, "only what is open to anyone");
-}
-
-fn issue(ca: &RootCa, node_id: &str, cluster_id: &str) -> NodeCredentials {
-    let key = PrivateKey::generate().unwrap();
-    let subject = Subject {
-        node_id,
-        role: Role::Manager,
-        cluster_id,
-    };
-    let request = key.request().unwrap();
-    let certificate = ca
-        .issue(&request, &subject, DAY, SystemTime::now())
-        .unwrap();
-    NodeCredentials { certificate, key }
 }
 
 #[tokio::test]

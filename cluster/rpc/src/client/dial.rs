@@ -1,11 +1,13 @@
 //! How a connection comes about, and how it is kept.
 
+use crate::conversation::Outgoing;
 use crate::pulse::{self, Beats, Pulse, WINDOW};
 use crate::tls::server_name;
-use crate::{CallError, Keepalive};
+use crate::{CallError, FrameReceiver, Keepalive, Method};
 use bytes::Bytes;
 use h2::PingPong;
 use h2::client::{Connection, SendRequest};
+use http::Request;
 use rustls::ClientConfig;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +39,7 @@ pub(super) struct Dial {
 /// A connection that works. It ends when the last of its holders and streams is gone.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
-    pub(super) requests: SendRequest<Bytes>,
+    requests: SendRequest<Bytes>,
     over: Arc<OnceLock<CallError>>,
 }
 
@@ -46,29 +48,42 @@ impl Live {
         self.over.get().is_some()
     }
 
-    /// Notes that no more requests can be made of it, and answers why.
-    pub(super) fn end(&self, error: &h2::Error) -> CallError {
-        let error = self.over.get_or_init(|| CallError::lost(error));
-        error.clone()
+    /// A new stream. If there is none, no more requests can be made of the connection, and the peer has not seen this one.
+    pub(super) async fn open(
+        &self,
+        method: Method,
+    ) -> Result<(Outgoing, FrameReceiver), CallError> {
+        let opened = request(self.requests.clone(), method).await;
+        opened.map_err(|error| {
+            let error = self.over.get_or_init(|| CallError::lost(&error));
+            error.clone()
+        })
     }
+}
+
+async fn request(
+    requests: SendRequest<Bytes>,
+    method: Method,
+) -> Result<(Outgoing, FrameReceiver), h2::Error> {
+    let mut requests = requests.ready().await?;
+    let mut request = Request::new(());
+    *request.method_mut() = http::Method::POST;
+    *request.version_mut() = http::Version::HTTP_2;
+    *request.uri_mut() = method.uri();
+    let (answer, stream) = requests.send_request(request, false)?;
+    let receiver = FrameReceiver::asking(answer, method);
+    Ok((Outgoing::new(stream), receiver))
 }
 
 impl Dial {
     /// Connects. What is wrong with our certificate in the peer's eyes is known here too: the peer answers a ping
     /// only after it has judged it.
     pub(super) async fn dial(self) -> Result<Live, CallError> {
-        let address = self.address.clone();
-        let within = self.within;
-        let connecting = timeout(within, self.connect()).await;
-        connecting.unwrap_or_else(|_| {
-            Err(CallError::Unreachable {
-                address,
-                reason: format!("no connection within {within:?}"),
-            })
-        })
+        let connecting = timeout(self.within, self.connect()).await;
+        connecting.unwrap_or_else(|_| Err(CallError::not_within(&self.address, self.within)))
     }
 
-    async fn connect(self) -> Result<Live, CallError> {
+    async fn connect(&self) -> Result<Live, CallError> {
         let failed = |error: io::Error| CallError::connecting(&self.address, &error);
         let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
         let pulse = Pulse::new(stream).map_err(failed)?;
@@ -124,7 +139,7 @@ async fn keep(
 ) {
     let reason = tokio::select! {
         ended = connection => CallError::Lost(why(ended).to_string()),
-        reason = pulse::watch(pings, beats, keepalive) => CallError::Lost(reason.into()),
+        unheard = pulse::watch(pings, beats, keepalive) => CallError::Lost(unheard.to_string()),
     };
     let _ = over.set(reason);
 }

@@ -19,10 +19,8 @@ pub async fn fetch_root(
     expected: RootDigest,
     within: Duration,
 ) -> Result<RootCert, CallError> {
-    let credentials = Credentials::believing_anybody().map_err(|error| CallError::Tls {
-        address: address.to_owned(),
-        reason: error.to_string(),
-    })?;
+    let credentials = Credentials::believing_anybody();
+    let credentials = credentials.map_err(|error| CallError::distrust(address, error))?;
     let client = Client::new(address, credentials, Purpose::General);
     let answer = client.call(Method::RootCertificate, Bytes::new(), within);
     let root: Root = from_json(&answer.await?)?;
@@ -30,8 +28,5 @@ pub async fn fetch_root(
     if found != expected {
         return Err(CallError::WrongRoot { expected, found });
     }
-    RootCert::from_pem(&root.pem).map_err(|error| CallError::Tls {
-        address: address.to_owned(),
-        reason: error.to_string(),
-    })
+    RootCert::from_pem(&root.pem).map_err(|error| CallError::distrust(address, error))
 }

@@ -2,7 +2,7 @@
 
 use super::gate::{Place, Source};
 use super::{Line, Served, Shared};
-use crate::pulse::{self, Beats, Pulse, WINDOW};
+use crate::pulse::{self, Beats, Pulse, Unheard, WINDOW};
 use crate::server::stream::{self, Peer};
 use crate::tls::Current;
 use crate::{Keepalive, Purpose};
@@ -12,6 +12,7 @@ use h2::server::Connection;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_security::{Identity, Role};
@@ -105,23 +106,17 @@ impl Shared {
 
     /// Serves a connection until it ends, on its own runtime.
     async fn serve(self: Arc<Self>, known: Known) {
-        let (closing, killed) = (self.closing.clone(), self.killed.clone());
         let from = known.from;
-        let shared = self.clone();
         let ended = tokio::select! {
-            () = killed.cancelled() => return,
-            ended = shared.hold(known, closing.cancelled()) => ended,
+            () = self.killed.cancelled() => return,
+            ended = self.hold(known) => ended,
         };
         if let Err(reason) = ended {
             self.complaints.complain(Some(from), "HTTP/2", reason);
         }
     }
 
-    async fn hold(
-        self: Arc<Self>,
-        mut known: Known,
-        closing: impl Future<Output = ()>,
-    ) -> Result<(), String> {
+    async fn hold(self: &Arc<Self>, mut known: Known) -> Result<(), String> {
         let settled = known.stream.get_mut().0.settle();
         settled.map_err(|error| error.to_string())?;
         let begun = self.begin(known.stream, known.identity.as_ref());
@@ -148,7 +143,7 @@ impl Shared {
             shared: self.clone(),
         });
         let ended = tokio::select! {
-            ended = streams(connection, peer.clone(), closing) => {
+            ended = streams(connection, &peer) => {
                 ended.map_err(|error| error.to_string())
             }
             refusal = peer.misfit() => Err(refusal.to_string()),
@@ -190,11 +185,10 @@ impl Shared {
 /// Answers the streams of a connection until it ends. Whatever still answers then is dropped.
 async fn streams(
     mut connection: Connection<Encrypted, Bytes>,
-    peer: Arc<Peer>,
-    closing: impl Future<Output = ()>,
+    peer: &Arc<Peer>,
 ) -> Result<(), h2::Error> {
     let mut answers = JoinSet::new();
-    let mut closing = std::pin::pin!(closing);
+    let mut closing = pin!(peer.shared.closing.cancelled());
     let mut is_closing = false;
     loop {
         tokio::select! {
@@ -240,7 +234,7 @@ async fn after(life: Option<Duration>) {
 
 /// Comes back when nothing is heard any more; whoever speaks over the line may know by then why it ends.
 async fn until_silent(pings: PingPong, beats: Beats, keepalive: Keepalive, line: &Line) {
-    if pulse::watch(pings, beats, keepalive).await == pulse::SILENT {
+    if pulse::watch(pings, beats, keepalive).await == Unheard::Silent {
         line.fall_silent();
     }
 }

@@ -104,9 +104,9 @@ impl Peer {
     }
 
     fn judged<T>(&self, judge: impl FnOnce(&House<'_>) -> T) -> T {
-        let ours = self.shared.credentials.identity();
+        let ours = self.shared.credentials.current();
         judge(&House {
-            cluster_id: ours.as_ref().map_or("", |ours| &ours.cluster_id),
+            cluster_id: ours.identity.as_ref().map_or("", |ours| &ours.cluster_id),
             now: SystemTime::now(),
             role_of: &*self.shared.role_of,
         })

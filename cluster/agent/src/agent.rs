@@ -6,7 +6,7 @@ use crate::container::socket::SocketMap;
 use crate::error::Error;
 use crate::executor::Failure;
 use crate::journal::Journal;
-use crate::logs::{self, Directory};
+use crate::logs;
 use crate::measure::Measures;
 use crate::network::Networks;
 use crate::reporter::Reporter;
@@ -173,7 +173,7 @@ pub struct LogSource {
 }
 
 impl LogSource {
-    /// As [`Handle::logs`].
+    /// The output of a task. With `follow`, one that has not been started yet is waited for.
     pub async fn open(&self, task: TaskId, options: &LogOptions) -> Result<LogStream, Error> {
         logs::open(&self.engine, &self.shared.directory, task, options).await
     }
@@ -191,11 +191,6 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// The output of a task of this node. With `follow`, one that has not been started yet is waited for.
-    pub async fn logs(&self, task: TaskId, options: &LogOptions) -> Result<LogStream, Error> {
-        logs::open(&self.config.engine, self.directory(), task, options).await
-    }
-
     /// The way to the output of this node's tasks, for whoever outlives the handle.
     pub fn log_source(&self) -> LogSource {
         LogSource {
@@ -248,10 +243,6 @@ impl Handle {
             path,
             source,
         })
-    }
-
-    fn directory(&self) -> &Directory {
-        &self.shared.directory
     }
 }
 

@@ -276,8 +276,8 @@ async fn output_is_followed_from_before_the_start(node: &Node) {
         timestamps: true,
         ..LogOptions::default()
     };
-    let agent = node.agent.as_ref().unwrap();
-    let (logs, ()) = tokio::join!(agent.logs(order.task, &options), async {
+    let source = node.agent.as_ref().unwrap().log_source();
+    let (logs, ()) = tokio::join!(source.open(order.task, &options), async {
         node.manager.want(&order, TaskState::Running);
     });
     let lines: Vec<_> = logs.unwrap().map(|line| line.unwrap()).collect().await;
@@ -285,7 +285,7 @@ async fn output_is_followed_from_before_the_start(node: &Node) {
     assert_eq!(texts, [b"one\n", b"two\n"]);
     assert!(lines.iter().all(|line| line.time_nano.is_some()));
     node.remove(&order).await;
-    assert!(agent.logs(order.task, &options).await.is_err());
+    assert!(source.open(order.task, &options).await.is_err());
 }
 
 async fn a_running_container_is_adopted_as_it_is(node: &mut Node) {

@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tracing::debug;
 
 use crate::stream::UnixSocket;
-use tracing::debug;
 
 /// Idle connections kept for handlers' calls.
 const MAX_IDLE: usize = 8;

@@ -359,20 +359,16 @@ pub(crate) fn change(transaction: &mut Transaction, change: &Change) {
     let front = &change.front();
     let (table, chain) = (Page::of(*front).table(), chain_of(*front));
     let (map, element) = entry(*front, &chain);
+    let turns = Turns {
+        table: &table,
+        chain: &chain,
+        map,
+        element,
+    };
     match change {
-        Change::Begin(_, targets) => {
-            transaction.chain(&table, &chain, None);
-            transaction.rule(&table, &chain, &turns(table.family, targets));
-            transaction.elements(&table, map, &[element]);
-        }
-        Change::Redirect(_, targets) => {
-            transaction.flush_chain(&table, &chain);
-            transaction.rule(&table, &chain, &turns(table.family, targets));
-        }
-        Change::End(_) => {
-            transaction.no_elements(&table, map, &[element]);
-            transaction.no_chain(&table, &chain);
-        }
+        Change::Begin(_, targets) => turns.begin(transaction, targets),
+        Change::Redirect(_, targets) => turns.redirect(transaction, targets),
+        Change::End(_) => turns.end(transaction),
     }
 }
 
@@ -393,8 +389,39 @@ fn entry(front: Front, chain: &str) -> (&'static str, Element) {
     }
 }
 
+/// A chain that leads each new flow to the next of some targets, and what leads to the chain.
+pub(crate) struct Turns<'a> {
+    pub table: &'a Table,
+    pub chain: &'a str,
+    pub map: &'a str,
+    pub element: Element,
+}
+
+impl Turns<'_> {
+    pub(crate) fn begin(self, transaction: &mut Transaction, targets: &[Target]) {
+        transaction.chain(self.table, self.chain, None);
+        self.lead(transaction, targets);
+        transaction.elements(self.table, self.map, &[self.element]);
+    }
+
+    pub(crate) fn redirect(self, transaction: &mut Transaction, targets: &[Target]) {
+        transaction.flush_chain(self.table, self.chain);
+        self.lead(transaction, targets);
+    }
+
+    pub(crate) fn end(self, transaction: &mut Transaction) {
+        transaction.no_elements(self.table, self.map, &[self.element]);
+        transaction.no_chain(self.table, self.chain);
+    }
+
+    fn lead(&self, transaction: &mut Transaction, targets: &[Target]) {
+        let rule = turns(self.table.family, targets);
+        transaction.rule(self.table, self.chain, &rule);
+    }
+}
+
 /// Each new flow goes to the next target.
-pub(crate) fn turns(family: Family, targets: &[Target]) -> Vec<Expression> {
+fn turns(family: Family, targets: &[Target]) -> Vec<Expression> {
     let with_ports = targets.iter().any(|(_, port)| port.is_some());
     let element = |(turn, (address, port)): (usize, &Target)| {
         let turn = (turn as u32).to_ne_bytes();
@@ -421,11 +448,7 @@ pub(crate) fn hairpin(transaction: &mut Transaction, address: IpAddr, here: bool
     let table = table(rule::family_of(address));
     let address = octets(address);
     let element = [Element::key(&[&address, &address])];
-    if here {
-        transaction.elements(&table, HAIRPIN, &element);
-    } else {
-        transaction.no_elements(&table, HAIRPIN, &element);
-    }
+    transaction.elements_if(here, &table, HAIRPIN, &element);
 }
 
 /// A container of this node and what the host calls it by, or no more.
@@ -439,13 +462,8 @@ pub(crate) fn stand_in(
     let (address, stand_in) = (address.octets(), stand_in.octets());
     let inner = [Element::data(&[&stand_in], &[&address])];
     let outer = [Element::data(&[&address], &[&stand_in])];
-    if here {
-        transaction.elements(&table, INNER, &inner);
-        transaction.elements(&table, OUTER, &outer);
-    } else {
-        transaction.no_elements(&table, INNER, &inner);
-        transaction.no_elements(&table, OUTER, &outer);
-    }
+    transaction.elements_if(here, &table, INNER, &inner);
+    transaction.elements_if(here, &table, OUTER, &outer);
 }
 
 /// A host port that leads to one container, or no more.
@@ -459,11 +477,7 @@ pub(crate) fn bound(
     let key: [&[u8]; 2] = [&[front.0], &front.1.to_be_bytes()];
     let data: [&[u8]; 2] = [&octets(target.0), &target.1.to_be_bytes()];
     let element = [Element::data(&key, &data)];
-    if here {
-        transaction.elements(&table, BOUND, &element);
-    } else {
-        transaction.no_elements(&table, BOUND, &element);
-    }
+    transaction.elements_if(here, &table, BOUND, &element);
 }
 
 /// Another node of the network, by its bridge's address, or no more.
@@ -480,11 +494,6 @@ pub(crate) fn node(
         &[&(MARK | u32::from(index)).to_ne_bytes()],
     )];
     let zone = [Element::data(&[&mac], &[&index.to_ne_bytes()])];
-    if here {
-        transaction.elements(&table, NODES, &mark);
-        transaction.elements(&table, ZONES, &zone);
-    } else {
-        transaction.no_elements(&table, NODES, &mark);
-        transaction.no_elements(&table, ZONES, &zone);
-    }
+    transaction.elements_if(here, &table, NODES, &mark);
+    transaction.elements_if(here, &table, ZONES, &zone);
 }

@@ -350,6 +350,14 @@ impl Transaction {
         self.put_elements(table, set, None, elements, DELETE_ELEMENTS);
     }
 
+    /// Puts members in, or takes them out.
+    pub(crate) fn elements_if(&mut self, here: bool, table: &Table, set: &str, some: &[Element]) {
+        match here {
+            true => self.elements(table, set, some),
+            false => self.no_elements(table, set, some),
+        }
+    }
+
     fn put_elements(
         &mut self,
         table: &Table,

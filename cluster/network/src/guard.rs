@@ -24,9 +24,6 @@ const FIRST: i32 = -350;
 /// After the IP families' rules have seen it (those of br_netfilter are at 0).
 const AFTER_IP: i32 = 10;
 
-const ETHER_IP: [u8; 2] = [0x08, 0x00];
-const ETHER_ARP: [u8; 2] = [0x08, 0x06];
-const ETHER_IP6: [u8; 2] = [0x86, 0xdd];
 const ICMP6: u8 = libc::IPPROTO_ICMPV6 as u8;
 const ROUTER_ADVERTISEMENT: u8 = 134;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
@@ -113,16 +110,6 @@ fn name() -> Expression {
     }
 }
 
-fn is(kind: [u8; 2]) -> Vec<Expression> {
-    vec![
-        Expression::Meta {
-            key: rule::PROTOCOL,
-            to: 0,
-        },
-        rule::compare(0, &kind),
-    ]
-}
-
 fn guards(v6: bool) -> Vec<Vec<Expression>> {
     let mut from_nodes = rule::comes_from(VXLAN);
     from_nodes.push(Expression::Accept);
@@ -132,7 +119,7 @@ fn guards(v6: bool) -> Vec<Vec<Expression>> {
         rule::is_not_in(0, MACS),
         Expression::Drop,
     ];
-    let mut foreign_arp = is(ETHER_ARP);
+    let mut foreign_arp = rule::carries(rule::ETHER_ARP);
     foreign_arp.extend([
         name(),
         Expression::Payload {
@@ -150,21 +137,21 @@ fn guards(v6: bool) -> Vec<Vec<Expression>> {
         rule::is_not_in(0, ARP),
         Expression::Drop,
     ]);
-    let mut foreign_source = is(ETHER_IP);
+    let mut foreign_source = rule::carries(rule::ETHER_IP);
     foreign_source.extend([
         name(),
         rule::source(Family::Ip, BEHIND_NAME),
         rule::is_not_in(0, SOURCES),
         Expression::Drop,
     ]);
-    let mut sixth = is(ETHER_IP6);
+    let mut sixth = rule::carries(rule::ETHER_IP6);
     sixth.push(if v6 {
         Expression::Jump("guard6".to_owned())
     } else {
         Expression::Drop
     });
     let passes = |kind| {
-        let mut rule = is(kind);
+        let mut rule = rule::carries(kind);
         rule.push(Expression::Accept);
         rule
     };
@@ -174,31 +161,16 @@ fn guards(v6: bool) -> Vec<Vec<Expression>> {
         foreign_arp,
         foreign_source,
         sixth,
-        passes(ETHER_IP),
-        passes(ETHER_ARP),
-        passes(ETHER_IP6),
+        passes(rule::ETHER_IP),
+        passes(rule::ETHER_ARP),
+        passes(rule::ETHER_IP6),
         vec![Expression::Drop],
     ]
 }
 
 /// Routes are ours to announce, neighbours their own.
 fn guards_v6() -> Vec<Vec<Expression>> {
-    let message = |kind: u8| {
-        vec![
-            Expression::Meta {
-                key: rule::TRANSPORT,
-                to: 0,
-            },
-            rule::compare(0, &[ICMP6]),
-            Expression::Payload {
-                base: rule::BEHIND_NETWORK,
-                offset: 0,
-                length: 1,
-                to: 0,
-            },
-            rule::compare(0, &[kind]),
-        ]
-    };
+    let message = |kind| rule::is_message(ICMP6, kind);
     let never = |kind| {
         let mut rule = message(kind);
         rule.push(Expression::Drop);
@@ -233,9 +205,8 @@ fn guards_v6() -> Vec<Vec<Expression>> {
 /// Lets a port's own frames in, or no more.
 pub(crate) fn port(transaction: &mut Transaction, port: &Port, here: bool) {
     let name = name_key(&port.name);
-    let mut put = |set, elements: Vec<Element>| match here {
-        true => transaction.elements(&table(), set, &elements),
-        false => transaction.no_elements(&table(), set, &elements),
+    let mut put = |set, elements: Vec<Element>| {
+        transaction.elements_if(here, &table(), set, &elements);
     };
     put(MACS, vec![Element::key(&[&name, &port.mac])]);
     let mut own_v6 = vec![

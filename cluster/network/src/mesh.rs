@@ -12,7 +12,7 @@
 pub(crate) mod docker_user;
 pub(crate) mod firewalld;
 
-use crate::balance;
+use crate::balance::Turns;
 use crate::diff::Target;
 use crate::firewall::{
     At, Element, Expression, Family, Gives, Hook, Set, Table, Transaction, Type, Value, rule,
@@ -338,19 +338,16 @@ pub(crate) fn take_turns(
     let table = table(tag, Family::Ip);
     let chain = format!("{}-{port}", transport.name());
     let key: [&[u8]; 2] = [&[transport.number()], &port.to_be_bytes()];
-    let element = [Element::chain(&key, &chain)];
-    if now.is_empty() {
-        transaction.no_elements(&table, TURNS, &element);
-        transaction.no_chain(&table, &chain);
-        return;
-    }
-    match before.is_empty() {
-        true => transaction.chain(&table, &chain, None),
-        false => transaction.flush_chain(&table, &chain),
-    }
-    transaction.rule(&table, &chain, &balance::turns(Family::Ip, now));
-    if before.is_empty() {
-        transaction.elements(&table, TURNS, &element);
+    let turns = Turns {
+        table: &table,
+        chain: &chain,
+        map: TURNS,
+        element: Element::chain(&key, &chain),
+    };
+    match (before, now) {
+        (_, []) => turns.end(transaction),
+        ([], now) => turns.begin(transaction, now),
+        (_, now) => turns.redirect(transaction, now),
     }
 }
 
@@ -380,12 +377,7 @@ pub(crate) fn node(transaction: &mut Transaction, tag: &Tag, address: IpAddr, he
 }
 
 fn put(transaction: &mut Transaction, tag: &Tag, set: &str, elements: Vec<Element>, here: bool) {
-    let table = table(tag, Family::Ip);
-    if here {
-        transaction.elements(&table, set, &elements);
-    } else {
-        transaction.no_elements(&table, set, &elements);
-    }
+    transaction.elements_if(here, &table(tag, Family::Ip), set, &elements);
 }
 
 /// The subnets of a network that an IPv4 host can meet.

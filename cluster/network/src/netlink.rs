@@ -82,7 +82,7 @@ impl Socket {
 
     /// What was said since the last time, in pieces: none, when that was all.
     pub(crate) fn hear(&mut self) -> io::Result<Vec<Said>> {
-        match self.receive_with(MsgFlags::MSG_DONTWAIT) {
+        match self.receive(MsgFlags::MSG_DONTWAIT) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Vec::new()),
             other => other,
         }
@@ -108,12 +108,12 @@ impl Socket {
         self.send(vec![message.flagged(libc::NLM_F_DUMP as u16)])?;
         let mut found = Vec::new();
         loop {
-            for (kind, sequence, payload) in self.receive()? {
-                match i32::from(kind) {
-                    _ if sequence != self.sequence => {}
+            for said in self.receive(MsgFlags::empty())? {
+                match i32::from(said.kind) {
+                    _ if said.sequence != self.sequence => {}
                     libc::NLMSG_DONE => return Ok(found),
-                    libc::NLMSG_ERROR => refusal(&payload)?,
-                    _ => found.push(payload),
+                    libc::NLMSG_ERROR => refusal(&said.payload)?,
+                    _ => found.push(said.payload),
                 }
             }
         }
@@ -123,14 +123,14 @@ impl Socket {
     pub(crate) fn ask(&mut self, message: Message) -> io::Result<Vec<u8>> {
         self.send(vec![message])?;
         loop {
-            for (kind, sequence, payload) in self.receive()? {
-                if sequence != self.sequence {
+            for said in self.receive(MsgFlags::empty())? {
+                if said.sequence != self.sequence {
                     continue;
                 }
-                if i32::from(kind) == libc::NLMSG_ERROR {
-                    refusal(&payload)?;
+                if i32::from(said.kind) == libc::NLMSG_ERROR {
+                    refusal(&said.payload)?;
                 }
-                return Ok(payload);
+                return Ok(said.payload);
             }
         }
     }
@@ -149,30 +149,23 @@ impl Socket {
     fn acknowledged(&mut self, first: u32, last: u32) -> io::Result<()> {
         let mut result = Ok(());
         loop {
-            for (kind, sequence, payload) in self.receive()? {
-                let ours = (first..=last).contains(&sequence);
-                if !ours || i32::from(kind) != libc::NLMSG_ERROR {
+            for said in self.receive(MsgFlags::empty())? {
+                let ours = (first..=last).contains(&said.sequence);
+                if !ours || i32::from(said.kind) != libc::NLMSG_ERROR {
                     continue;
                 }
-                let answer = refusal(&payload);
+                let answer = refusal(&said.payload);
                 if result.is_ok() {
                     result = answer;
                 }
-                if sequence == last {
+                if said.sequence == last {
                     return result;
                 }
             }
         }
     }
 
-    fn receive(&mut self) -> io::Result<Vec<(u16, u32, Vec<u8>)>> {
-        let said = self.receive_with(MsgFlags::empty())?.into_iter();
-        Ok(said
-            .map(|one| (one.kind, one.sequence, one.payload))
-            .collect())
-    }
-
-    fn receive_with(&mut self, flags: MsgFlags) -> io::Result<Vec<Said>> {
+    fn receive(&mut self, flags: MsgFlags) -> io::Result<Vec<Said>> {
         let mut buffer = vec![0; ANSWER];
         let length = recv(
             self.fd.as_raw_fd(),

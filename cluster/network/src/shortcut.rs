@@ -21,7 +21,6 @@ use crate::vxlan::{StandIns, UPLINK};
 use std::net::{IpAddr, Ipv4Addr};
 
 const PLACES: &str = "places";
-const ETHER_IP: [u8; 2] = [0x08, 0x00];
 /// ICMP's errors carry the head of the packet they speak of. Source: RFC 792.
 const ICMP: u8 = libc::IPPROTO_ICMP as u8;
 const ERRORS: [u8; 3] = [3, 11, 12];
@@ -71,7 +70,7 @@ pub(crate) fn lay(transaction: &mut Transaction) {
     transaction.entrance(&table, UPLINK, UPLINK);
     // Registers: the stand-in, the port's number, the container's hardware address (two), its address.
     let known = || {
-        let mut known = is_ip();
+        let mut known = rule::carries(rule::ETHER_IP);
         known.extend([
             rule::destination(Family::Ip, 0),
             rule::load_from(0, PLACES, 1),
@@ -79,7 +78,7 @@ pub(crate) fn lay(transaction: &mut Transaction) {
         known
     };
     for kind in ERRORS {
-        let mut of_error = error(kind);
+        let mut of_error = rule::is_message(ICMP, kind);
         of_error.extend(known());
         of_error.push(inner(INNER_SOURCE, 4));
         transaction.rule(&table, UPLINK, &of_error);
@@ -116,7 +115,7 @@ pub(crate) fn open(transaction: &mut Transaction, ground: &Ground<'_>, port: &Po
     transaction.fresh_table(&table);
     transaction.entrance(&table, UPLINK, &port.name);
     for kind in ERRORS {
-        let mut of_error = error(kind);
+        let mut of_error = rule::is_message(ICMP, kind);
         of_error.extend(leads_out(ground, address));
         of_error.extend([load(0, stand_in), inner(INNER_DESTINATION, 0)]);
         transaction.rule(&table, UPLINK, &of_error);
@@ -158,49 +157,21 @@ pub(crate) fn stand_in(stand_ins: &StandIns, port: &Port) -> Option<(Ipv4Addr, I
 /// The container's own, to the network's gateway, for someone who is not on the network.
 fn leads_out(ground: &Ground<'_>, address: Ipv4Addr) -> Vec<Expression> {
     let subnet = ground.stand_ins.subnet();
-    let mut rule = is_ip();
+    let mut rule = rule::carries(rule::ETHER_IP);
     rule.extend([
         rule::destination_mac(0),
         rule::compare(0, &ground.bridge),
         rule::source(Family::Ip, 0),
         rule::compare(0, &address.octets()),
         rule::destination(Family::Ip, 0),
-        differs(octets(NAME_SERVER)),
+        rule::differs(0, &octets(NAME_SERVER)),
         Expression::And {
             register: 0,
             mask: subnet.netmask().octets().to_vec(),
         },
-        differs(subnet.network().octets().to_vec()),
+        rule::differs(0, &subnet.network().octets()),
     ]);
     rule
-}
-
-fn is_ip() -> Vec<Expression> {
-    vec![
-        Expression::Meta {
-            key: rule::PROTOCOL,
-            to: 0,
-        },
-        rule::compare(0, &ETHER_IP),
-    ]
-}
-
-/// An error of ICMP of a kind.
-fn error(kind: u8) -> Vec<Expression> {
-    vec![
-        Expression::Meta {
-            key: rule::TRANSPORT,
-            to: 0,
-        },
-        rule::compare(0, &[ICMP]),
-        Expression::Payload {
-            base: rule::BEHIND_NETWORK,
-            offset: 0,
-            length: 1,
-            to: 0,
-        },
-        rule::compare(0, &[kind]),
-    ]
 }
 
 /// Sets an address of the packet.
@@ -229,13 +200,5 @@ fn load(to: u8, address: Ipv4Addr) -> Expression {
     Expression::Load {
         to,
         value: address.octets().to_vec(),
-    }
-}
-
-fn differs(value: Vec<u8>) -> Expression {
-    Expression::Compare {
-        register: 0,
-        equal: false,
-        value,
     }
 }

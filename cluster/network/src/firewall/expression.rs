@@ -361,6 +361,10 @@ pub(crate) mod rule {
     pub(crate) const LINK: u32 = 0;
     pub(crate) const NETWORK: u32 = 1;
     pub(crate) const BEHIND_NETWORK: u32 = 2;
+    // What a frame carries.
+    pub(crate) const ETHER_IP: [u8; 2] = [0x08, 0x00];
+    pub(crate) const ETHER_ARP: [u8; 2] = [0x08, 0x06];
+    pub(crate) const ETHER_IP6: [u8; 2] = [0x86, 0xdd];
     /// `fib … type local`.
     const LOCAL: u32 = 2;
 
@@ -368,6 +372,14 @@ pub(crate) mod rule {
         Expression::Compare {
             register,
             equal: true,
+            value: value.to_vec(),
+        }
+    }
+
+    pub(crate) fn differs(register: u8, value: &[u8]) -> Expression {
+        Expression::Compare {
+            register,
+            equal: false,
             value: value.to_vec(),
         }
     }
@@ -465,29 +477,54 @@ pub(crate) mod rule {
 
     /// The source is within the network of the bits.
     pub(crate) fn source_within(network: ipnet::IpNet) -> Vec<Expression> {
-        within(source(family_of(network.addr()), 0), network)
+        within(source(family_of(network.addr()), 0), network, true)
     }
 
     /// The source is outside of it.
     pub(crate) fn source_beyond(network: ipnet::IpNet) -> Vec<Expression> {
-        let mut rule = source_within(network);
-        if let Some(Expression::Compare { equal, .. }) = rule.last_mut() {
-            *equal = false;
-        }
-        rule
+        within(source(family_of(network.addr()), 0), network, false)
     }
 
     pub(crate) fn destination_within(network: ipnet::IpNet) -> Vec<Expression> {
-        within(destination(family_of(network.addr()), 0), network)
+        within(destination(family_of(network.addr()), 0), network, true)
     }
 
-    fn within(load: Expression, network: ipnet::IpNet) -> Vec<Expression> {
+    fn within(load: Expression, network: ipnet::IpNet, inside: bool) -> Vec<Expression> {
         let mask = octets(network.netmask());
         let value = octets(network.network());
+        let ends = match inside {
+            true => compare(0, &value),
+            false => differs(0, &value),
+        };
+        vec![load, Expression::And { register: 0, mask }, ends]
+    }
+
+    /// The frame carries a packet of the kind.
+    pub(crate) fn carries(kind: [u8; 2]) -> Vec<Expression> {
         vec![
-            load,
-            Expression::And { register: 0, mask },
-            compare(0, &value),
+            Expression::Meta {
+                key: PROTOCOL,
+                to: 0,
+            },
+            compare(0, &kind),
+        ]
+    }
+
+    /// The packet is a message of this kind, of ICMP or ICMPv6.
+    pub(crate) fn is_message(protocol: u8, kind: u8) -> Vec<Expression> {
+        vec![
+            Expression::Meta {
+                key: TRANSPORT,
+                to: 0,
+            },
+            compare(0, &[protocol]),
+            Expression::Payload {
+                base: BEHIND_NETWORK,
+                offset: 0,
+                length: 1,
+                to: 0,
+            },
+            compare(0, &[kind]),
         ]
     }
 

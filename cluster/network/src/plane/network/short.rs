@@ -48,7 +48,8 @@ impl Network {
             .collect();
         let mut transaction = Transaction::default();
         shortcut::lay(&mut transaction);
-        if let Some(ground) = self.ground(&numbers) {
+        let uplink = numbers.get(UPLINK);
+        if let Some(ground) = uplink.and_then(|uplink| self.ground(*uplink)) {
             for port in self.ports.values() {
                 if let Some(number) = numbers.get(&port.name) {
                     shortcut::open(&mut transaction, &ground, port, *number);
@@ -84,9 +85,8 @@ impl Network {
         let mut transaction = Transaction::default();
         match (number, self.stand_ins()) {
             (Some(number), _) => {
-                let uplink = vxlan::expect_link(&mut self.links, UPLINK)?;
-                let numbers = BTreeMap::from([(uplink.name, uplink.index)]);
-                if let Some(ground) = self.ground(&numbers) {
+                let uplink = vxlan::expect_link(&mut self.links, UPLINK)?.index;
+                if let Some(ground) = self.ground(uplink) {
                     shortcut::open(&mut transaction, &ground, port, number);
                 }
             }
@@ -96,16 +96,16 @@ impl Network {
         transaction.commit(&mut self.rules)
     }
 
-    fn ground(&self, numbers: &BTreeMap<String, u32>) -> Option<Ground<'_>> {
-        let uplink = self.uplink.as_ref()?;
-        let IpAddr::V4(host) = uplink.host(Family::Ip)? else {
+    /// `uplink` is the number of the link to the host.
+    fn ground(&self, uplink: u32) -> Option<Ground<'_>> {
+        let IpAddr::V4(host) = self.uplink.as_ref()?.host(Family::Ip)? else {
             return None;
         };
         Some(Ground {
-            stand_ins: uplink.stand_ins.as_ref()?,
+            stand_ins: self.stand_ins()?,
             bridge: vxlan::node_mac(self.own.as_ref().map_or(0, |own| own.index)),
             host,
-            uplink: *numbers.get(UPLINK)?,
+            uplink,
         })
     }
 

@@ -12,7 +12,7 @@
 
 mod compare;
 mod differences;
-mod mask;
+pub mod mask;
 mod run;
 mod scenario;
 

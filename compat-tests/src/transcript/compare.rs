@@ -71,6 +71,7 @@ impl Found<'_> {
     fn lines(&mut self, step: &Step, reference: &str, ours: &str) {
         let tail = |raw: &str| {
             let mut lines = mask::lines(raw);
+            lines.retain(|line| !step.without.iter().any(|text| line.contains(text)));
             if step.unordered {
                 lines.sort();
             }
@@ -124,11 +125,15 @@ mod tests {
     use super::*;
 
     fn deltas(reference: &str, ours: &str) -> Vec<(String, String, String)> {
+        deltas_of(&Step::default(), reference, ours)
+    }
+
+    fn deltas_of(step: &Step, reference: &str, ours: &str) -> Vec<(String, String, String)> {
         let outcome = |output: &str| Outcome {
             output: output.to_owned(),
             ..Outcome::default()
         };
-        let deltas = compare(&Step::default(), &outcome(reference), &outcome(ours));
+        let deltas = compare(step, &outcome(reference), &outcome(ours));
         deltas
             .into_iter()
             .map(|delta| (delta.at, delta.reference, delta.ours))
@@ -152,5 +157,15 @@ mod tests {
             found,
             [("output:2".into(), "two".into(), "(no line)".into())]
         );
+    }
+
+    #[test]
+    fn lines_that_a_step_leaves_out_are_not_compared() {
+        let step = Step {
+            without: vec!["bridge0".into()],
+            ..Step::default()
+        };
+        assert_eq!(deltas_of(&step, "one\nbridge0\ntwo\n", "one\ntwo\n"), []);
+        assert_ne!(deltas_of(&step, "one\nbridge1\ntwo\n", "one\ntwo\n"), []);
     }
 }

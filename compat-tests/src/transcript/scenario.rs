@@ -11,6 +11,7 @@
 //! until Running                             repeat until this pattern is in the raw output or error output;
 //!                                           `until nothing`: until there is no output
 //! in any order                              the order of the lines does not count
+//! without dangling                          lines with this text are not compared: whether they are there depends on timing
 //! last 1                                    compare only the last lines of standard output: progress depends on timing
 //! in a terminal                             run the command in a pseudo-terminal
 //! save web .ID                              keep a JSON value, or with `save web` the whole output, for later steps
@@ -40,6 +41,8 @@ pub struct Step {
     pub until: Vec<String>,
     /// Whether the output must be empty before it is taken.
     pub empty: bool,
+    /// What is in lines that are not compared.
+    pub without: Vec<String>,
     pub last: Option<usize>,
     pub unordered: bool,
     pub terminal: bool,
@@ -111,6 +114,8 @@ fn read_line(step: &mut Step, line: &str) -> Result<(), String> {
         step.unordered = true;
     } else if let Some(text) = line.strip_prefix("until ") {
         step.until.push(text.to_owned());
+    } else if let Some(text) = line.strip_prefix("without ") {
+        step.without.push(text.to_owned());
     } else if let Some(count) = line.strip_prefix("last ") {
         step.last = Some(
             count
@@ -182,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_block_is_one_step() {
-        let text = "# prose\n\na title\n> POST /x\nContent-Type: text/plain\n| {\n|  }\nuntil up\nsave web .ID\n\n$ docker ps -q\nlast 2\n";
+        let text = "# prose\n\na title\n> POST /x\nContent-Type: text/plain\n| {\n|  }\nuntil up\nsave web .ID\n\n$ docker ps -q\nwithout dead\nlast 2\n";
         let scenario = Scenario::parse("t", text).unwrap();
         let call = Step {
             title: "a title".into(),
@@ -196,6 +201,7 @@ mod tests {
         let command = Step {
             title: "docker ps -q".into(),
             action: Some(Action::Docker(vec!["ps".into(), "-q".into()])),
+            without: vec!["dead".into()],
             last: Some(2),
             ..Step::default()
         };

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use regex::Regex;
+use swarmrs_compat_tests::transcript::mask;
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
 use crate::hosts::{HOSTS, joined, token, until_printed};
@@ -16,7 +16,6 @@ const NO_TOKEN: &str = "SWMTKN-1-abc";
 struct Dialogue {
     testbed: Testbed,
     said: Vec<String>,
-    ids: Regex,
 }
 
 impl Dialogue {
@@ -24,10 +23,9 @@ impl Dialogue {
         let host = self.testbed.host(at);
         let output = host.docker(args).unwrap();
         let told = format!("{}{}", output.stdout, output.stderr);
-        let told = self.ids.replace_all(told.trim(), "<id>");
         let line = format!("{}: docker {}", host.name(), args.join(" "));
-        let line = self.ids.replace_all(&line, "<id>");
-        self.said.push(format!("{line}\n{} {told}", output.status));
+        let said = format!("{line}\n{} {}", output.status, told.trim());
+        self.said.push(mask::text(&said));
     }
 
     fn until(&mut self, at: usize, args: &[&str], expected: &str) {
@@ -192,7 +190,6 @@ fn spoken(options: &Options) -> Vec<String> {
     let mut dialogue = Dialogue {
         testbed: joined(options),
         said: Vec::new(),
-        ids: Regex::new(r"\b[0-9a-z]{25}\b|SWMTKN-1-[0-9a-z]{50}").unwrap(),
     };
     dialogue.nodes();
     dialogue.promotion();

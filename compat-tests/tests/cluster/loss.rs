@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
-use swarmrs_compat_tests::swarm::sleepers;
+use swarmrs_compat_tests::swarm::{CREATE, sleepers};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
@@ -89,20 +89,8 @@ fn a_worker_that_is_cut_off_is_replaced_and_comes_back() {
     let testbed = joined(&Options::default());
     let manager = testbed.host(0);
     let service = sleepers(manager, HOSTS, &[]);
-    manager.docker_ok(&[
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "each",
-        "--mode",
-        "global",
-        "--stop-signal",
-        "KILL",
-        IMAGE,
-        "sleep",
-        "600",
-    ]);
+    let each = ["--name", "each", "--mode", "global", IMAGE, "sleep", "600"];
+    manager.docker_ok(&[&CREATE[..], &each].concat());
     until("one on each", || match places(manager, "each").len() {
         HOSTS => Ok(()),
         some => Err(format!("{some}")),

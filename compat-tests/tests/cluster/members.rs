@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use swarmrs_compat_tests::observe::wait_for_replicas;
-use swarmrs_compat_tests::swarm::sleepers;
+use swarmrs_compat_tests::swarm::{CREATE, sleepers};
 use swarmrs_compat_tests::testbed::IMAGE;
 use swarmrs_compat_tests::{Host, Options};
 
@@ -59,23 +59,10 @@ fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
 
 /// A task on each host that tells the host's name.
 fn say_where_they_are(manager: &Host) {
-    manager.docker_ok(&[
-        "service",
-        "create",
-        "--detach",
-        "--name",
-        "talkers",
-        "--mode",
-        "global",
-        "--hostname",
-        "{{.Node.Hostname}}",
-        "--stop-signal",
-        "KILL",
-        IMAGE,
-        "sh",
-        "-c",
-        "hostname; exec sleep 600",
-    ]);
+    let flags = ["--name", "talkers", "--mode", "global"];
+    let named = ["--hostname", "{{.Node.Hostname}}"];
+    let command = [IMAGE, "sh", "-c", "hostname; exec sleep 600"];
+    manager.docker_ok(&[&CREATE[..], &flags, &named, &command].concat());
 }
 
 #[test]

@@ -58,8 +58,6 @@ pub enum Note {
         node: NodeId,
         how: Ending,
     },
-    /// A manager serves nobody any more: its connection broke, or it stopped.
-    ManagerLost(NodeId),
 }
 
 /// How a session ended.
@@ -69,8 +67,6 @@ pub enum Ending {
     Goodbye,
     /// The connection broke. The node dials again at once if it is there.
     Reset,
-    /// It broke, and the node was found not to be there: it is down.
-    Gone,
     /// Nothing was heard for long. Says no more than the silence itself.
     Silence,
 }
@@ -127,7 +123,6 @@ impl Liveness {
                 }
             }
             Note::Ended { by, node, how } => self.end(by, node, how, now),
-            Note::ManagerLost(manager) => self.lose_manager(manager, now),
         }
     }
 
@@ -186,7 +181,6 @@ impl Liveness {
         match how {
             Ending::Goodbye => sight.last = now,
             Ending::Reset => sight.early = Some(now.after(REDIAL)),
-            Ending::Gone => sight.early = Some(now),
             Ending::Silence => {}
         }
         self.news = true;

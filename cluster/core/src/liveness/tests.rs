@@ -133,15 +133,6 @@ fn a_broken_connection_is_forgiven_if_the_node_dials_again_at_once() {
 }
 
 #[test]
-fn a_node_that_is_known_to_be_gone_is_down_at_once() {
-    let mut scene = Scene::new(&THREE);
-    scene.beat("m1", &THREE, 1_000);
-    scene.ends("m1", "w2", Ending::Gone);
-    assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 down");
-    assert!(!scene.agenda.liveness_mut().is_due(scene.now));
-}
-
-#[test]
 fn a_daemon_that_says_it_will_be_back_has_a_period() {
     let mut scene = Scene::new(&THREE);
     scene.beat("m1", &THREE, 1_000);
@@ -157,25 +148,9 @@ fn an_end_told_by_who_does_not_serve_the_node_any_more_says_nothing() {
     let mut scene = Scene::new(&["m1", "m2", "w1"]);
     scene.beat("m1", &["m1", "w1"], 1_000);
     scene.beat("m2", &["m2", "w1"], 1_500);
-    scene.ends("m1", "w1", Ending::Gone);
+    scene.ends("m1", "w1", Ending::Reset);
+    scene.beat("m2", &["m2"], 4_500);
     assert_eq!(scene.status("w1").state, NodeState::Ready);
-}
-
-#[test]
-fn the_nodes_of_a_lost_manager_have_a_period_to_find_another() {
-    let names = ["m1", "m2", "w1", "w2"];
-    let mut scene = Scene::new(&names);
-    for step in 1..=6 {
-        scene.see("m2", &["m2", "w1", "w2"]);
-        scene.beat("m1", &["m1"], step * 500);
-    }
-    scene
-        .agenda
-        .presence(Note::ManagerLost(id("m2")), scene.now);
-    scene.beat("m1", &["m1"], 7_500);
-    assert_eq!(scene.nodes(), "m1 ready, m2 ready, w1 ready, w2 ready");
-    scene.beat("m1", &["m1", "w1", "w2"], 8_500);
-    assert_eq!(scene.nodes(), "m1 ready, m2 down, w1 ready, w2 ready");
 }
 
 #[test]
@@ -216,7 +191,10 @@ fn a_leader_that_stood_still_begins_anew() {
 fn a_leader_that_stood_still_does_not_find_the_lost_alive() {
     let mut scene = Scene::new(&THREE);
     scene.beat("m1", &THREE, 1_000);
-    scene.ends("m1", "w2", Ending::Gone);
+    scene.ends("m1", "w2", Ending::Reset);
+    scene.beat("m1", &["m1", "w1"], 3_000);
+    assert_eq!(scene.status("w2").state, NodeState::Down);
+    assert!(!scene.agenda.liveness_mut().is_due(scene.now));
     scene.now = ms(60_000);
     scene.judge();
     assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 down");

@@ -1,5 +1,6 @@
 //! What can go wrong: opening the store, and proposing to it.
 
+use crate::store::{MAX_BYTES, MAX_CHANGES};
 use std::io;
 use std::path::{Path, PathBuf};
 use swarmrs_core::Rejected;
@@ -178,7 +179,7 @@ pub enum ProposeError {
     #[error("leadership was lost, the command may or may not take effect")]
     Unknown { leader: Option<Member> },
     /// It is larger than one entry may be.
-    #[error("command has {changes} changes and {bytes} bytes, limits are 500 and 1048576")]
+    #[error("command has {changes} changes and {bytes} bytes, limits are {MAX_CHANGES} and {MAX_BYTES}")]
     TooLarge { changes: usize, bytes: usize },
     /// It was not taken: too little space is left on the disk.
     #[error(

@@ -7,6 +7,7 @@ mod propose;
 mod several;
 
 pub use members::MemberView;
+pub(crate) use propose::{MAX_BYTES, MAX_CHANGES};
 
 use crate::config::{Config, Timing};
 use crate::current::Shared;

@@ -11,8 +11,8 @@ use swarmrs_core::Command;
 
 /// What one entry may hold. A plan that is larger is made of several. The largest object that Docker
 /// allows, a config of 1000 KiB, takes a third more in base64.
-const MAX_CHANGES: usize = 500;
-const MAX_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const MAX_CHANGES: usize = 500;
+pub(crate) const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// The command's JSON, as it goes into the log. Refuses one that is too large for one entry.
 pub(super) fn json(command: &Command) -> Result<Box<RawValue>, ProposeError> {

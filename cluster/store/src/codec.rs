@@ -16,7 +16,6 @@
 use crate::raft::{
     Entry, LogId, Membership, Payload, Proposal, SnapshotMeta, StoredMembership, Vote, log_id,
 };
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet};
@@ -227,9 +226,7 @@ impl SnapshotRecord {
     }
 
     pub(crate) fn membership(&self) -> Result<StoredMembership, BadRecord> {
-        let membership = Membership::try_from(&self.membership)?;
-        let at = self.membership_at.map(LogId::from);
-        Ok(StoredMembership::new(at, membership))
+        self.membership.stored(self.membership_at)
     }
 
     /// The bytes, unsealed: this is also what one member hands to another.
@@ -256,26 +253,28 @@ impl SnapshotHead {
     }
 
     pub(crate) fn meta(&self) -> Result<SnapshotMeta, BadRecord> {
-        let membership = Membership::try_from(&self.membership)?;
-        let at = self.membership_at.map(LogId::from);
         Ok(SnapshotMeta {
             last_log_id: self.last.map(LogId::from),
-            last_membership: StoredMembership::new(at, membership),
+            last_membership: self.membership.stored(self.membership_at)?,
         })
     }
 }
 
 /// Version byte and JSON.
-fn plain<T: Serialize>(record: &T) -> Result<Vec<u8>, BadRecord> {
+pub(crate) fn plain<T: Serialize>(record: &T) -> Result<Vec<u8>, BadRecord> {
     let mut bytes = vec![VERSION];
     serde_json::to_writer(&mut bytes, record)?;
     Ok(bytes)
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadRecord> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadRecord> {
+    Ok(serde_json::from_slice(after_version(bytes)?)?)
+}
+
+pub(crate) fn after_version(bytes: &[u8]) -> Result<&[u8], BadRecord> {
     match bytes.split_first() {
         None => Err(BadRecord::Empty),
-        Some((&VERSION, json)) => Ok(serde_json::from_slice(json)?),
+        Some((&VERSION, rest)) => Ok(rest),
         Some((&version, _)) => Err(BadRecord::Newer(version)),
     }
 }
@@ -333,6 +332,13 @@ impl TryFrom<EntryRecord> for Entry {
                 Body::Membership(membership) => Payload::Membership((&membership).try_into()?),
             },
         })
+    }
+}
+
+impl MembershipRecord {
+    fn stored(&self, at: Option<IdRecord>) -> Result<StoredMembership, BadRecord> {
+        let membership = Membership::try_from(self)?;
+        Ok(StoredMembership::new(at.map(LogId::from), membership))
     }
 }
 

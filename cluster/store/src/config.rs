@@ -125,6 +125,11 @@ impl Timing {
     pub(crate) fn lease(&self) -> Duration {
         self.election + self.election_spread
     }
+
+    /// Whoever is silent for so long does not count as there. One lease without a word may be a slow disk.
+    pub(crate) fn patience(&self) -> Duration {
+        2 * self.lease()
+    }
 }
 
 /// When the log is folded into a snapshot: whichever comes first.

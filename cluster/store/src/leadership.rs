@@ -8,9 +8,10 @@
 use crate::config::Timing;
 use crate::current::Shared;
 use crate::error::{Error, Member};
+use crate::question;
 use crate::raft::{Membership, Raft, Types};
 use crate::transport::{Ask, Transport};
-use crate::wire::{Answer, LeaderAnswer, ReadQuestion, Refusal, decode, encode};
+use crate::wire::{LeaderAnswer, ReadQuestion, encode};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{ChangeMembers, Instant, RaftMetrics, ServerState};
 use std::collections::BTreeSet;
@@ -99,12 +100,10 @@ async fn knock(shared: &Shared, transport: &dyn Transport) {
         let Ok(body) = encode(&ReadQuestion { to }) else {
             continue;
         };
-        let asked = transport.ask(&member, Ask::ReadIndex, body, KNOCK).await;
-        let answer = asked.ok();
-        let answer = answer.and_then(|answer| decode::<Answer<LeaderAnswer>>(&answer).ok());
-        if answer == Some(Answer::Refused(Refusal::Dismissed)) {
-            shared.roster.dismiss();
-        }
+        let roster = &shared.roster;
+        let asked = question::put(transport, roster, &member, Ask::ReadIndex, body, KNOCK);
+        // How far they are is of no interest.
+        let _answer: Result<LeaderAnswer, _> = asked.await;
     }
 }
 
@@ -177,18 +176,15 @@ fn look(raft: &Raft, shared: &Shared, timing: Timing) -> Seen {
     }
 }
 
-/// A leader counts as one while it is answered, and once it has applied an entry of its own term, which comes after
-/// all others in the log.
+/// A leader counts as one while it is answered, and once it has applied all that was in the log before.
 fn leading(
     metrics: &RaftMetrics<Types>,
     is_sole_voter: bool,
     timing: Timing,
 ) -> (Leadership, Option<Duration>) {
     let acknowledged = metrics.last_quorum_acked.map(|at| at.elapsed());
-    let left = acknowledged.and_then(|age| (2 * timing.lease()).checked_sub(age));
-    let applied = metrics.last_applied.map(|id| id.leader_id.term);
-    let has_applied = applied == Some(metrics.current_term);
-    let is_leader = has_applied && (is_sole_voter || left.is_some());
+    let left = acknowledged.and_then(|age| timing.patience().checked_sub(age));
+    let is_leader = has_applied_all(metrics) && (is_sole_voter || left.is_some());
     let leadership = Leadership {
         is_leader,
         term: metrics.current_term,
@@ -198,13 +194,19 @@ fn leading(
     (leadership, look_again)
 }
 
+/// The first entry of a leader's own term comes after all others in the log.
+fn has_applied_all(metrics: &RaftMetrics<Types>) -> bool {
+    let applied = metrics.last_applied.map(|id| id.leader_id.term);
+    applied == Some(metrics.current_term)
+}
+
 /// A leader that is not heard any more is not known: the others elect another, or cannot.
 fn following(
     metrics: &RaftMetrics<Types>,
     silence: Option<Duration>,
     timing: Timing,
 ) -> (Leadership, Option<Duration>) {
-    let left = silence.and_then(|silence| (2 * timing.lease()).checked_sub(silence));
+    let left = silence.and_then(|silence| timing.patience().checked_sub(silence));
     let leader = metrics.current_leader.filter(|id| *id != metrics.id);
     let leader = leader.filter(|_| left.is_some());
     let leadership = Leadership {
@@ -261,10 +263,8 @@ pub(crate) async fn lead_if_alone(raft: &Raft, raft_id: u64, shared: &Shared) ->
 
 /// Waits until this member leads and has applied everything in the log.
 pub(crate) async fn leads(raft: &Raft) -> Result<(), Error> {
-    // The first entry of its own term comes after all others in the log.
     let leads = |metrics: &RaftMetrics<Types>| {
-        let applied = metrics.last_applied.map(|id| id.leader_id.term);
-        metrics.state == ServerState::Leader && applied == Some(metrics.current_term)
+        metrics.state == ServerState::Leader && has_applied_all(metrics)
     };
     let wait = raft.wait(Some(LEAD_WITHIN));
     let led = wait.metrics(leads, "lone voter leads").await;

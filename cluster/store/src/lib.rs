@@ -49,6 +49,7 @@ mod folder;
 mod leadership;
 mod log;
 mod machine;
+mod question;
 mod raft;
 mod raft_network;
 mod raft_thread;

@@ -4,13 +4,13 @@
 use crate::codec::BadRecord;
 use crate::config::Config;
 use crate::error::Member;
+use crate::question::{self, Unanswered};
 use crate::raft::{LogId, Payload, SnapshotMeta, Types, Vote};
 use crate::roster::Roster;
 use crate::transport::{Ask, Transport, TransportError};
 use crate::wire::{
-    Answer, AppendAnswer, AppendQuestion, At, EntryWire, Refusal, SnapshotAnswer, SnapshotQuestion,
-    TransferAnswer, TransferQuestion, VoteAnswer, VoteKind, VoteQuestion, decode, encode,
-    encode_part,
+    AppendAnswer, AppendQuestion, At, EntryWire, SnapshotAnswer, SnapshotQuestion, TransferAnswer,
+    TransferQuestion, VoteAnswer, VoteKind, VoteQuestion, encode, encode_part,
 };
 use bytes::Bytes;
 use openraft::AnyError;
@@ -80,19 +80,6 @@ pub(crate) struct Peer {
     roster: Arc<Roster>,
 }
 
-/// Why a member gave no answer that can be used.
-#[derive(Debug, thiserror::Error)]
-enum Unanswered {
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("{0}")]
-    Record(#[from] BadRecord),
-    #[error("{0}")]
-    Nonsense(&'static str),
-}
-
 impl Peer {
     async fn ask<T: DeserializeOwned>(
         &mut self,
@@ -104,16 +91,8 @@ impl Peer {
         if let Some(address) = self.roster.address(self.member.raft_id) {
             self.member.address = address;
         }
-        let answer = self.transport.ask(&self.member, ask, body, within).await?;
-        match decode(&answer)? {
-            Answer::Answer(answer) => Ok(answer),
-            Answer::Refused(refusal) => {
-                if refusal == Refusal::Dismissed {
-                    self.roster.dismiss();
-                }
-                Err(refusal.into())
-            }
-        }
+        let (transport, roster) = (self.transport.as_ref(), &self.roster);
+        question::put(transport, roster, &self.member, ask, body, within).await
     }
 
     async fn append(

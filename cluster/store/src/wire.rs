@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Each question says whom it is for, and whoever hears it compares: an address may have come to belong to
-//! another member. A command goes over the wire as the JSON that its proposer made, and into the log of
-//! whoever takes it: nobody in between drops what it does not know.
+//! another member. A command goes over the wire as the JSON that was made of it by whoever proposed it and,
+//! with the leader's time in it, by the leader; the others write down what the leader made.
 
-use crate::codec::{BadRecord, MembershipRecord, VERSION};
+pub(crate) use crate::codec::read as decode;
+use crate::codec::{BadRecord, MembershipRecord, VERSION, after_version, plain};
 use crate::error::{Member, ProposeError};
 use crate::raft::{Entry, LogId, Payload, Proposal, Vote, log_id};
 use bytes::Bytes;
@@ -191,15 +192,8 @@ pub(crate) enum Refusal {
     Unreadable(String),
 }
 
-/// Version byte and JSON.
 pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Bytes, BadRecord> {
-    let mut bytes = vec![VERSION];
-    serde_json::to_writer(&mut bytes, message)?;
-    Ok(bytes.into())
-}
-
-pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, BadRecord> {
-    Ok(serde_json::from_slice(after_version(bytes)?)?)
+    Ok(plain(message)?.into())
 }
 
 /// A part of a snapshot.
@@ -217,14 +211,6 @@ pub(crate) fn decode_part(bytes: &[u8]) -> Result<(SnapshotQuestion, &[u8]), Bad
     let length = u32::from_be_bytes(*length) as usize;
     let (json, part) = rest.split_at_checked(length).ok_or(BadRecord::Empty)?;
     Ok((serde_json::from_slice(json)?, part))
-}
-
-fn after_version(bytes: &[u8]) -> Result<&[u8], BadRecord> {
-    match bytes.split_first() {
-        None => Err(BadRecord::Empty),
-        Some((&VERSION, rest)) => Ok(rest),
-        Some((&version, _)) => Err(BadRecord::Newer(version)),
-    }
 }
 
 impl<'a> EntryWire<'a> {

@@ -1,5 +1,6 @@
 //! What other members ask, answered.
 
+use super::several::PROPOSE_WITHIN;
 use super::{Store, propose};
 use crate::codec::{BadRecord, SnapshotHead};
 use crate::error::ProposeError;
@@ -18,13 +19,9 @@ use openraft::raft::{
     VoteRequest,
 };
 use serde::Serialize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use swarmrs_core::{Command, Request};
 use swarmrs_types::ClusterTime;
-
-/// How long a command of another member may wait to be agreed on; that member waits no longer either.
-const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long one that sends a snapshot waits for its being taken up before it hears that this goes on.
 const TAKE_UP_WITHIN: Duration = Duration::from_secs(1);
@@ -219,7 +216,7 @@ impl Store {
 
     /// A member that agrees with itself alone follows nobody: to belong to others it would have had to let them in.
     fn check_not_alone(&self) -> Result<(), Refusal> {
-        match self.shared.pace.is_alone() && self.shared.initialized.load(Ordering::Acquire) {
+        match self.leads_alone() {
             true => Err(Refusal::Unready("it is alone".to_owned())),
             false => Ok(()),
         }

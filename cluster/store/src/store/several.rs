@@ -4,9 +4,10 @@
 use super::{Store, propose};
 use crate::error::{Member, ProposeError};
 use crate::leadership::Leadership;
+use crate::question::{self, Unanswered};
 use crate::raft::Proposal;
 use crate::transport::Ask;
-use crate::wire::{Answer, LeaderAnswer, ProposeQuestion, ReadQuestion, Refusal, decode, encode};
+use crate::wire::{LeaderAnswer, ProposeQuestion, ReadQuestion, encode};
 use bytes::Bytes;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,8 +26,8 @@ const LEADERLESS: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(30);
 
 /// How long the leader may take to have a command agreed on before it is asked again: what was sent may be lost without a
-/// word, and to ask twice does no harm.
-const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
+/// word, and to ask twice does no harm. The leader waits no longer either.
+pub(super) const PROPOSE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the leader may take to find out whether it leads.
 const READ_WITHIN: Duration = Duration::from_secs(2);
@@ -174,19 +175,18 @@ impl Store {
         body: Bytes,
         within: Duration,
     ) -> Result<u64, ProposeError> {
-        let asked = self.transport.ask(leader, ask, body, within).await;
-        let answer = asked.map_err(|error| {
-            tracing::debug!(leader = leader.raft_id, %error, "the leader gave no answer");
-            ProposeError::Unknown { leader: None }
-        })?;
-        match decode::<Answer<LeaderAnswer>>(&answer).map_err(unreadable)? {
-            Answer::Answer(answer) => answer.into(),
-            Answer::Refused(refusal) => {
+        let (transport, roster) = (self.transport.as_ref(), &self.shared.roster);
+        let answer = question::put::<LeaderAnswer>(transport, roster, leader, ask, body, within);
+        match answer.await {
+            Ok(answer) => answer.into(),
+            Err(Unanswered::Refused(refusal)) => {
                 tracing::debug!(leader = leader.raft_id, %refusal, "the leader refused");
-                if refusal == Refusal::Dismissed {
-                    self.shared.roster.dismiss();
-                }
                 Err(ProposeError::NotLeader { leader: None })
+            }
+            Err(Unanswered::Record(error)) => Err(unreadable(error)),
+            Err(error) => {
+                tracing::debug!(leader = leader.raft_id, %error, "the leader gave no answer");
+                Err(ProposeError::Unknown { leader: None })
             }
         }
     }

@@ -140,9 +140,6 @@ pub enum MembershipError {
         matched: Option<u64>,
         last: u64,
     },
-    /// Nobody would be left to agree with.
-    #[error("raft member {0} is the only one that votes")]
-    LastVoter(u64),
     /// No other voter answers.
     #[error("no other voter can be reached")]
     NobodyElse,
@@ -179,7 +176,9 @@ pub enum ProposeError {
     #[error("leadership was lost, the command may or may not take effect")]
     Unknown { leader: Option<Member> },
     /// It is larger than one entry may be.
-    #[error("command has {changes} changes and {bytes} bytes, limits are {MAX_CHANGES} and {MAX_BYTES}")]
+    #[error(
+        "command has {changes} changes and {bytes} bytes, limits are {MAX_CHANGES} and {MAX_BYTES}"
+    )]
     TooLarge { changes: usize, bytes: usize },
     /// It was not taken: too little space is left on the disk.
     #[error(

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use std::fmt;
 use std::time::Duration;
 
-/// What one member asks another. The bodies are the store's own matter.
+/// What one member asks another. The bodies are the store's own matter. For all but the last two the consensus core
+/// waits: they must not stand behind anything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Ask {
     /// Entries of the log, or a sign of life without any.
@@ -42,11 +43,6 @@ impl Ask {
             Ask::Snapshot => MIB + 64 * 1024,
             Ask::Vote | Ask::Transfer | Ask::ReadIndex => 64 * 1024,
         }
-    }
-
-    /// Whether the consensus core waits for it: it must not stand behind anything else.
-    pub const fn is_urgent(self) -> bool {
-        !matches!(self, Ask::Propose | Ask::ReadIndex)
     }
 }
 

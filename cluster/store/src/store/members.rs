@@ -72,7 +72,7 @@ impl Store {
     fn is_reachable(&self, metrics: &RaftMetrics<Types>, raft_id: u64) -> bool {
         let heartbeats = metrics.heartbeat.as_ref();
         let heard = heartbeats.and_then(|heard| heard.get(&raft_id).copied().flatten());
-        raft_id == self.raft_id || heard.is_some_and(|at| at.elapsed() < 2 * self.timing.lease())
+        raft_id == self.raft_id || heard.is_some_and(|at| at.elapsed() < self.timing.patience())
     }
 
     /// Whether this member was dismissed. From then on it stands for no election and is refused by all others.
@@ -152,9 +152,6 @@ impl Store {
         let raft = self.leading()?;
         let now = settled(&raft).await?;
         if now.voter_ids().any(|voter| voter == raft_id) {
-            if now.voter_ids().count() == 1 {
-                return Err(MembershipError::LastVoter(raft_id));
-            }
             let voter = BTreeSet::from([raft_id]);
             let index = step(&raft, ChangeMembers::RemoveVoters(voter)).await?;
             let heard = has_heard(&raft, raft_id, index);

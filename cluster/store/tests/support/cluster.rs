@@ -150,7 +150,8 @@ impl Hub {
 
     /// The core's own questions are asked on its thread.
     fn stand_still(&self, from: u64, ask: Ask) {
-        while ask.is_urgent() && self.stalled.lock().unwrap().contains(&from) {
+        let is_the_cores = !matches!(ask, Ask::Propose | Ask::ReadIndex);
+        while is_the_cores && self.stalled.lock().unwrap().contains(&from) {
             std::thread::sleep(Duration::from_millis(5));
         }
     }

@@ -5,6 +5,7 @@ mod support;
 
 use bytes::Bytes;
 use support::{LONG, Rig, limits, until};
+use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::{
     CallError, Client, FromNode, Keepalive, Method, Purpose, Reason, Refusal, ToNode, fetch_root,
     session,
@@ -75,12 +76,18 @@ async fn a_conversation_goes_both_ways_until_one_side_ends_it() {
 #[tokio::test]
 async fn a_session_ends_for_both_when_one_ends_it() {
     let rig = Rig::new();
-    let mut node = session::dial(&rig.worker(), LONG).await.unwrap();
+    let worker = rig.worker();
+    let mut node = session::dial(&worker, LONG).await.unwrap();
     node.send(FromNode::Statuses(Vec::new())).await.unwrap();
     assert_eq!(node.receive().await, Some(ToNode::Acknowledged(Vec::new())));
     until("a session", || rig.waiting() == 1).await;
     drop(node);
     until("the end of it", || rig.waiting() == 0).await;
+    assert_eq!(
+        rig.sessions_ended(),
+        [(Some(SessionEnd::Goodbye), false)],
+        "the service goes on to its own end"
+    );
 
     let mut node = session::dial(&rig.worker(), LONG).await.unwrap();
     drop(rig);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use support::proxy::Line;
 use support::{LONG, Rig, Trust, limits, until};
+use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::{
     CallError, Client, FromNode, Keepalive, Method, Purpose, Reason, ToNode, session,
 };
@@ -100,6 +101,7 @@ async fn a_silent_peer_is_given_up_by_both_and_found_again() {
     line.fall_silent();
     assert_eq!(session.receive().await, None);
     until("the manager's end of it", || rig.waiting() == 0).await;
+    assert_eq!(rig.sessions_ended(), [(Some(SessionEnd::Reset), true)]);
     let error = client.call(Method::ReadIndex, "x".into(), LONG).await;
     assert!(
         matches!(error, Err(CallError::Unreachable { .. })),

@@ -33,6 +33,9 @@ const HEAD: u32 = 8 * 1024;
 /// Calls that their caller gave up before we looked at them. Managers give up many at once when a leader is lost.
 const GIVEN_UP: usize = 4096;
 
+/// What still answers so long after its connection has ended does not look at its stream, and is dropped.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// A connection that has said who it is.
 struct Known {
     stream: Encrypted,
@@ -142,8 +145,9 @@ impl Shared {
             line: line.clone(),
             shared: self.clone(),
         });
+        let mut answers = JoinSet::new();
         let ended = tokio::select! {
-            ended = streams(connection, &peer) => {
+            ended = streams(connection, &peer, &mut answers) => {
                 ended.map_err(|error| error.to_string())
             }
             refusal = peer.misfit() => Err(refusal.to_string()),
@@ -152,6 +156,9 @@ impl Shared {
             () = after(life) => Ok(()),
         };
         drop(known.place);
+        // Their streams are broken, and they come to their own end by that: how a session ended is told behind it.
+        let all = async { while answers.join_next().await.is_some() {} };
+        let _ = timeout(LAST_WORDS, all).await;
         ended
     }
 
@@ -182,12 +189,12 @@ impl Shared {
     }
 }
 
-/// Answers the streams of a connection until it ends. Whatever still answers then is dropped.
+/// Answers the streams of a connection until it ends.
 async fn streams(
     mut connection: Connection<Encrypted, Bytes>,
     peer: &Arc<Peer>,
+    answers: &mut JoinSet<()>,
 ) -> Result<(), h2::Error> {
-    let mut answers = JoinSet::new();
     let mut closing = pin!(peer.shared.closing.cancelled());
     let mut is_closing = false;
     loop {

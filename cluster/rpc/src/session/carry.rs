@@ -17,6 +17,9 @@ use tracing::{debug, warn};
 /// A peer that lives but takes nothing for so long is of no use.
 const STUCK: Duration = Duration::from_secs(30);
 
+/// How long a peer may take to hear that we ended the session.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// The most bytes of JSON in one message, and of all that wait to be received together.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Most {
@@ -51,10 +54,13 @@ pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
     most: Most,
     ending: &Ending,
 ) {
-    let Conversation { sender, receiver } = conversation;
+    let Conversation {
+        mut sender,
+        mut receiver,
+    } = conversation;
     let Err(over) = tokio::select! {
-        over = push(sender, outbox, most.out) => over,
-        over = pull(receiver, &inbox, most.into) => over,
+        over = push(&mut sender, outbox, most.out) => over,
+        over = pull(&mut receiver, &inbox, most.into) => over,
     };
     // Before the inbox closes: who sees it closed may ask why.
     ending.set(match over {
@@ -62,6 +68,9 @@ pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
         Over::Ours | Over::Stuck | Over::Failed(_) => SessionEnd::Reset,
     });
     drop(inbox);
+    if let Over::Ours = over {
+        let _ = timeout(FAREWELL, part_with(sender, receiver)).await;
+    }
     match over {
         Over::Failed(error @ (CallError::Malformed(_) | CallError::TooLong { .. })) => {
             warn!(%error, "session ended: its messages do not fit");
@@ -70,8 +79,15 @@ pub(super) async fn carry<Out: Serialize, In: DeserializeOwned>(
     }
 }
 
+/// Ends our direction and waits for the end of the peer's: with both dropped at once the stream is broken to it.
+async fn part_with(sender: FrameSender, mut receiver: FrameReceiver) -> Result<(), CallError> {
+    sender.finish().await?;
+    while receiver.next().await?.is_some() {}
+    Ok(())
+}
+
 async fn push<Out: Serialize>(
-    mut sender: FrameSender,
+    sender: &mut FrameSender,
     mut outbox: mpsc::Receiver<Held<Out>>,
     most: usize,
 ) -> Result<Infallible, Over> {
@@ -93,7 +109,7 @@ async fn push<Out: Serialize>(
 }
 
 async fn pull<In: DeserializeOwned>(
-    mut receiver: FrameReceiver,
+    receiver: &mut FrameReceiver,
     inbox: &mpsc::Sender<Held<In>>,
     most: usize,
 ) -> Result<Infallible, Over> {

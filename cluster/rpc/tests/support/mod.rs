@@ -12,6 +12,7 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
+use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::{
     Caller, Client, Conversation, Credentials, Keepalive, Limits, Method, Purpose, Refusal, Served,
     Server, ServerConfig, Service, session, to_json,
@@ -77,6 +78,8 @@ pub struct Answers {
     pub waiting: AtomicUsize,
     /// Bodies that reached the service.
     pub heard: AtomicUsize,
+    /// How each session ended, and whether on a line that was silent.
+    pub sessions_ended: Mutex<Vec<(Option<SessionEnd>, bool)>>,
 }
 
 /// Counts one up while it lives.
@@ -126,7 +129,7 @@ impl Service for Answers {
     /// Sends each frame back; refuses at `fault`, leaves at `leave`, panics at `panic`.
     async fn converse(
         &self,
-        _: Caller,
+        caller: Caller,
         method: Method,
         mut conversation: Conversation,
     ) -> Result<(), Refusal> {
@@ -137,6 +140,8 @@ impl Service for Answers {
                 let tasks = reports.iter().map(|report| report.task).collect();
                 let _ = end.send(swarmrs_rpc::ToNode::Acknowledged(tasks)).await;
             }
+            let how = (end.ending(), caller.line.is_silent());
+            self.sessions_ended.lock().unwrap().push(how);
             return Ok(());
         }
         while let Ok(Some(frame)) = conversation.receiver.next().await {
@@ -183,6 +188,7 @@ impl Rig {
             root: trust.roots().pem().to_owned(),
             waiting: AtomicUsize::new(0),
             heard: AtomicUsize::new(0),
+            sessions_ended: Mutex::default(),
         });
         let removed = Arc::new(Mutex::new(BTreeSet::new()));
         let gone = removed.clone();
@@ -231,6 +237,10 @@ impl Rig {
 
     pub fn waiting(&self) -> usize {
         self.answers.waiting.load(Ordering::SeqCst)
+    }
+
+    pub fn sessions_ended(&self) -> Vec<(Option<SessionEnd>, bool)> {
+        self.answers.sessions_ended.lock().unwrap().clone()
     }
 
     pub fn heard(&self) -> usize {

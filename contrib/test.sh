@@ -173,7 +173,7 @@ bounded() { timeout --kill-after 30 1800 "$@"; }
 suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1 "${@:2}"; }
 
 unit() {
-    bounded cargo test --workspace --exclude swarmrs-compat-tests &&
+    bounded cargo test --no-fail-fast --workspace --exclude swarmrs-compat-tests &&
         bounded cargo test --package swarmrs-compat-tests --lib --bins
 }
 

@@ -54,7 +54,7 @@ pub enum Step {
 /// All that is due, first things first; `leader` is the member that leads and asks. Carry out the
 /// first, then look again; the next only if that one failed for now.
 pub fn due(state: &State, members: &[Member], leader: u64, now: ClusterTime) -> Vec<Step> {
-    let note = note(state, members, now);
+    let note = note(state, members, leader, now);
     if !note.is_empty() {
         return vec![Step::Note(note)];
     }
@@ -97,10 +97,15 @@ fn is_voter(members: &[Member], raft_id: u64) -> bool {
 }
 
 /// What the nodes' objects do not say yet.
-fn note(state: &State, members: &[Member], now: ClusterTime) -> Plan {
+fn note(state: &State, members: &[Member], leader: u64, now: ClusterTime) -> Plan {
+    let nobody_stays = nobody_stays(state, members);
     let mut draft = Draft::new(state, now);
     for node in state.nodes().iter() {
-        let noted = noted(node, members);
+        let mut node_now = (**node).clone();
+        if nobody_stays && node.raft_id == Some(leader) {
+            node_now.spec.role = Role::Manager;
+        }
+        let noted = noted(node_now, members);
         if noted != **node && !draft.is_full() {
             draft.put_node(noted);
         }
@@ -108,8 +113,7 @@ fn note(state: &State, members: &[Member], now: ClusterTime) -> Plan {
     draft.finish()
 }
 
-fn noted(node: &Node, members: &[Member]) -> Node {
-    let mut node = node.clone();
+fn noted(mut node: Node, members: &[Member]) -> Node {
     let is_member = |id: u64| members.iter().any(|member| member.raft_id == id);
     if node.raft_id.is_some_and(|id| !is_member(id)) {
         node.raft_id = None;
@@ -143,6 +147,14 @@ fn is_claimed(state: &State, raft_id: u64) -> bool {
         Some(asked) => asked.raft_id == raft_id,
         None => node.raft_id == Some(raft_id),
     })
+}
+
+/// Whether all that were to stay have left while others were on their way to be workers. A swarm without a
+/// manager is none: the leader's demotion is taken back.
+fn nobody_stays(state: &State, members: &[Member]) -> bool {
+    let mut voters = members.iter().filter(|member| member.voter);
+    let stays = voters.any(|member| is_claimed(state, member.raft_id));
+    !stays && !state.nodes().iter().any(|node| is_unsettled(node))
 }
 
 /// Whether a manager has not said yet which member it is: until then nobody is a stranger.

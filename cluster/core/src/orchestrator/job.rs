@@ -71,11 +71,13 @@ fn held_slots(state: &State, service: &Service, job: JobStatus) -> BTreeMap<Slot
 }
 
 fn held_by(state: &State, slot: &Slot) -> Option<Held> {
-    if slot.0.iter().any(|task| task.is_done()) {
-        return Some(Held::Done);
-    }
+    // First: a task that was given up with its node may have done its work all the same, while the one in its
+    // place still runs.
     if slot.runnable().next().is_some() {
         return Some(Held::Running);
+    }
+    if slot.0.iter().any(|task| task.is_done()) {
+        return Some(Held::Done);
     }
     let given_up = restart::is_finished(state, slot.newest()?);
     given_up.then_some(Held::GivenUp)

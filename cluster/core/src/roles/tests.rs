@@ -172,7 +172,16 @@ fn nobody_is_dismissed_whose_loss_would_end_the_majority() {
     members[2].reachable = true;
     members[1].reachable = false;
     assert_eq!(steps(&nodes, &members), [Step::Dismiss { raft_id: 2 }]);
-    assert_eq!(steps(&[demoted(1)], &voters(&[1])), []);
+}
+
+#[test]
+fn the_leaders_demotion_is_taken_back_when_all_that_were_to_stay_have_left() {
+    let left = with(manager(2), |node| node.left = true);
+    let nodes = [demoted(1), left, demoted(3)];
+    assert_eq!(written(&nodes, &voters(&[1, 2, 3])), [manager(1)]);
+    let nodes = [demoted(1), asking(4)];
+    assert_eq!(written(&nodes, &voters(&[1])), [manager(1)]);
+    assert_eq!(written(&[demoted(1)], &voters(&[1])), [manager(1)]);
 }
 
 #[test]

@@ -108,6 +108,18 @@ fn a_failed_task_holds_its_slot_until_it_is_replaced() {
 }
 
 #[test]
+fn a_slot_runs_as_long_as_the_replacement_of_a_task_that_was_done_after_all() {
+    let mut late = done(of_run(1, task("a", 1)));
+    late.desired = TaskState::Shutdown;
+    let replacement = of_run(1, task("b", 1));
+    assert_eq!(
+        made(job(4, 1), &[late.clone(), replacement.clone()]),
+        [0u64; 0]
+    );
+    assert_eq!(made(job(4, 1), &[late, done(replacement)]), [2]);
+}
+
+#[test]
 fn a_slot_that_was_given_up_is_left_and_the_others_go_on() {
     assert_eq!(made(job(2, 1), &[given_up(of_run(1, task("a", 1)))]), [2]);
 }

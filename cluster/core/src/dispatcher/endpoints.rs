@@ -82,8 +82,8 @@ fn touch(keys: &mut Keys, states: (&State, &State), node: NodeId, event: &Event)
         }
         Event::Network(delta) => {
             if let Some(network) = delta.last() {
-                keys.insert(FactKey::Network(network.id));
                 touch_network(keys, states, node, network.id);
+                keys.insert(FactKey::Network(network.id));
             }
         }
         Event::Node(delta) => touch_node(keys, states.1, delta),

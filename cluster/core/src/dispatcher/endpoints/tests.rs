@@ -1,7 +1,7 @@
 //! What a node is told of networks; the scenarios and the properties play what changes in time.
 
 use super::*;
-use crate::change::Object;
+use crate::change::{Key, Object};
 use crate::orchestrator::tests::{
     id, node, put_node, put_service, put_spec, state, task, version, web,
 };
@@ -234,17 +234,39 @@ fn a_task_takes_connections_while_it_runs_and_is_to_run() {
     assert_eq!(ready(TaskState::Failed, TaskState::Running), None);
 }
 
+/// What a node is told when this is written.
+fn news(before: &State, node: &str, write: impl FnOnce(&mut crate::Draft)) -> FactDiff {
+    let mut draft = crate::Draft::new(before, before.time());
+    write(&mut draft);
+    let plan = draft.finish();
+    let command = plan.into_command(before.time(), before.time().shown());
+    let mut after = before.clone();
+    let events = after.apply(before.applied() + 1, &command).unwrap();
+    difference(before, &after, id(node), &events)
+}
+
 #[test]
 fn what_changes_nothing_for_a_node_tells_it_nothing() {
     let before = swarm(|_| {});
-    let mut after = before.clone();
-    let mut draft = crate::Draft::new(&before, before.time());
-    let mut other = (**before.nodes().get(&id("n2")).unwrap()).clone();
-    other.description.hostname = "renamed".to_owned();
-    draft.put_node(other);
-    let command = draft
-        .finish()
-        .into_command(before.time(), before.time().shown());
-    let events = after.apply(2, &command).unwrap();
-    assert!(difference(&before, &after, id("n1"), &events).is_empty());
+    let told = news(&before, "n1", |draft| {
+        let mut other = (**before.nodes().get(&id("n2")).unwrap()).clone();
+        other.description.hostname = "renamed".to_owned();
+        draft.put_node(other);
+    });
+    assert!(told.is_empty());
+}
+
+#[test]
+fn with_an_ingress_network_go_the_tasks_that_other_nodes_still_have_on_it() {
+    let ingress = id("ingress");
+    let told = news(&swarm(|_| {}), "n2", |draft| {
+        draft.remove(Key::Service(id("web")));
+        draft.remove(Key::Network(ingress));
+    });
+    let gone = [
+        FactKey::Network(ingress),
+        FactKey::Endpoint(ingress, id("t")),
+        FactKey::Service(ingress, id("web")),
+    ];
+    assert_eq!((told.put, told.remove), (Vec::new(), gone.to_vec()));
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::{Sample, init, report::median};
+use super::{Sample, init, relay::Relay, report::median};
 use crate::error::Tried;
 use crate::http::{Connection, Request};
 use crate::testbed::IMAGE;
@@ -12,11 +12,12 @@ use crate::{Error, Host, Options, Testbed};
 
 const LIMIT: Duration = Duration::from_secs(120);
 const CONTAINERS: usize = 10;
-/// Pairs of requests per run: enough for a steady median, few enough for a run of some seconds.
-const PAIRS: usize = 1_500;
+/// Turns of requests per run: enough for a steady median, few enough for a run of some seconds.
+const TURNS: usize = 1_500;
 const IMAGE_MIB: usize = 200;
 
-/// The added microseconds of a list of ten containers, as the median of paired differences; the floor is the direct call.
+/// The added microseconds of a list of ten containers, as the median of differences to a direct call right beside; the
+/// floor is what a plain relay adds.
 pub fn list(runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
     let testbed = host(ours)?;
     let host = testbed.host(0);
@@ -24,30 +25,33 @@ pub fn list(runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
         host.engine_docker(&["run", "--detach", IMAGE, "sleep", "3600"])?
             .success()?;
     }
-    let mut through = Connection::open(&host.socket(), LIMIT)?;
-    let mut direct = Connection::open(&host.engine().socket(), LIMIT)?;
-    let samples = (0..=runs).map(|_| paired(&mut through, &mut direct));
+    let engine = host.engine().socket();
+    let relay = Relay::start(host.files().join("relay.sock"), &engine)?;
+    let mut ways = [host.socket().as_path(), relay.socket(), engine.as_path()]
+        .map(|socket| Connection::open(socket, LIMIT))
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let samples = (0..=runs).map(|_| added(&mut ways));
     Ok(samples.collect::<Result<Vec<_>, _>>()?.split_off(1))
 }
 
-fn paired(through: &mut Connection, direct: &mut Connection) -> Result<Sample, Error> {
-    let (mut added, mut alone) = (Vec::new(), Vec::new());
-    for pair in 0..PAIRS {
-        // Who goes first changes: the second finds the engine's caches warm.
-        let (ours, floor) = if pair % 2 == 0 {
-            let ours = timed(through)?;
-            (ours, timed(direct)?)
-        } else {
-            let floor = timed(direct)?;
-            (timed(through)?, floor)
-        };
-        added.push(ours - floor);
-        alone.push(floor);
+/// One run over three ways: ours, the relay's and the direct one.
+fn added(ways: &mut [Connection]) -> Result<Sample, Error> {
+    let (mut ours, mut relay) = (Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        let mut took = vec![0.0; ways.len()];
+        // Who goes first changes: the next finds the engine's caches warm.
+        for way in 0..ways.len() {
+            let way = (way + turn) % ways.len();
+            took[way] = timed(&mut ways[way])?;
+        }
+        ours.push(took[0] - took[2]);
+        relay.push(took[1] - took[2]);
     }
     Ok(Sample {
-        ours: median(added),
+        ours: median(ours),
         stock: None,
-        floor: Some(median(alone)),
+        floor: Some(median(relay)),
     })
 }
 

@@ -71,10 +71,13 @@ impl Report {
             ours: round(median),
             stock: stock.map(round),
             floor: floor.map(round),
-            ratio: stock.or(floor).map(|base| round(median / base)),
-            over: over.map(round),
+            ratio: part(stock.or(floor).map(|base| median / base)),
+            over: part(over),
             runs: samples.len(),
-            spread: round((quantile(&ours, 0.75) - quantile(&ours, 0.25)) / median),
+            spread: part(Some(
+                (quantile(&ours, 0.75) - quantile(&ours, 0.25)) / median,
+            ))
+            .unwrap_or_default(),
             wanted: row.wanted(),
             detail: taken.detail,
         }
@@ -105,6 +108,11 @@ impl fmt::Display for Report {
             .iter()
             .try_for_each(|line| write!(f, "\n    {line}"))
     }
+}
+
+/// A part of something; there is none of nothing.
+fn part(value: Option<f64>) -> Option<f64> {
+    value.filter(|value| value.is_finite()).map(round)
 }
 
 /// The middle of unordered values; 0 of none.

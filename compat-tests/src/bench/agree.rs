@@ -14,8 +14,8 @@ use crate::testbed::unique;
 use crate::{Error, Options};
 
 const MANAGERS: usize = 3;
-/// Writes in one run, whatever the number of clients.
-const WRITES: usize = 2_048;
+/// How long the clients write in one run.
+const WRITTEN: Duration = Duration::from_secs(3);
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Configs per second that so many clients of the leader create, each one after the other.
@@ -43,7 +43,7 @@ fn rate(swarm: &Swarm, clients: usize) -> Result<(f64, f64), Error> {
     let leader = swarm.leader().map_err(Error::Setup)?;
     let socket = swarm.host(leader).socket();
     let (began, before) = (Instant::now(), used()?);
-    let ids = side_by_side(clients, |_| create_some(&socket, WRITES / clients))?;
+    let ids = side_by_side(clients, |_| create_some(&socket, began + WRITTEN))?;
     let seconds = began.elapsed().as_secs_f64();
     let share = (used()? - before).as_secs_f64() / seconds * 100.0;
     let written = ids.iter().map(Vec::len).sum::<usize>();
@@ -68,16 +68,17 @@ fn side_by_side<T: Send>(
     })
 }
 
-fn create_some(socket: &Path, count: usize) -> Result<Vec<String>, Error> {
+fn create_some(socket: &Path, until: Instant) -> Result<Vec<String>, Error> {
     let mut connection = Connection::open(socket, LIMIT)?;
     // 256 bytes, as the API takes them.
     let data = format!("{}QQ==", "QUFB".repeat(85));
-    let ids = (0..count).map(|_| {
+    let mut ids = Vec::new();
+    while Instant::now() < until {
         let spec = json!({"Name": unique("bench"), "Data": data});
         let created = create::send(&mut connection, "POST", "/configs/create", Some(&spec))?;
-        Ok(created["ID"].as_str().unwrap_or_default().to_owned())
-    });
-    ids.collect()
+        ids.push(created["ID"].as_str().unwrap_or_default().to_owned());
+    }
+    Ok(ids)
 }
 
 fn remove(socket: &Path, ids: &[String]) -> Result<(), Error> {

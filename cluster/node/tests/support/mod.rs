@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each suite uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub mod host;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;

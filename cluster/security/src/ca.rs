@@ -1,7 +1,13 @@
 //! The cluster's certificate authority: makes the root, issues the nodes' certificates.
 
+mod cross;
+pub mod fit;
 mod profile;
 
+pub use cross::CrossRequest;
+pub(crate) use cross::tlv;
+
+use crate::certificate::decode;
 use crate::{CertificateRequest, Error, NodeCertificate, PrivateKey, Role, RootCert};
 use rcgen::Issuer;
 use std::time::{Duration, SystemTime};
@@ -19,9 +25,10 @@ pub const DEFAULT_NODE_VALIDITY: Duration = Duration::from_secs(2160 * 3600);
 /// No certificate lives shorter than this (swarmkit `ca/certificates.go`).
 pub const MIN_NODE_VALIDITY: Duration = Duration::from_secs(3600);
 
-/// Certificates begin this long before they are issued, so that a node whose clock is behind
-/// accepts them at once.
-pub const BACKDATE: Duration = Duration::from_secs(3600);
+/// Certificates begin this long before they are issued, so that a node whose clock is an hour behind
+/// accepts them at once. Ten minutes more than in swarmkit, where a clock that is an hour behind to the
+/// second already fails.
+pub const BACKDATE: Duration = Duration::from_secs(70 * 60);
 
 /// What the authority certifies about a node. Whatever the node itself asks for is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +48,8 @@ pub struct Subject<'a> {
 pub struct RootCa {
     cert: RootCert,
     key: PrivateKey,
+    /// PEM that follows each certificate it issues; empty unless it takes another's place just now.
+    above: String,
 }
 
 impl RootCa {
@@ -53,6 +62,7 @@ impl RootCa {
         Ok(Self {
             cert: RootCert::from_pem(&certificate.pem())?,
             key,
+            above: String::new(),
         })
     }
 
@@ -63,7 +73,43 @@ impl RootCa {
         if cert.with_key(key.public_key_der()).is_none() {
             return Err(Error::KeyMismatch);
         }
-        Ok(Self { cert, key })
+        Ok(Self {
+            cert,
+            key,
+            above: String::new(),
+        })
+    }
+
+    /// Lets `cross_signed` (PEM) follow each certificate that is issued, so that whoever trusts only the
+    /// authority that signed it believes the certificate too.
+    ///
+    /// [`Error::KeyMismatch`] if it is not for this authority's name and key.
+    pub fn below(self, cross_signed: &str) -> Result<Self, Error> {
+        let above = RootCert::from_pem(cross_signed)?;
+        if above.issuer() != self.cert.issuer() {
+            return Err(Error::KeyMismatch);
+        }
+        Ok(Self {
+            above: cross_signed.to_owned(),
+            ..self
+        })
+    }
+
+    /// Certifies name and key of another authority, for as long as its own certificate is valid. PEM.
+    ///
+    /// Of a bundle, those of its first certificate.
+    pub fn cross_sign(&self, other: &RootCert) -> Result<String, Error> {
+        let (der, _) = self
+            .cert
+            .with_key(self.key.public_key_der())
+            .ok_or(Error::KeyMismatch)?;
+        let other = decode(other.pem())?;
+        cross::sign(&other[0], der, &self.key)
+    }
+
+    /// What another authority is asked to certify: this one's name and key.
+    pub fn cross_request(&self) -> Result<CrossRequest, Error> {
+        cross::request(self.cert.pem(), &self.key)
     }
 
     /// The certificate, for everyone to see.
@@ -101,7 +147,7 @@ impl RootCa {
         let certificate = profile::node(subject, now, end)?
             .signed_by(request.public_key(), &issuer)
             .map_err(Error::Sign)?;
-        NodeCertificate::from_pem(&certificate.pem())
+        NodeCertificate::from_pem(&format!("{}{}", certificate.pem(), self.above))
     }
 }
 

@@ -7,9 +7,10 @@
 pub mod request;
 pub mod root;
 
-use crate::{Error, PrivateKey, RootCert};
+use crate::{CertificateRequest, Error, PrivateKey, RootCert};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rcgen::PublicKeyData as _;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -146,31 +147,57 @@ impl NodeCertificate {
         self.identity.public_key == key.public_key_der()
     }
 
+    /// Whether it is for the key that `request` was made with.
+    pub fn answers(&self, request: &CertificateRequest) -> bool {
+        self.identity.public_key == request.public_key().subject_public_key_info()
+    }
+
+    /// The time at which the certificate is to be looked at to learn who issued it: now, or, if its own time is
+    /// over or to come, the nearest at which it is valid.
+    pub fn moment(&self, now: SystemTime) -> SystemTime {
+        let identity = &self.identity;
+        now.min(identity.not_after).max(identity.not_before)
+    }
+
     /// Checks that the chain leads to `root` at the time `now`; answers who issued the certificate.
     pub fn verify(&self, root: &RootCert, now: SystemTime) -> Result<Issuer, Error> {
-        let anchors = root.anchors(now)?;
-        let leaf = EndEntityCert::try_from(&self.chain[0]).map_err(Error::Untrusted)?;
-        let path = leaf
-            .verify_for_usage(
-                ALL_VERIFICATION_ALGS,
-                &anchors,
-                &self.chain[1..],
-                UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default()),
-                // Every certificate of ours is for both ends; a client's is what others rely on.
-                KeyUsage::client_auth(),
-                None,
-                None,
-            )
-            .map_err(Error::Untrusted)?;
+        let public_key = verify_chain(&self.chain, root, now)?;
         Ok(Issuer {
             subject: self.identity.issuer_subject.clone(),
-            public_key: path.issuer_spki().to_vec(),
+            public_key,
         })
     }
 }
 
+/// Checks that a chain, the node's own certificate first, leads to `root` at the time `now`; answers the issuer's key as
+/// DER `SubjectPublicKeyInfo`.
+pub fn verify_chain(
+    chain: &[CertificateDer<'_>],
+    root: &RootCert,
+    now: SystemTime,
+) -> Result<Vec<u8>, Error> {
+    let (leaf, above) = chain
+        .split_first()
+        .ok_or_else(|| Error::Certificate("no certificate in the chain".into()))?;
+    let anchors = root.anchors(now)?;
+    let leaf = EndEntityCert::try_from(leaf).map_err(Error::Untrusted)?;
+    let path = leaf
+        .verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &anchors,
+            above,
+            UnixTime::since_unix_epoch(now.duration_since(UNIX_EPOCH).unwrap_or_default()),
+            // Every certificate of ours is for both ends; a client's is what others rely on.
+            KeyUsage::client_auth(),
+            None,
+            None,
+        )
+        .map_err(Error::Untrusted)?;
+    Ok(path.issuer_spki().to_vec())
+}
+
 /// The certificates of a PEM text, at least one.
-fn decode(pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+pub(crate) fn decode(pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes())
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| Error::Certificate(error.to_string()))?;
@@ -180,8 +207,21 @@ fn decode(pem: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(chain)
 }
 
+/// A certificate in PEM, as OpenSSL writes it.
+pub(crate) fn encode(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy);
+    let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+    for line in lines {
+        pem.push_str(&line);
+        pem.push('\n');
+    }
+    pem.push_str("-----END CERTIFICATE-----\n");
+    pem
+}
+
 /// Parses exactly one certificate.
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, Error> {
     match x509_parser::parse_x509_certificate(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(Error::Certificate("trailing bytes".into())),
@@ -203,6 +243,6 @@ fn only<'a>(
 }
 
 /// A certificate's time; one before 1970 counts as 1970, for nothing of ours is older.
-fn system_time(time: ASN1Time) -> SystemTime {
+pub(crate) fn system_time(time: ASN1Time) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or(0))
 }

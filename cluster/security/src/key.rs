@@ -3,6 +3,8 @@
 //! Kept as PKCS#8 PEM, the form in which it is stored, and parsed at each use: keys are used a few
 //! times a quarter, and a text is wiped reliably while a parsed key is not.
 
+mod form;
+
 use crate::Error;
 use crate::certificate::request::CertificateRequest;
 use rcgen::{CertificateParams, DistinguishedName, KeyPair, PublicKeyData};
@@ -33,6 +35,11 @@ impl PrivateKey {
             pem: Zeroizing::new(pem.to_owned()),
             public_key: pair.subject_public_key_info(),
         })
+    }
+
+    /// Reads a key that a user brings, in whichever form OpenSSL wrote it: PKCS#8, PKCS#1 (RSA) or SEC 1.
+    pub fn from_any_pem(pem: &str) -> Result<Self, Error> {
+        Self::from_pem(&form::pkcs8(pem)?)
     }
 
     /// The key as PKCS#8 PEM. A secret.

@@ -3,6 +3,7 @@
 //! ```text
 //!   format               "swarmrs-keystore 2\n": the version of this layout
 //!   swarm-root-ca.crt    the trusted root, byte for byte as the join token's digest knows it
+//!   swarm-root-ca.next   the root that is to take its place, trusted as well, while there is one
 //!   swarm-node.crt       the node's certificate, then any intermediates
 //!   swarm-node.key       its private key, PKCS#8 PEM, sealed by the data key, 0600
 //!   swarm-data.key       the data key, plain or wrapped by the unlock key, 0600
@@ -37,6 +38,7 @@ use zeroize::Zeroizing;
 
 const FORMAT: &str = "format";
 const ROOT: &str = "swarm-root-ca.crt";
+const NEXT_ROOT: &str = "swarm-root-ca.next";
 const CERTIFICATE: &str = "swarm-node.crt";
 const KEY: &str = "swarm-node.key";
 const NEXT_KEY: &str = "swarm-node.key.next";
@@ -163,9 +165,29 @@ impl Keystore {
             .transpose()
     }
 
-    /// Saves the trusted root.
+    /// The root that is to take its place, if there is one.
+    pub fn next_root(&self) -> Result<Option<RootCert>, Error> {
+        self.text(NEXT_ROOT)?
+            .map(|pem| RootCert::from_pem(&pem))
+            .transpose()
+    }
+
+    /// Saves the trusted root, and that no other is to take its place.
     pub fn save_root(&self, root: &RootCert) -> Result<(), Error> {
-        file::write(&self.folder, ROOT, PUBLIC_MODE, root.pem().as_bytes())
+        self.save_roots(root, None)
+    }
+
+    /// Saves the trusted root and the one that is to take its place. After a crash in between, what is trusted is the
+    /// new root with the old successor, which is the root itself or one that was trusted before.
+    pub fn save_roots(&self, root: &RootCert, next: Option<&RootCert>) -> Result<(), Error> {
+        file::write(&self.folder, ROOT, PUBLIC_MODE, root.pem().as_bytes())?;
+        match next {
+            Some(next) => {
+                let pem = next.pem().as_bytes();
+                file::write(&self.folder, NEXT_ROOT, PUBLIC_MODE, pem)
+            }
+            None => file::remove(&self.folder, NEXT_ROOT),
+        }
     }
 
     /// The secret files that the file system shows to others, for the caller to warn about.

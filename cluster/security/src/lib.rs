@@ -21,6 +21,10 @@
 //!   Keys ──► DataKey ──► Sealer   bytes at rest: the store, the node's private key
 //! ```
 //!
+//! While one root takes another's place, the old one certifies the new one's name and key
+//! ([`RootCa::cross_sign`]), and that goes with each certificate the new one issues ([`RootCa::below`]): it is
+//! believed by whoever trusts either. What a user brings as a root is judged by [`Candidate::judge`].
+//!
 //! Formats that Docker's users hold in their hands (tokens, unlock keys, PEM, the issuer's subject
 //! in `TLSInfo`) are Docker's, byte for byte. Formats only we read carry a version of ours: one
 //! from a newer release is refused by name.
@@ -41,10 +45,11 @@ pub mod seal;
 pub mod token;
 pub mod unlock;
 
+pub use ca::fit::{Candidate, Unfit};
 pub use ca::{RootCa, Subject};
 pub use certificate::request::CertificateRequest;
 pub use certificate::root::{RootCert, RootDigest};
-pub use certificate::{Identity, Issuer, NodeCertificate, Role};
+pub use certificate::{Identity, Issuer, NodeCertificate, Role, verify_chain};
 pub use error::Error;
 pub use key::PrivateKey;
 pub use keystore::{Exposed, Keys, Keystore, Lock, NodeCredentials};

@@ -11,6 +11,7 @@ use swarmrs_security::{
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 const HOUR: Duration = Duration::from_secs(3600);
+use swarmrs_security::ca::BACKDATE;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const NODE: Subject<'static> = Subject {
@@ -51,7 +52,7 @@ fn the_root_is_a_self_signed_p256_ca_of_20_years_named_swarm_ca() {
     assert!(usage.key_cert_sign() && usage.crl_sign());
     assert_eq!(root.public_key().subject_public_key.data.len(), 65);
     let validity = root.validity();
-    assert_eq!(validity.not_before.timestamp(), 1_790_000_000 - 3600);
+    assert_eq!(validity.not_before.timestamp(), 1_790_000_000 - 4200);
     assert_eq!(
         validity.not_after.timestamp() - validity.not_before.timestamp(),
         630_720_000
@@ -85,7 +86,7 @@ fn a_managers_certificate_says_who_it_is_and_is_for_both_ends() {
     let purposes = read.extended_key_usage().unwrap().unwrap().value;
     assert!(purposes.server_auth && purposes.client_auth && !purposes.any);
     assert!(!read.is_ca());
-    assert_eq!(read.validity().not_before.timestamp(), 1_790_000_000 - 3600);
+    assert_eq!(read.validity().not_before.timestamp(), 1_790_000_000 - 4200);
     let end = 1_790_000_000 + 90 * 24 * 3600;
     assert_eq!(read.validity().not_after.timestamp(), end);
 }
@@ -110,7 +111,7 @@ fn an_identity_reads_back_what_was_issued() {
         node_id: NODE.node_id.into(),
         role: Role::Manager,
         cluster_id: NODE.cluster_id.into(),
-        not_before: now() - HOUR,
+        not_before: now() - BACKDATE,
         not_after: now() + DAY,
         issuer_subject: ca.cert().issuer().subject.clone(),
         public_key: key.public_key_der().to_vec(),
@@ -270,9 +271,9 @@ fn a_certificate_is_trusted_only_while_it_and_its_root_are_valid() {
     let ca = RootCa::create(now()).unwrap();
     let certificate = issue(&ca, &NODE, DAY);
     let trusted = |at| certificate.verify(ca.cert(), at).is_ok();
-    assert!(trusted(now() - HOUR));
+    assert!(trusted(now() - BACKDATE));
     assert!(trusted(now() + DAY));
-    assert!(!trusted(now() - HOUR - Duration::from_secs(1)));
+    assert!(!trusted(now() - BACKDATE - Duration::from_secs(1)));
     assert!(!trusted(now() + DAY + Duration::from_secs(1)));
 
     // A certificate that outlives its root, which we never issue.

@@ -40,6 +40,16 @@ impl RootCert {
         })
     }
 
+    /// This bundle and another, trusted alike.
+    pub fn and(&self, other: &RootCert) -> Self {
+        let certificates = self.certificates.iter().chain(&other.certificates);
+        let gap = if self.pem.ends_with('\n') { "" } else { "\n" };
+        Self {
+            pem: format!("{}{gap}{}", self.pem, other.pem),
+            certificates: certificates.cloned().collect(),
+        }
+    }
+
     /// The PEM text, byte for byte as it came: `TrustRoot` of the API.
     pub fn pem(&self) -> &str {
         &self.pem

@@ -91,7 +91,7 @@ fn info<'a>(state: &State, local: NodeId, cluster: &'a Cluster) -> ClusterInfo<'
         head: Head::new(cluster.id.as_str(), cluster.meta),
         spec: shown_spec(&cluster.spec),
         tls_info: tls_info(state, local, cluster),
-        root_rotation_in_progress: false,
+        root_rotation_in_progress: cluster.root_rotation.is_some(),
         default_addr_pool: match pools.is_empty() {
             true => vec![Cow::Borrowed(ADDR_POOL)],
             false => pools.iter().map(|pool| pool.as_str().into()).collect(),
@@ -113,12 +113,22 @@ fn shown_spec(spec: &SwarmSpec) -> SwarmSpec {
     }
 }
 
-/// The issuer as this node's own certificate names it: all certificates come from the one root.
+/// The root, and who issues certificates by now: while another authority takes the root's place, that one. In what an
+/// earlier release wrote it does not stand; then it is who issued this node's own.
 fn tls_info(state: &State, local: NodeId, cluster: &Cluster) -> TlsInfo {
+    let trust_root = cluster.root_ca.certificate.clone();
+    let issuer = cluster.issuer();
+    if !issuer.is_empty() {
+        return TlsInfo {
+            trust_root,
+            cert_issuer_subject: issuer.subject.clone(),
+            cert_issuer_public_key: issuer.public_key.clone(),
+        };
+    }
     let node = state.nodes().get(&local);
     let issuer = |node: &std::sync::Arc<object::Node>| node.description.tls_info.clone();
     TlsInfo {
-        trust_root: cluster.root_ca.certificate.clone(),
+        trust_root,
         ..node.map(issuer).unwrap_or_default()
     }
 }

@@ -149,7 +149,9 @@ fn cluster_object() -> Cluster {
         root_ca: RootCa {
             certificate: "ROOT PEM".to_owned(),
             key: "SECRET KEY".into(),
+            ..RootCa::default()
         },
+        root_rotation: None,
         join_tokens: JoinTokens {
             worker: "SWMTKN-1-w".to_owned(),
             manager: "SWMTKN-1-m".to_owned(),

@@ -38,8 +38,8 @@ pub struct Config {
     pub engine: Engine,
     /// The swarm's networks on this node.
     pub networks: Arc<Networks>,
-    /// Said in the node's description.
-    pub tls_info: TlsInfo,
+    /// Said in the node's description, and said again when it changes.
+    pub tls_info: watch::Receiver<TlsInfo>,
     /// Likewise; none: what the engine says.
     pub generic_resources: Vec<GenericResource>,
     /// Never ask a registry (`DOCKER_SERVICE_PREFER_OFFLINE_IMAGE=1`).
@@ -68,7 +68,7 @@ impl Config {
             exec_dir,
             engine,
             networks,
-            tls_info: TlsInfo::default(),
+            tls_info: watch::channel(TlsInfo::default()).1,
             generic_resources: Vec::new(),
             prefer_offline_image: offline.is_some_and(|value| value == "1"),
             sockets: None,
@@ -109,13 +109,14 @@ impl Agent {
         let reporter: Arc<Reporter> = shared.reporter.clone();
         let (orders, ordered) = mpsc::unbounded_channel();
         let transport = Box::new(transport);
-        let sessions = Sessions::new(
+        let mut sessions = Sessions::new(
             transport,
             controller.clone(),
             reporter,
             orders,
             config.notices.clone(),
         );
+        sessions.tls_info = Some(config.tls_info.clone());
         let worker = Worker::new(shared.clone());
 
         let mut parts: JoinSet<Result<&str, Error>> = JoinSet::new();

@@ -19,8 +19,8 @@ use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_rpc::{FromNode, Hello, NodeEnd, Notice, ToNode};
-use swarmrs_types::spec::NodeDescription;
-use tokio::sync::mpsc;
+use swarmrs_types::spec::{NodeDescription, TlsInfo};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tracing::{debug, info, warn};
 
@@ -47,6 +47,8 @@ pub struct Sessions {
     pub reporter: Arc<Reporter>,
     pub orders: mpsc::UnboundedSender<Orders>,
     pub notices: Option<mpsc::UnboundedSender<Notice>>,
+    /// Whom the node trusts and who issued its certificate: said at once when it changes.
+    pub tls_info: Option<watch::Receiver<TlsInfo>>,
     known: Known,
     description: NodeDescription,
     routes: Vec<IpNet>,
@@ -83,6 +85,7 @@ impl Sessions {
             reporter,
             orders,
             notices,
+            tls_info: None,
             known: Known::default(),
             description: NodeDescription::default(),
             routes: Vec::new(),
@@ -120,6 +123,7 @@ impl Sessions {
             return over;
         }
         loop {
+            let mut tls_info = self.tls_info.clone();
             let step = tokio::select! {
                 message = end.receive() => match message {
                     Some(message) => self.hear(message).inspect(|()| *served = true),
@@ -127,6 +131,7 @@ impl Sessions {
                 },
                 batch = self.reporter.batch() => send(&end, FromNode::Statuses(batch)).await,
                 _ = self.describe.tick() => self.describe_again(&end).await,
+                () = another(&mut tls_info, &self.description.tls_info) => self.trust_again(&end).await,
             };
             if let Err(over) = step {
                 return over;
@@ -190,6 +195,24 @@ impl Sessions {
         (self.description, self.routes) = (description, routes);
         send(end, self.hello()).await
     }
+
+    /// Says whom the node trusts by now, whatever the engine says.
+    async fn trust_again(&mut self, end: &NodeEnd) -> Result<(), Over> {
+        if let Some(tls_info) = &self.tls_info {
+            self.description.tls_info = tls_info.borrow().clone();
+        }
+        send(end, self.hello()).await
+    }
+}
+
+/// Comes back when it is another than was said.
+async fn another(tls_info: &mut Option<watch::Receiver<TlsInfo>>, said: &TlsInfo) {
+    if let Some(tls_info) = tls_info
+        && tls_info.wait_for(|now| now != said).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn send(end: &NodeEnd, message: FromNode) -> Result<(), Over> {

@@ -5,17 +5,19 @@
 
 mod throttle;
 
+use crate::authority;
 use crate::desk::Desk;
 use crate::ids::RandomIds;
+use crate::trust;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::SystemTime;
 use swarmrs_core::control::node::join::{Newcomer, check_availability, join};
 use swarmrs_core::{Ids, State};
 use swarmrs_rpc::message::join::{
     IssueRequest, Issued, ManagerAddress, RenewRequest, Renewed, Root,
 };
-use swarmrs_security::{CertificateRequest, Identity, JoinToken, RootCa, Subject};
+use swarmrs_rpc::{Credentials, Refusal};
+use swarmrs_security::{CertificateRequest, Identity, JoinToken, Subject};
 use swarmrs_types::object::Cluster;
 use swarmrs_types::spec::{NodeDescription, Role};
 use swarmrs_types::{Code, Fault, NodeId};
@@ -33,13 +35,16 @@ pub fn wrong_token() -> Fault {
 /// Issues certificates at one manager.
 pub struct CaServer {
     desk: Arc<Desk>,
+    /// What an authority outside is shown.
+    credentials: Credentials,
     wrong_tokens: Throttle,
 }
 
 impl CaServer {
-    pub fn new(desk: Arc<Desk>) -> Self {
+    pub fn new(desk: Arc<Desk>, credentials: Credentials) -> Self {
         CaServer {
             desk,
+            credentials,
             wrong_tokens: Throttle::default(),
         }
     }
@@ -53,28 +58,32 @@ impl CaServer {
     }
 
     /// A certificate for whoever has a token, and with it a place among the nodes.
-    pub async fn issue(&self, from: SocketAddr, request: IssueRequest) -> Result<Issued, Fault> {
+    pub async fn issue(&self, from: SocketAddr, request: IssueRequest) -> Result<Issued, Refusal> {
         self.wrong_tokens.admit(from.ip())?;
         let csr = read(&request.request)?;
         let state = self.desk.newest().await?;
         let Some(role) = role_of(cluster(&state)?, &request.token) else {
             self.wrong_tokens.note(from.ip());
             warn!(addr = %from, "a node was refused: wrong join token");
-            return Err(wrong_token());
+            return Err(wrong_token().into());
         };
         check_availability(request.availability.as_str())?;
         let newcomer = newcomer(&request, role.clone(), from.ip());
         let node = newcomer.id;
+        // First the certificate: should there be none, there is no node either.
+        let certificate = self.certify(cluster(&state)?, node, &role, &csr).await?;
         let decide = |state: &State, now| join(state, newcomer.clone(), now).map(|plan| ((), plan));
         self.desk.decide(decide).await?;
         let state = self.desk.store.view();
         let cluster = cluster(&state)?;
+        let roots = trust::roots_of(cluster);
         info!(%node, addr = %from, role = role.as_str(), "node joined");
         Ok(Issued {
             node_id: node.to_string(),
             cluster_id: cluster.id.to_string(),
-            certificate: certify(cluster, node, &role, &csr)?,
-            roots: cluster.root_ca.certificate.clone(),
+            certificate,
+            roots: roots.root,
+            next_root: roots.next,
             managers: managers(&state),
             seen_at: Some(from.ip()),
             data_path_port: u16::try_from(cluster.data_path_port).unwrap_or_default(),
@@ -86,25 +95,47 @@ impl CaServer {
         &self,
         identity: &Identity,
         request: RenewRequest,
-    ) -> Result<Renewed, Fault> {
+    ) -> Result<Renewed, Refusal> {
         let csr = read(&request.request)?;
         let state = self.desk.newest().await?;
         let known = identity.node_id.parse::<NodeId>().ok();
         let node = known.and_then(|id| state.nodes().get(&id));
         let Some(node) = node else {
             let id = &identity.node_id;
-            return Err(Fault::manager(
-                Code::NotFound,
-                format!("node {id} not found"),
-            ));
+            let text = format!("node {id} not found");
+            return Err(Fault::manager(Code::NotFound, text).into());
         };
         let cluster = cluster(&state)?;
+        let certificate = self.certify(cluster, node.id, &node.role, &csr).await?;
+        let roots = trust::roots_of(cluster);
         info!(node = %node.id, role = node.role.as_str(), "certificate issued");
         Ok(Renewed {
-            certificate: certify(cluster, node.id, &node.role, &csr)?,
-            roots: cluster.root_ca.certificate.clone(),
+            certificate,
+            roots: roots.root,
+            next_root: roots.next,
             managers: managers(&state),
         })
+    }
+
+    /// A certificate in PEM, with what goes with it.
+    async fn certify(
+        &self,
+        cluster: &Cluster,
+        node: NodeId,
+        role: &Role,
+        request: &CertificateRequest,
+    ) -> Result<String, Refusal> {
+        let subject = Subject {
+            node_id: node.as_str(),
+            role: match role {
+                Role::Manager => swarmrs_security::Role::Manager,
+                _ => swarmrs_security::Role::Worker,
+            },
+            cluster_id: cluster.id.as_str(),
+        };
+        let certified = authority::certify(cluster, subject, request, &self.credentials).await;
+        let certificate = certified.inspect_err(|error| warn!(%node, %error, "nothing issued"))?;
+        Ok(certificate.pem().to_owned())
     }
 }
 
@@ -159,28 +190,4 @@ fn newcomer(request: &IssueRequest, role: Role, seen: IpAddr) -> Newcomer {
             ..NodeDescription::default()
         },
     }
-}
-
-/// The certificate in PEM.
-fn certify(
-    cluster: &Cluster,
-    node: NodeId,
-    role: &Role,
-    request: &CertificateRequest,
-) -> Result<String, Fault> {
-    let internal =
-        |error: swarmrs_security::Error| Fault::daemon(Code::Internal, error.to_string());
-    let ca = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key);
-    let subject = Subject {
-        node_id: node.as_str(),
-        role: match role {
-            Role::Manager => swarmrs_security::Role::Manager,
-            _ => swarmrs_security::Role::Worker,
-        },
-        cluster_id: cluster.id.as_str(),
-    };
-    let validity = cluster.spec.ca_config.node_cert_expiry.duration();
-    let ca = ca.map_err(internal)?;
-    let issued = ca.issue(request, &subject, validity, SystemTime::now());
-    Ok(issued.map_err(internal)?.pem().to_owned())
 }

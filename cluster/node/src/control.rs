@@ -3,11 +3,12 @@
 mod network;
 mod payload;
 
+use crate::authority;
 use crate::ids::RandomIds;
 use crate::local::ClusterView;
 use crate::lock;
 use crate::role::{Node, Role};
-use swarmrs_core::control::swarm::Rotations;
+use swarmrs_core::control::swarm::{Authority, Rotations};
 use swarmrs_core::control::{self, service::UpdateOptions};
 use swarmrs_core::{Plan, State};
 use swarmrs_security::{JoinToken, RootCert, UnlockKey};
@@ -140,12 +141,31 @@ impl Node {
         spec: SwarmSpec,
         rotation: Rotation,
     ) -> Result<Changed, Fault> {
+        control::swarm::check_update(&spec)?;
+        // Judged on the version that the user read, or refused for another.
+        let authority = self.judge_authority(&spec).await?;
         let decide = |state: &State, now| {
-            let rotations = new_secrets(state, rotation)?;
+            let rotations = Rotations {
+                authority: authority.clone(),
+                ..new_secrets(state, rotation)?
+            };
             control::swarm::update(state, version, spec.clone(), rotations, now)
                 .map(|plan| ((), plan))
         };
         self.decide_and_lock(decide).await
+    }
+
+    async fn judge_authority(&self, spec: &SwarmSpec) -> Result<Authority, Fault> {
+        self.require_manager()?;
+        let role = self.0.role.load_full();
+        let Role::Manager(manager) = &*role else {
+            return Err(Fault::unavailable(NOT_A_MANAGER));
+        };
+        let state = manager.desk.newest().await?;
+        match state.cluster() {
+            Some(cluster) => authority::change::judge(cluster, spec, &manager.keys).await,
+            None => Ok(Authority::Stays),
+        }
     }
 
     /// Decides, and returns once the lock that was decided on is in force.
@@ -211,6 +231,7 @@ fn new_secrets(state: &State, rotation: Rotation) -> Result<Rotations, Fault> {
         token.map(|token| token.map(|token| token.as_str().to_owned()))
     };
     Ok(Rotations {
+        authority: Authority::Stays,
         worker_token: mint(rotation.worker).map_err(internal)?,
         manager_token: mint(rotation.manager).map_err(internal)?,
         unlock_key: draw_unlock_key()?,

@@ -14,10 +14,12 @@ use crate::local::LiveStatuses;
 use crate::manager;
 use crate::presence::{Presence, Present};
 use crate::trouble::Trouble;
+use crate::trust;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use swarmrs_core::control::swarm::authority::must_change;
 use swarmrs_core::dispatcher::payloads::Told;
 use swarmrs_core::dispatcher::{assignment, endpoints, status};
 use swarmrs_core::roles::must_renew;
@@ -25,12 +27,13 @@ use swarmrs_core::{Draft, Event, State};
 use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_rpc::{
-    AssignmentSet, AssignmentsMessage, FromNode, Hello, Line, ManagerEnd, Notice, Position, ToNode,
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, Line, ManagerEnd, Notice, Position, Roots,
+    ToNode,
 };
 use swarmrs_store::{Batch, Leadership, ProposeError, Store, Watch};
 use swarmrs_types::assignment::{PayloadDiff, StatusReport};
 use swarmrs_types::endpoint::FactDiff;
-use swarmrs_types::object::NodeState;
+use swarmrs_types::object::{CertIssuer, Node, NodeState};
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::Role;
 use swarmrs_types::{NodeId, TaskId, Timestamp};
@@ -112,6 +115,8 @@ async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut
         watch,
         told: Told::default(),
         managers: Vec::new(),
+        roots: None,
+        asked: None,
         reports: BTreeMap::new(),
         writing: None,
     };
@@ -149,6 +154,10 @@ struct Dispatcher {
     state: Arc<State>,
     /// The managers that the node was told of.
     managers: Vec<ManagerAddress>,
+    /// The roots that it was told of or has.
+    roots: Option<Roots>,
+    /// For which role and of which authority it was told to have a certificate.
+    asked: Option<(Role, CertIssuer)>,
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
@@ -202,8 +211,8 @@ impl Dispatcher {
     async fn follow(&mut self, batch: Batch) -> bool {
         let node = self.peer.node;
         self.live.follow(&batch.events);
-        let concerns_nodes = |event: &Event| matches!(event, Event::Node(_));
-        if batch.events.iter().any(concerns_nodes) && !self.notify(&batch.state).await {
+        let concerns = |event: &Event| matches!(event, Event::Node(_) | Event::Cluster(_));
+        if batch.events.iter().any(concerns) && !self.notify(&batch.state).await {
             return false;
         }
         let diff = assignment::difference(&batch.state, node, &batch.events);
@@ -230,10 +239,32 @@ impl Dispatcher {
                 return false;
             }
         }
-        match &self.peer.certified {
-            Some(role) if must_renew(node, role) => self.tell(Notice::Renew).await,
-            _ => true,
+        self.notify_of_trust(state, node).await
+    }
+
+    /// Tells a node whose roots or certificate are others than the swarm's by now; once, for it goes on by itself. This
+    /// node itself looks after its own.
+    async fn notify_of_trust(&mut self, state: &State, node: &Node) -> bool {
+        let (Some(certified), Some(cluster)) = (self.peer.certified.clone(), state.cluster())
+        else {
+            return true;
+        };
+        let roots = trust::roots_of(cluster);
+        let has = || Roots {
+            root: node.description.tls_info.trust_root.clone(),
+            next: String::new(),
+        };
+        if self.roots.take().unwrap_or_else(has) != roots
+            && !self.tell(Notice::Roots(roots.clone())).await
+        {
+            return false;
         }
+        self.roots = Some(roots);
+        let is_due = must_renew(node, &certified) || must_change(cluster, node);
+        let wanted = is_due.then(|| (node.role.clone(), cluster.issuer().clone()));
+        let is_news = wanted.is_some() && wanted != self.asked;
+        self.asked = wanted;
+        !is_news || self.tell(Notice::Renew).await
     }
 
     async fn tell(&self, notice: Notice) -> bool {

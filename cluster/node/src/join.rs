@@ -17,16 +17,15 @@ use crate::membership::internal;
 use crate::record::{StartRecord, discard, mark, unmark};
 use crate::role::{Node, NodeError, Role};
 use crate::seat;
+use crate::trust;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 use swarmrs_core::control::swarm::{Addresses, join_addresses};
 use swarmrs_rpc::message::join::{self, IssueRequest, Issued};
 use swarmrs_rpc::{
-    CallError, Client, Credentials, Method, Purpose, fetch_root, from_json, to_json,
+    CallError, Client, Credentials, Method, Purpose, Reason, Roots, fetch_root, from_json, to_json,
 };
-use swarmrs_security::{
-    JoinToken, Keystore, Lock, NodeCertificate, NodeCredentials, PrivateKey, RootCert,
-};
+use swarmrs_security::{JoinToken, Keystore, Lock, NodeCertificate, NodeCredentials, PrivateKey};
 use swarmrs_types::default::SWARM_PORT;
 use swarmrs_types::spec::{Availability, JoinRequest};
 use swarmrs_types::{Code, Fault};
@@ -43,6 +42,8 @@ const BAD_TOKEN: &str = "invalid join token";
 
 /// How long one question may take.
 const ASK: Duration = Duration::from_secs(5);
+/// How long a certificate may take: the swarm may have to ask outside for it.
+const ISSUE: Duration = Duration::from_secs(15);
 /// Between two tries to reach the swarm.
 const AGAIN: Duration = Duration::from_secs(1);
 /// A node that holds its certificate waits for the managers for so long before it goes on by itself.
@@ -71,6 +72,8 @@ struct Attempt {
     advertise: Option<SocketAddr>,
     data_path: Option<IpAddr>,
     name: String,
+    /// Why the swarm has not given a certificate yet, if it said so.
+    last_word: watch::Sender<Option<String>>,
 }
 
 impl Node {
@@ -90,6 +93,7 @@ impl Node {
             (attempt, called_back)
         };
         let remote = attempt.remote.clone();
+        let last_word = attempt.last_word.subscribe();
         let (told, ended) = oneshot::channel();
         let node = self.clone();
         tokio::spawn(async move {
@@ -100,9 +104,12 @@ impl Node {
         match tokio::time::timeout(CALLER_WAITS, ended).await {
             Ok(Ok(joined)) => joined,
             Ok(Err(_)) => Err(Fault::unavailable("the attempt to join was called back")),
-            Err(_) => Err(Fault::unavailable(format!(
-                "{GOES_ON} (No answer that leads further from {remote}: is that TCP port open there?)"
-            ))),
+            Err(_) => Err(Fault::unavailable(match last_word.borrow().as_deref() {
+                Some(word) => format!("{GOES_ON} ({remote} says: {word})"),
+                None => format!(
+                    "{GOES_ON} (No answer that leads further from {remote}: is that TCP port open there?)"
+                ),
+            })),
         }
     }
 
@@ -137,6 +144,7 @@ impl Node {
             advertise: addresses.advertise,
             data_path: addresses.data_path,
             name: name.unwrap_or_default(),
+            last_word: watch::channel(None).0,
         })
     }
 
@@ -236,7 +244,7 @@ impl Node {
         attempt: &Attempt,
         issued: &Issued,
         credentials: &NodeCredentials,
-        roots: &RootCert,
+        roots: &Roots,
     ) -> Result<(StartRecord, SharedKeys), Fault> {
         let config = &self.0.config;
         let identity = credentials.certificate.identity();
@@ -258,7 +266,8 @@ impl Node {
         }
         let save = || -> Result<SharedKeys, NodeError> {
             let keystore = Keystore::open(&config.certificates())?;
-            keystore.save_root(roots)?;
+            let (root, next) = trust::read(roots)?;
+            keystore.save_roots(&root, next.as_ref())?;
             let keys = keystore.create_keys(Lock::default())?;
             keys.save_node(credentials)?;
             let managers = KnownManagers::load(config)?;
@@ -290,7 +299,7 @@ fn managers_of(attempt: &Attempt, issued: &Issued) -> Vec<join::ManagerAddress> 
 }
 
 /// Fetches the root and a certificate. Goes on while nobody answers, ends with the swarm's word.
-async fn certified(attempt: &Attempt) -> Result<(Issued, NodeCredentials, RootCert), Fault> {
+async fn certified(attempt: &Attempt) -> Result<(Issued, NodeCredentials, Roots), Fault> {
     let internal = |error: swarmrs_security::Error| internal(error);
     let key = PrivateKey::generate().map_err(internal)?;
     let request = IssueRequest {
@@ -315,14 +324,23 @@ async fn certified(attempt: &Attempt) -> Result<(Issued, NodeCredentials, RootCe
             Err(CallError::Unreachable { .. } | CallError::TimedOut(_)) => {
                 tokio::time::sleep(AGAIN).await;
             }
+            Err(CallError::Refused(refusal)) if refusal.reason == Reason::Later => {
+                info!(%refusal, "asking again");
+                attempt.last_word.send_replace(Some(refusal.to_string()));
+                tokio::time::sleep(AGAIN).await;
+            }
             Err(error) => return Err(said(error)),
         }
     };
     let certificate = NodeCertificate::from_pem(&issued.certificate).map_err(internal)?;
-    let roots = RootCert::from_pem(&issued.roots).map_err(internal)?;
-    certificate
-        .verify(&roots, SystemTime::now())
-        .map_err(internal)?;
+    let roots = Roots {
+        root: issued.roots.clone(),
+        next: issued.next_root.clone(),
+    };
+    let (root, next) = trust::read(&roots).map_err(internal)?;
+    let all = next.map_or(root.clone(), |next| root.and(&next));
+    let verified = certificate.verify(&all, SystemTime::now());
+    verified.map_err(internal)?;
     Ok((issued, NodeCredentials { certificate, key }, roots))
 }
 
@@ -334,7 +352,7 @@ async fn issue(attempt: &Attempt, request: &IssueRequest) -> Result<Issued, Call
         reason: error.to_string(),
     })?;
     let client = Client::new(&attempt.remote, credentials, Purpose::General);
-    let answer = client.call(Method::Issue, to_json(request)?, ASK).await?;
+    let answer = client.call(Method::Issue, to_json(request)?, ISSUE).await?;
     Ok(from_json(&answer)?)
 }
 

@@ -19,6 +19,7 @@
 //! dispatcher and the agent, in this order; leaving one ends them in reverse.
 
 mod address;
+mod authority;
 mod ca_server;
 mod clock;
 mod config;

@@ -1,5 +1,6 @@
 //! A running manager: the store and everything that stands on it, started and ended as one.
 
+use crate::authority::finish;
 use crate::ca_server::CaServer;
 use crate::clock::ClusterClock;
 use crate::config::Config;
@@ -32,7 +33,6 @@ use swarmrs_rpc::{
 use swarmrs_security::Role;
 use swarmrs_store::{Batch, Store};
 use swarmrs_types::NodeId;
-use swarmrs_types::spec::TlsInfo;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -80,7 +80,6 @@ pub struct Ground {
     pub reserved: TcpListener,
     pub lane: Lane,
     pub way: Way,
-    pub tls_info: TlsInfo,
     /// Where it is said that the node is to be something else.
     pub turns: mpsc::UnboundedSender<Turn>,
 }
@@ -101,7 +100,6 @@ impl Manager {
             reserved,
             lane,
             way,
-            tls_info,
             turns,
         } = ground;
         let me = record.node;
@@ -121,7 +119,7 @@ impl Manager {
         let (sessions, opened) = mpsc::channel(1);
         let (notices, noticed) = mpsc::unbounded_channel();
         let mut settings = agent_settings(config, me, engine, networks);
-        settings.tls_info = tls_info;
+        settings.tls_info = way.tls_info.subscribe();
         settings.notices = Some(notices);
         let agent = Agent::start(settings, LocalTransport(sessions))?;
         let logs = Arc::new(LogRelay {
@@ -133,7 +131,7 @@ impl Manager {
             expected: Expected::default(),
         });
         let answers = Arc::new(Answers {
-            ca: CaServer::new(desk.clone()),
+            ca: CaServer::new(desk.clone(), way.credentials.clone()),
             house: house.clone(),
             credentials: way.credentials.clone(),
             logs: logs.clone(),
@@ -156,8 +154,8 @@ impl Manager {
                 .report(desk.clone(), way.credentials.clone()),
         );
         tasks.spawn(lock::follow(store.clone(), keys.clone(), in_force));
-        let credentials = way.credentials.clone();
-        tasks.spawn(renew::follow(store.clone(), keys.clone(), credentials, me));
+        tasks.spawn(renew::follow(desk.clone(), keys.clone(), way.clone(), me));
+        tasks.spawn(finish::run(desk.clone()));
         let (told_admitted, admitted) = watch::channel(!record.newcomer);
         let seat = Seat {
             config: config.clone(),

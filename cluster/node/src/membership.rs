@@ -9,7 +9,7 @@ use crate::lock::SharedKeys;
 use crate::manager::{self, Ground};
 use crate::record::{StartRecord, discard, mark, unmark};
 use crate::role::{Node, NodeError, Role, reserve};
-use crate::trust::Trust;
+use crate::trust::{Trust, issuer_of};
 use std::sync::Arc;
 use swarmrs_agent::description::describe;
 use swarmrs_core::Ids;
@@ -119,7 +119,6 @@ impl Node {
             reserved,
             lane,
             way,
-            tls_info: trust.tls_info(),
             turns: self.0.turns.clone(),
         };
         self.run_manager(ground).map_err(internal)
@@ -259,6 +258,7 @@ fn first_objects(
         root_ca: object::RootCa {
             certificate: trust.ca.cert().pem().to_owned(),
             key: trust.ca.key_pem().into(),
+            issuer: issuer_of(&trust.issuer),
         },
         join_tokens: JoinTokens {
             worker: mint()?.as_str().to_owned(),

@@ -1,39 +1,30 @@
-//! Certificates are renewed long before they run out.
+//! Certificates are renewed long before they run out, and at once when another authority issues them.
 //!
-//! A manager renews its own: it holds the authority's key. Also one that has expired, while the daemon or
-//! the machine was down: nobody else could. A worker asks a manager, also when it was told that its role
-//! has changed.
+//! A manager renews its own: it holds the authority's key, unless that is held outside of the swarm. Also one that has
+//! expired, while the daemon or the machine was down: nobody else could. A worker asks a manager, also when it was told
+//! that its role has changed.
 
+use crate::authority::{self, NotIssued};
+use crate::desk::Desk;
 use crate::lock::SharedKeys;
 use crate::trust::{self, CredentialsError};
 use crate::way::Way;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use swarmrs_core::State;
+use swarmrs_core::{Event, State};
 use swarmrs_rpc::message::join::{RenewRequest, Renewed};
-use swarmrs_rpc::{CallError, Credentials, Method};
+use swarmrs_rpc::{CallError, Credentials, Method, Roots};
 use swarmrs_security::{
-    Error, Identity, NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, RootCert,
+    Error, Identity, NodeCertificate, NodeCredentials, PrivateKey, Role, Subject,
 };
-use swarmrs_store::Store;
-use swarmrs_types::NodeId;
-use tracing::{error, info};
+use swarmrs_types::object::Cluster;
+use swarmrs_types::{Fault, NodeId};
+use tracing::{debug, error, info};
 
 /// Between two looks. The wall clock decides and may jump, so there is no one long sleep.
 pub const LOOK: Duration = Duration::from_secs(600);
-
-/// Looks until the store closes.
-pub async fn follow(store: Arc<Store>, keys: SharedKeys, credentials: Credentials, node: NodeId) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        if let Err(error) = renew_if_due(&keys, &store.view(), node, SystemTime::now()) {
-            error!(%error, "the node's certificate cannot be renewed");
-        }
-        if let Err(error) = trust::refresh(&credentials, &keys.get()) {
-            error!(%error, "the node's new certificate cannot be shown");
-        }
-    }
-}
+/// Between two looks if the last one failed (swarmkit's signer tries again as often).
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// A certificate was asked for and not had.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +37,116 @@ pub enum AskError {
     Credentials(#[from] CredentialsError),
 }
 
-/// How long a manager may take: it looks for the newest state first.
-const ASK: Duration = Duration::from_secs(10);
+/// A manager does not have what it should show or trust.
+#[derive(Debug, thiserror::Error)]
+enum KeepError {
+    #[error(transparent)]
+    State(#[from] Fault),
+    #[error(transparent)]
+    Issue(#[from] NotIssued),
+    #[error(transparent)]
+    Keystore(#[from] Error),
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+}
+
+/// Keeps a manager's certificate and trust as the swarm has them, until the store closes.
+pub async fn follow(desk: Arc<Desk>, keys: SharedKeys, way: Way, node: NodeId) {
+    let mut watch = desk
+        .store
+        .watch_for(|event| matches!(event, Event::Cluster(_)));
+    loop {
+        let wait = match keep(&desk, &keys, &way, node).await {
+            Ok(()) => LOOK,
+            Err(KeepError::State(fault)) => {
+                debug!(%fault, "what the swarm trusts is not known for sure");
+                AGAIN
+            }
+            Err(error) => {
+                error!(%error, "the node's certificate cannot be renewed");
+                AGAIN
+            }
+        };
+        tokio::select! {
+            batch = watch.next() => if batch.is_none() { return },
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
+/// Only what is known to be the newest state says whom to trust: an older one would bring back a root that is gone.
+async fn keep(desk: &Desk, keys: &SharedKeys, way: &Way, node: NodeId) -> Result<(), KeepError> {
+    let state = desk.newest().await?;
+    let Some(cluster) = state.cluster() else {
+        return Ok(());
+    };
+    let is_manager =
+        |node: &Arc<swarmrs_types::object::Node>| node.role == swarmrs_types::spec::Role::Manager;
+    let roots = trust::roots_of(cluster);
+    let kept = trust::keep_roots(keys, &roots);
+    if matches!(kept, Ok(true)) {
+        // At once: who issues may be one that was not trusted before.
+        way.show(&keys.get())?;
+    }
+    let is_to_renew = state.nodes().get(&node).is_some_and(is_manager)
+        && (is_due(keys) || is_of_another(way, cluster));
+    if !is_to_renew {
+        return Ok(kept.map(drop)?);
+    }
+    renew(keys, cluster, node, &way.credentials).await?;
+    // Roots to which the old certificate did not lead.
+    trust::keep_roots(keys, &roots)?;
+    Ok(way.show(&keys.get())?)
+}
+
+/// Whether another authority issues than the one that issued the node's certificate.
+fn is_of_another(way: &Way, cluster: &Cluster) -> bool {
+    let (wanted, held) = (cluster.issuer(), way.tls_info.borrow());
+    !wanted.is_empty()
+        && (held.cert_issuer_subject != wanted.subject
+            || held.cert_issuer_public_key != wanted.public_key)
+}
+
+/// Renews the certificate of a manager that starts, if its time is over or nearly so: it could speak to nobody to learn
+/// the newest state. A state that is behind what the node trusts already is no ground to do it on.
+pub async fn at_start(
+    keys: &SharedKeys,
+    state: &State,
+    node: NodeId,
+    way: &Way,
+) -> Result<(), NotIssued> {
+    let Some(cluster) = state.cluster() else {
+        return Ok(());
+    };
+    let trusted = trust::trusted(&keys.get()).map_err(NotIssued::Own)?;
+    let knows = trusted.is_some_and(|trusted| authority::is_known(cluster, &trusted));
+    match knows && is_due(keys) {
+        true => renew(keys, cluster, node, &way.credentials).await,
+        false => Ok(()),
+    }
+}
+
+/// A new key, and a manager's certificate for it.
+async fn renew(
+    keys: &SharedKeys,
+    cluster: &Cluster,
+    node: NodeId,
+    credentials: &Credentials,
+) -> Result<(), NotIssued> {
+    let key = PrivateKey::generate()?;
+    let subject = Subject {
+        node_id: node.as_str(),
+        role: Role::Manager,
+        cluster_id: cluster.id.as_str(),
+    };
+    let certificate = authority::certify(cluster, subject, &key.request()?, credentials).await?;
+    keys.with(|keys| keys.save_node(&NodeCredentials { certificate, key }))?;
+    info!(%node, "certificate renewed");
+    Ok(())
+}
+
+/// How long a manager may take: it looks for the newest state first, and may have to ask outside.
+const ASK: Duration = Duration::from_secs(15);
 
 /// Asks a manager for the next certificate, and keeps it. Returns the role that it is for.
 pub async fn ask(way: &Way, keys: &SharedKeys) -> Result<Role, AskError> {
@@ -57,49 +156,26 @@ pub async fn ask(way: &Way, keys: &SharedKeys) -> Result<Role, AskError> {
     };
     let renewed: Renewed = way.ask(Method::Renew, &request, ASK).await?;
     let certificate = NodeCertificate::from_pem(&renewed.certificate)?;
-    let roots = RootCert::from_pem(&renewed.roots)?;
-    certificate.verify(&roots, SystemTime::now())?;
     let role = certificate.identity().role;
-    keys.with(|keys| {
-        keys.keystore().save_root(&roots)?;
-        keys.save_node(&NodeCredentials { certificate, key })
-    })?;
-    trust::refresh(&way.credentials, &keys.get())?;
+    let roots = Roots {
+        root: renewed.roots,
+        next: renewed.next_root,
+    };
+    trust::keep_node(keys, &NodeCredentials { certificate, key }, &roots)?;
+    way.show(&keys.get())?;
     way.managers.replace(renewed.managers);
     info!(role = role.as_str(), "certificate renewed");
     Ok(role)
 }
 
-/// Whether the certificate held should be renewed by now.
+/// Whether the certificate held should be renewed by now: two thirds of its time are over.
 pub fn is_due(keys: &SharedKeys) -> bool {
-    let held = keys.get().node();
-    let now = SystemTime::now();
-    held.is_ok_and(|held| held.is_none_or(|held| now >= due(held.certificate.identity())))
+    is_due_at(keys, SystemTime::now())
 }
 
-/// Issues a new key and certificate once two thirds of the old one's time are over, for as long as the
-/// cluster's spec says at that time.
-pub fn renew_if_due(
-    keys: &SharedKeys,
-    state: &State,
-    node: NodeId,
-    now: SystemTime,
-) -> Result<(), Error> {
-    let Some(cluster) = state.cluster() else {
-        return Ok(());
-    };
-    keys.with(|keys| {
-        let held = keys.node()?;
-        if held.is_some_and(|held| now < due(held.certificate.identity())) {
-            return Ok(());
-        }
-        let ca = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key)?;
-        let validity = cluster.spec.ca_config.node_cert_expiry.duration();
-        let credentials = trust::issue(&ca, node, cluster.id, validity, now)?;
-        keys.save_node(&credentials)?;
-        info!(%node, "certificate renewed");
-        Ok(())
-    })
+fn is_due_at(keys: &SharedKeys, now: SystemTime) -> bool {
+    let held = keys.get().node();
+    held.is_ok_and(|held| held.is_none_or(|held| now >= due(held.certificate.identity())))
 }
 
 fn due(certificate: &Identity) -> SystemTime {
@@ -113,73 +189,25 @@ mod tests {
     use super::*;
     use crate::ids::RandomIds;
     use swarmrs_core::Ids;
-    use swarmrs_core::control::swarm::{BootstrapInput, bootstrap};
     use swarmrs_security::{Keystore, Lock};
-    use swarmrs_types::ClusterTime;
-    use swarmrs_types::object::{JoinTokens, Node, RootCa as AgreedCa};
-    use swarmrs_types::spec::InitRequest;
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
 
-    /// A swarm of `node`, with this authority.
-    fn agreed(node: NodeId, trust: &trust::Trust) -> State {
-        let input = BootstrapInput {
-            cluster_id: Some(trust.cluster),
-            root_ca: AgreedCa {
-                certificate: trust.ca.cert().pem().to_owned(),
-                key: trust.ca.key_pem().into(),
-            },
-            join_tokens: JoinTokens {
-                worker: String::new(),
-                manager: String::new(),
-            },
-            unlock_key: None,
-            init: InitRequest::default(),
-            node: Node {
-                id: node,
-                meta: Default::default(),
-                spec: Default::default(),
-                role: swarmrs_types::spec::Role::Manager,
-                description: Default::default(),
-                status: Default::default(),
-                manager_addr: None,
-                raft_id: None,
-                candidate: None,
-                left: false,
-                index: 0,
-                ingress: None,
-                data_path: None,
-                routes: Vec::new(),
-                unknown: Default::default(),
-            },
-        };
-        let now = ClusterTime(1);
-        let plan = bootstrap(input, now, &mut RandomIds).unwrap();
-        let command = plan.into_command(now, swarmrs_types::Timestamp::now());
-        let mut state = State::default();
-        state.apply(1, &command).unwrap();
-        state
-    }
-
     #[test]
-    fn a_certificate_is_renewed_after_two_thirds_of_its_time_and_when_it_has_expired() {
+    fn a_certificate_is_due_after_two_thirds_of_its_time_and_when_it_has_expired() {
         let folder = tempfile::tempdir().unwrap();
-        let node = NodeId(RandomIds.next());
-        let made = trust::Trust::make(node, 30 * DAY).unwrap();
-        let state = agreed(node, &made);
+        let made = trust::Trust::make(NodeId(RandomIds.next()), 30 * DAY).unwrap();
         let keystore = Keystore::open(folder.path()).unwrap();
         let keys = keystore.create_keys(Lock::default()).unwrap();
         keys.save_node(&made.node).unwrap();
         let keys = SharedKeys::new(keys);
         let begin = SystemTime::now();
-        let mut held = made.node.certificate;
-        for (days, renewed) in [(19, false), (21, true), (21 + 59, false), (21 + 200, true)] {
-            let now = begin + days * DAY;
-            renew_if_due(&keys, &state, node, now).unwrap();
-            let found = keys.get().node().unwrap().unwrap().certificate;
-            assert_eq!(found != held, renewed, "after {days} days");
-            found.verify(made.ca.cert(), now).unwrap();
-            held = found;
+        for (days, due) in [(0, false), (19, false), (21, true), (200, true)] {
+            assert_eq!(
+                is_due_at(&keys, begin + days * DAY),
+                due,
+                "after {days} days"
+            );
         }
     }
 }

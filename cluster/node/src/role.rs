@@ -47,6 +47,11 @@ const RECHECK: Duration = Duration::from_secs(30);
 /// How long a manager that starts among others waits until it hears of a leader.
 const FIRST_LEADER: Duration = Duration::from_secs(3);
 
+/// What becomes of a node that was off for longer than its certificate lasts. A manager renews its own when it starts, so
+/// it is told this only if somebody else issues certificates.
+const EXPIRED: &str = "the certificate of this node has expired, so the swarm does not know it any more; its \
+     containers run on. To use it again: docker swarm leave --force, then docker swarm join";
+
 /// The node cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -267,10 +272,9 @@ impl Node {
         if is_lone {
             lead(&store).await?;
         }
-        self.settle(&record, &keys, &store, is_lone).await?;
-        trust::refresh(&way.credentials, &keys.get())?;
+        self.settle(&record, &keys, &way, &store, is_lone).await?;
+        way.show(&keys.get())?;
         info!(node = %record.node, "resuming as a manager");
-        let tls_info = trust::tls_info(&keys.get())?;
         let ground = Ground {
             record,
             keys,
@@ -278,7 +282,6 @@ impl Node {
             reserved,
             lane,
             way,
-            tls_info,
             turns: self.0.turns.clone(),
         };
         self.run_manager(ground)?;
@@ -298,11 +301,7 @@ impl Node {
 
     /// What this node shows to managers, and where they are.
     pub(crate) fn way(&self, keys: &Keys) -> Result<Way, NodeError> {
-        Ok(Way {
-            managers: Arc::new(KnownManagers::load(&self.0.config)?),
-            credentials: trust::credentials(keys)?,
-            doubts: Arc::default(),
-        })
+        Ok(Way::new(KnownManagers::load(&self.0.config)?, keys)?)
     }
 
     /// Finishes what time or a crash left undone: the lock that was agreed on, the certificate that
@@ -311,12 +310,13 @@ impl Node {
         &self,
         record: &StartRecord,
         keys: &SharedKeys,
+        way: &Way,
         store: &Store,
         is_lone: bool,
     ) -> Result<(), NodeError> {
         let state = store.view();
         lock::wrap(keys, &state)?;
-        if let Err(error) = renew::renew_if_due(keys, &state, record.node, SystemTime::now()) {
+        if let Err(error) = renew::at_start(keys, &state, record.node, way).await {
             error!(%error, "the node's certificate cannot be renewed yet");
         }
         if !is_lone {
@@ -387,13 +387,15 @@ impl Node {
         let (engine, networks) = (inner.engine.clone(), inner.networks.clone());
         let footing = Footing {
             way: self.way(&keys.get())?,
-            tls_info: trust::tls_info(&keys.get())?,
             turns: inner.turns.clone(),
             record,
             keys,
         };
         if let Some(holder) = &inner.holder {
             networks::attend(holder, &footing.record, &ClusterState::default());
+        }
+        if let Some(end) = footing.way.expired() {
+            warn!(node = %footing.record.node, expired = %expiry(end), "{EXPIRED}");
         }
         let worker = Worker::start(&inner.config, engine, networks, footing)?;
         inner.take_up(Role::Worker(Box::new(worker)));
@@ -449,12 +451,11 @@ impl Node {
                 ..Standing::alone()
             },
             Role::Worker(worker) => Standing {
-                state: State::Active,
                 node: Some(worker.record.node),
                 addr: host(&worker.record.advertise_addr).to_owned(),
                 manager: false,
                 managers: worker.way.managers.all(),
-                error: String::new(),
+                ..expired(&worker.way)
             },
             Role::Starting(record) => Standing {
                 state: State::Pending,
@@ -462,12 +463,10 @@ impl Node {
                 ..Standing::alone()
             },
             Role::Manager(manager) => Standing {
-                state: State::Active,
                 node: Some(manager.record.node),
                 addr: host(&manager.record.advertise_addr).to_owned(),
                 manager: true,
-                managers: Vec::new(),
-                error: String::new(),
+                ..expired(&manager.way)
             },
         }
     }
@@ -491,6 +490,29 @@ impl Node {
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
+}
+
+/// A running node's standing, which is no good one if its certificate has run out.
+fn expired(way: &Way) -> Standing {
+    match way.expired() {
+        None => Standing {
+            state: State::Active,
+            ..Standing::alone()
+        },
+        Some(end) => Standing {
+            state: State::Error,
+            error: format!("{EXPIRED} (it ended {})", expiry(end)),
+            ..Standing::alone()
+        },
+    }
+}
+
+/// When a certificate ended, as users read times.
+fn expiry(end: SystemTime) -> Timestamp {
+    let since = end
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_unix_nanos(i128::try_from(since.as_nanos()).unwrap_or_default())
 }
 
 /// A manager or a worker, taken out of its role.

@@ -1,12 +1,14 @@
 //! Whom a node trusts: made with a swarm, read from the keystore ever after.
 
 use crate::ids::RandomIds;
+use crate::lock::SharedKeys;
 use std::time::{Duration, SystemTime};
 use swarmrs_core::Ids;
-use swarmrs_rpc::{Credentials, TlsError};
+use swarmrs_rpc::{Credentials, Roots, TlsError};
 use swarmrs_security::{
     Issuer, Keys, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject,
 };
+use swarmrs_types::object::{CertIssuer, Cluster};
 use swarmrs_types::spec::TlsInfo;
 use swarmrs_types::{ClusterId, NodeId};
 
@@ -15,7 +17,7 @@ pub struct Trust {
     pub cluster: ClusterId,
     pub ca: RootCa,
     pub node: NodeCredentials,
-    issuer: Issuer,
+    pub issuer: Issuer,
 }
 
 impl Trust {
@@ -41,7 +43,7 @@ impl Trust {
 }
 
 /// A new key for `node`, and a manager's certificate for it. Without a `validity` it is the default.
-pub fn issue(
+fn issue(
     ca: &RootCa,
     node: NodeId,
     cluster: ClusterId,
@@ -58,12 +60,15 @@ pub fn issue(
     Ok(NodeCredentials { certificate, key })
 }
 
-/// What the node says of its trust, from its keystore. Empty if it holds no certificate.
+/// What the node says of its trust, from its keystore. Empty if it holds no certificate. Who issued one that has expired
+/// is said too: the node is what it was, and managers are to see who issued what it shows.
 pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
     let (Some(root), Some(node)) = (keys.keystore().root()?, keys.node()?) else {
         return Ok(TlsInfo::default());
     };
-    let issuer = node.certificate.verify(&root, SystemTime::now())?;
+    let roots = with_next(keys, root.clone())?;
+    let moment = node.certificate.moment(SystemTime::now());
+    let issuer = node.certificate.verify(&roots, moment)?;
     Ok(info(&root, &issuer))
 }
 
@@ -71,6 +76,12 @@ pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
 pub fn credentials(keys: &Keys) -> Result<Credentials, CredentialsError> {
     let (node, roots) = held(keys)?;
     Ok(Credentials::new(&node, &roots, SystemTime::now())?)
+}
+
+/// What this node shows to whoever has a certificate of `root`, and to nobody else.
+pub fn credentials_for(keys: &Keys, root: &RootCert) -> Result<Credentials, CredentialsError> {
+    let (node, _) = held(keys)?;
+    Ok(Credentials::new(&node, root, SystemTime::now())?)
 }
 
 /// Has the next handshakes use what the keystore holds by now.
@@ -81,8 +92,80 @@ pub fn refresh(credentials: &Credentials, keys: &Keys) -> Result<(), Credentials
 
 fn held(keys: &Keys) -> Result<(NodeCredentials, RootCert), CredentialsError> {
     match (keys.node()?, keys.keystore().root()?) {
-        (Some(node), Some(roots)) => Ok((node, roots)),
+        (Some(node), Some(root)) => Ok((node, with_next(keys, root)?)),
         _ => Err(CredentialsError::Missing),
+    }
+}
+
+/// Whom the node trusts: the root and the one that is to take its place. None if it trusts nobody yet.
+pub fn trusted(keys: &Keys) -> Result<Option<RootCert>, swarmrs_security::Error> {
+    let root = keys.keystore().root()?;
+    root.map(|root| with_next(keys, root)).transpose()
+}
+
+fn with_next(keys: &Keys, root: RootCert) -> Result<RootCert, swarmrs_security::Error> {
+    match keys.keystore().next_root()? {
+        Some(next) => Ok(root.and(&next)),
+        None => Ok(root),
+    }
+}
+
+/// The roots of the swarm, as nodes are told them.
+pub fn roots_of(cluster: &Cluster) -> Roots {
+    let next = cluster.root_rotation.as_ref();
+    Roots {
+        root: cluster.root_ca.certificate.clone(),
+        next: next
+            .map(|next| next.certificate.clone())
+            .unwrap_or_default(),
+    }
+}
+
+/// Keeps what the node is to trust from now on; says whether it is something else. Roots that do not lead to the node's
+/// own certificate are not kept: it would shut itself out.
+pub fn keep_roots(keys: &SharedKeys, roots: &Roots) -> Result<bool, CredentialsError> {
+    keys.with(|keys| {
+        let (root, next) = read(roots)?;
+        let keystore = keys.keystore();
+        if (keystore.root()?.as_ref(), &keystore.next_root()?) == (Some(&root), &next) {
+            return Ok(false);
+        }
+        if let Some(node) = keys.node()? {
+            let all = next.as_ref().map_or(root.clone(), |next| root.and(next));
+            let moment = node.certificate.moment(SystemTime::now());
+            node.certificate.verify(&all, moment)?;
+        }
+        keystore.save_roots(&root, next.as_ref())?;
+        Ok(true)
+    })
+}
+
+/// Keeps a certificate with its key, and the roots that it came with.
+pub fn keep_node(
+    keys: &SharedKeys,
+    node: &NodeCredentials,
+    roots: &Roots,
+) -> Result<(), swarmrs_security::Error> {
+    let (root, next) = read(roots)?;
+    let all = next.as_ref().map_or(root.clone(), |next| root.and(next));
+    node.certificate.verify(&all, SystemTime::now())?;
+    keys.with(|keys| {
+        keys.keystore().save_roots(&root, next.as_ref())?;
+        keys.save_node(node)
+    })
+}
+
+/// The root, and the one that is to take its place.
+pub fn read(roots: &Roots) -> Result<(RootCert, Option<RootCert>), swarmrs_security::Error> {
+    let next = (!roots.next.is_empty()).then(|| RootCert::from_pem(&roots.next));
+    Ok((RootCert::from_pem(&roots.root)?, next.transpose()?))
+}
+
+/// Who issues, as objects have it.
+pub fn issuer_of(issuer: &Issuer) -> CertIssuer {
+    CertIssuer {
+        subject: issuer.subject_base64(),
+        public_key: issuer.public_key_base64(),
     }
 }
 

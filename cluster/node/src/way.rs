@@ -1,16 +1,19 @@
 //! The way to the managers, for a node that is none: whichever answers will do.
 
 use crate::managers::KnownManagers;
+use crate::trust::{self, CredentialsError};
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use swarmrs_agent::Transport;
 use swarmrs_rpc::{
     CallError, Client, Credentials, Method, NodeEnd, Purpose, from_json, session, to_json,
 };
-use tokio::sync::Notify;
+use swarmrs_security::Keys;
+use swarmrs_types::spec::TlsInfo;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
 /// How long one manager may take to take a session.
@@ -28,9 +31,34 @@ pub struct Way {
     pub credentials: Credentials,
     /// Another node did not take this one for the manager that it takes itself for.
     pub doubts: Arc<Notify>,
+    /// Whom this node trusts and who issued its certificate, for whoever says it.
+    pub tls_info: Arc<watch::Sender<TlsInfo>>,
 }
 
 impl Way {
+    /// Shows and trusts what the keystore holds, now and each time it holds something else ([`Way::show`]).
+    pub fn new(managers: KnownManagers, keys: &Keys) -> Result<Self, CredentialsError> {
+        Ok(Way {
+            managers: Arc::new(managers),
+            credentials: trust::credentials(keys)?,
+            doubts: Arc::default(),
+            tls_info: Arc::new(watch::channel(trust::tls_info(keys)?).0),
+        })
+    }
+
+    /// Has the next handshakes use what the keystore holds by now, and lets the managers know.
+    pub fn show(&self, keys: &Keys) -> Result<(), CredentialsError> {
+        trust::refresh(&self.credentials, keys)?;
+        self.tls_info.send_replace(trust::tls_info(keys)?);
+        Ok(())
+    }
+
+    /// Since when this node shows a certificate that nobody takes any more.
+    pub fn expired(&self) -> Option<SystemTime> {
+        let identity = self.credentials.identity()?;
+        Some(identity.not_after).filter(|end| *end < SystemTime::now())
+    }
+
     /// Asks one manager after the other until one answers, be it by a refusal.
     pub async fn ask<A: DeserializeOwned>(
         &self,

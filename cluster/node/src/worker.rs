@@ -7,20 +7,21 @@ use crate::manager::agent_settings;
 use crate::record::StartRecord;
 use crate::renew;
 use crate::role::Turn;
+use crate::trust;
 use crate::way::Way;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_agent::{Agent, LogSource, Networks};
 use swarmrs_engine::Engine;
-use swarmrs_rpc::Notice;
+use swarmrs_rpc::{Notice, Roots};
 use swarmrs_security::Role;
-use swarmrs_types::spec::TlsInfo;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
-/// After a certificate that was not had.
+/// After a certificate that was not had; then twice as long each time.
 const RETRY: Duration = Duration::from_secs(2);
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
 /// Everything a worker runs.
 pub struct Worker {
@@ -38,7 +39,6 @@ pub struct Footing {
     pub record: StartRecord,
     pub keys: SharedKeys,
     pub way: Way,
-    pub tls_info: TlsInfo,
     /// Where it is said that the node is to be something else.
     pub turns: mpsc::UnboundedSender<Turn>,
 }
@@ -55,12 +55,11 @@ impl Worker {
             record,
             keys,
             way,
-            tls_info,
             turns,
         } = footing;
         let (notices, noticed) = mpsc::unbounded_channel();
         let mut settings = agent_settings(config, record.node, engine, networks);
-        settings.tls_info = tls_info;
+        settings.tls_info = way.tls_info.subscribe();
         settings.notices = Some(notices);
         let agent = Agent::start(settings, way.clone())?;
         let (told, heard) = watch::channel(false);
@@ -103,6 +102,7 @@ async fn heed(
     turns: mpsc::UnboundedSender<Turn>,
 ) {
     let mut bringing = JoinSet::new();
+    let mut wait = renew::LOOK;
     loop {
         while bringing.try_join_next().is_some() {}
         let renew = tokio::select! {
@@ -113,6 +113,10 @@ async fn heed(
                     false
                 }
                 Some(Notice::Renew) => true,
+                Some(Notice::Roots(roots)) => {
+                    trust_again(&way, &keys, &roots);
+                    false
+                }
                 Some(Notice::Logs(notice)) => {
                     let credentials = way.credentials.clone();
                     bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));
@@ -120,7 +124,7 @@ async fn heed(
                 }
                 None => return,
             },
-            () = tokio::time::sleep(renew::LOOK) => renew::is_due(&keys),
+            () = tokio::time::sleep(wait) => wait != renew::LOOK || renew::is_due(&keys),
         };
         if !renew {
             continue;
@@ -128,11 +132,29 @@ async fn heed(
         match renew::ask(&way, &keys).await {
             // What follows ends this task too.
             Ok(Role::Manager) => drop(turns.send(Turn::Promoted)),
-            Ok(Role::Worker) => {}
+            Ok(Role::Worker) => wait = renew::LOOK,
             Err(error) => {
                 warn!(%error, "no new certificate yet");
-                tokio::time::sleep(RETRY).await;
+                wait = if wait == renew::LOOK {
+                    RETRY
+                } else {
+                    (wait * 2).min(LONGEST_RETRY)
+                };
             }
         }
+    }
+}
+
+/// Trusts whom the managers say. That may have been read in a state that is behind what the node was told with its last
+/// certificate; what does not lead to it is not kept.
+fn trust_again(way: &Way, keys: &SharedKeys, roots: &Roots) {
+    let kept = trust::keep_roots(keys, roots).and_then(|is_news| match is_news {
+        true => way.show(&keys.get()).map(|()| true),
+        false => Ok(false),
+    });
+    match kept {
+        Ok(true) => info!("the swarm's roots are others now"),
+        Ok(false) => {}
+        Err(error) => warn!(%error, "roots that managers told are not kept"),
     }
 }

@@ -18,6 +18,8 @@
 //! What a node shows and trusts is a [`Credentials`], which can be replaced under way: the next
 //! handshake uses what is new, and a [`Client`] makes one at its next call.
 //!
+//! An authority outside of the swarm, if there is one, is asked over HTTPS ([`external`]).
+//!
 //! A peer that is gone and one that is silent are two things. The first is known at once: streams
 //! break, and the next call is refused by the machine. The second is found by pings.
 
@@ -28,6 +30,7 @@ mod refusal;
 
 pub mod client;
 pub mod codec;
+pub mod external;
 pub mod message;
 pub mod method;
 pub mod server;
@@ -39,7 +42,7 @@ pub use codec::{Malformed, from_json, to_json};
 pub use conversation::{Conversation, FrameReceiver, FrameSender};
 pub use error::CallError;
 pub use message::session::{
-    AssignmentSet, AssignmentsMessage, FromNode, Hello, Notice, Position, ToNode,
+    AssignmentSet, AssignmentsMessage, FromNode, Hello, Notice, Position, Roots, ToNode,
 };
 pub use method::{Method, Needs, Purpose, Shape};
 pub use pulse::Keepalive;

@@ -22,6 +22,8 @@ pub enum Reason {
     NoCertificate,
     /// The certificate has run out since the connection was made.
     Expired,
+    /// The certificate is of a root that has been replaced since the connection was made.
+    Untrusted,
     /// The certificate is of another cluster.
     Cluster,
     /// The method is not for this role.
@@ -34,13 +36,16 @@ pub enum Reason {
     Malformed,
     /// The body did not arrive in time.
     Slow,
+    /// What is asked for cannot be had now, and for no fault of the one that asks: it is to ask again.
+    Later,
     /// A reason of a newer release.
     #[serde(other)]
     Other,
 }
 
 impl Refusal {
-    pub(crate) fn new(reason: Reason, code: Code, text: impl Into<String>) -> Self {
+    /// With a fault of the manager.
+    pub fn new(reason: Reason, code: Code, text: impl Into<String>) -> Self {
         Refusal {
             reason,
             fault: Fault::manager(code, text),

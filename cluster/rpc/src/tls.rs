@@ -15,7 +15,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
 use std::time::SystemTime;
-use swarmrs_security::{Identity, NodeCredentials, RootCert};
+use swarmrs_security::{Identity, NodeCredentials, RootCert, verify_chain};
 
 /// The name under which every manager can be dialled.
 pub const MANAGER: &str = "swarm-manager";
@@ -61,6 +61,8 @@ pub(crate) struct Current {
     raft: Arc<ClientConfig>,
     /// Who the node says it is.
     pub(crate) identity: Option<Identity>,
+    /// Whom it trusts; none: anybody.
+    roots: Option<RootCert>,
 }
 
 impl Credentials {
@@ -86,6 +88,7 @@ impl Credentials {
             raft: config.clone(),
             general: config,
             identity: None,
+            roots: None,
         }))
     }
 
@@ -100,6 +103,11 @@ impl Credentials {
         Ok(())
     }
 
+    /// Who the node says it is; none without a certificate.
+    pub fn identity(&self) -> Option<Identity> {
+        self.0.load().identity.clone()
+    }
+
     pub(crate) fn current(&self) -> Arc<Current> {
         self.0.load_full()
     }
@@ -110,8 +118,8 @@ impl Credentials {
 }
 
 impl Current {
-    fn node(node: &NodeCredentials, roots: &RootCert, now: SystemTime) -> Result<Self, TlsError> {
-        let roots = store(roots, now)?;
+    fn node(node: &NodeCredentials, trust: &RootCert, now: SystemTime) -> Result<Self, TlsError> {
+        let roots = store(trust, now)?;
         let chain = node.certificate.chain_der();
         let key = node.key.pkcs8_der().map_err(TlsError::Key)?;
         let key = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.to_vec()));
@@ -121,6 +129,7 @@ impl Current {
             raft: Arc::new(speaking(&general, Purpose::Raft)),
             general: Arc::new(speaking(&general, Purpose::General)),
             identity: Some(node.certificate.identity().clone()),
+            roots: Some(trust.clone()),
         })
     }
 
@@ -131,7 +140,21 @@ impl Current {
             raft: Arc::new(speaking(&general, Purpose::Raft)),
             general: Arc::new(speaking(&general, Purpose::General)),
             identity: None,
+            roots: Some(roots.clone()),
         })
+    }
+
+    /// Whether a handshake now would believe this chain, as far as its issuer goes.
+    pub(crate) fn believes(&self, chain: &[CertificateDer<'_>], now: SystemTime) -> bool {
+        let leads = |roots| verify_chain(chain, roots, now).is_ok();
+        self.roots.as_ref().is_none_or(leads)
+    }
+
+    /// For speaking to somebody who is no node.
+    pub(crate) fn web(&self) -> ClientConfig {
+        let mut config = (*self.general).clone();
+        config.alpn_protocols.clear();
+        config
     }
 
     pub(crate) fn client(&self, purpose: Purpose) -> Arc<ClientConfig> {

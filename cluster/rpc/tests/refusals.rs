@@ -11,7 +11,7 @@ use swarmrs_rpc::{
     CallError, Client, Credentials, Keepalive, Limits, Malformed, Method, Needs, Purpose, Reason,
     Shape, session,
 };
-use swarmrs_security::{NodeCertificate, Role};
+use swarmrs_security::{NodeCertificate, NodeCredentials, Role, RootCert};
 use swarmrs_types::Code;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -124,6 +124,111 @@ async fn another_cluster_is_refused_by_its_root_and_by_its_name() {
         "{error:?}"
     );
     assert_eq!(rig.heard(), 2, "only what is open to anyone");
+}
+
+/// The server of a rig whose root is on its way out: it has a certificate of the next one, which the old one vouches for.
+struct Rotation {
+    next: Trust,
+    node: NodeCredentials,
+}
+
+impl Rotation {
+    fn of(rig: &Rig) -> Self {
+        let next = Trust::of(rig.trust.cluster);
+        let cross_signed = rig.trust.ca.cross_sign(next.roots()).unwrap();
+        let next = Trust {
+            ca: next.ca.below(&cross_signed).unwrap(),
+            cluster: next.cluster,
+        };
+        let node = next.node_at("manager0", Role::Manager, SystemTime::now());
+        Rotation { next, node }
+    }
+
+    /// The server trusts these from now on.
+    fn trust(&self, rig: &Rig, roots: &RootCert) {
+        let replaced = rig
+            .credentials
+            .replace(&self.node, roots, SystemTime::now());
+        replaced.unwrap();
+    }
+
+    /// A worker's certificate of the next root, for one that trusts `roots` only.
+    fn worker(&self, roots: &RootCert) -> Credentials {
+        let now = SystemTime::now();
+        let node = self.next.node_at("worker1", Role::Worker, now);
+        Credentials::new(&node, roots, now).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn while_roots_change_certificates_of_both_are_good_whichever_root_is_trusted() {
+    let rig = Rig::new();
+    let rotation = Rotation::of(&rig);
+    let (old, next) = (rig.trust.roots(), rotation.next.roots());
+    // A manager that has not heard of the next root yet, one that has, and one to which the old one is gone.
+    for trusted in [old.clone(), old.and(next), next.clone()] {
+        rotation.trust(&rig, &trusted);
+        for credentials in [
+            rotation.worker(old),
+            rotation.worker(next),
+            rotation.worker(&old.and(next)),
+        ] {
+            let client = rig.client_of(credentials, Purpose::General);
+            assert_eq!(ask(&client, Method::Leave).await, Ok(()));
+        }
+        let before = ask(&rig.worker(), Method::Leave).await;
+        assert_eq!(before.is_ok(), trusted != *next, "{before:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_came_by_a_root_that_is_gone_is_refused_by_name_also_on_an_open_connection() {
+    let keepalive = Keepalive {
+        every: LONG,
+        within: LONG,
+    };
+    let rig = Rig::with(limits(), keepalive, Handle::current());
+    let before = rig.worker();
+    assert_eq!(ask(&before, Method::Leave).await, Ok(()));
+    let rotation = Rotation::of(&rig);
+    rotation.trust(&rig, &rig.trust.roots().and(rotation.next.roots()));
+    assert_eq!(ask(&before, Method::Leave).await, Ok(()));
+    rotation.trust(&rig, rotation.next.roots());
+    let Err(CallError::Refused(refusal)) = ask(&before, Method::Leave).await else {
+        panic!("a certificate of a root that is gone was good");
+    };
+    assert_eq!(refusal.reason, Reason::Untrusted);
+    assert_eq!(
+        refusal.fault.text,
+        "Permission denied: client certificate is of a root that is not trusted any more"
+    );
+    // To what is open to anyone it is as good as none.
+    assert_eq!(ask(&before, Method::Issue).await, Ok(()));
+    // A new connection does not even come about; both roots have one name, so it is the signature that is wrong.
+    let error = ask(&rig.worker(), Method::Issue).await;
+    assert!(
+        matches!(&error, Err(CallError::Tls { reason, .. }) if reason.contains("DecryptError")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_session_that_was_begun_by_a_root_that_is_gone_ends() {
+    let keepalive = Keepalive {
+        every: Duration::from_millis(50),
+        within: LONG,
+    };
+    let rig = Rig::with(limits(), keepalive, Handle::current());
+    let mut old = session::dial(&rig.worker(), LONG).await.unwrap();
+    let rotation = Rotation::of(&rig);
+    rotation.trust(&rig, &rig.trust.roots().and(rotation.next.roots()));
+    let credentials = rotation.worker(rig.trust.roots());
+    let client = rig.client_of(credentials, Purpose::General);
+    let _new = session::dial(&client, LONG).await.unwrap();
+    until("two sessions", || rig.waiting() == 2).await;
+    rotation.trust(&rig, rotation.next.roots());
+    assert_eq!(old.receive().await, None);
+    until("the end of the old one alone", || rig.waiting() == 1).await;
 }
 
 #[tokio::test]

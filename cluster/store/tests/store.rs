@@ -279,7 +279,9 @@ fn swarm(snapshot_interval: u64, keep_old_snapshots: u64) -> Command {
         root_ca: RootCa {
             certificate: text("none"),
             key: "none".into(),
+            ..RootCa::default()
         },
+        root_rotation: None,
         join_tokens: JoinTokens {
             worker: text("none"),
             manager: text("none"),

@@ -32,7 +32,7 @@ use swarmrs_types::spec::{
     GenericResource, NodeDescription, PortConfig, Protocol, PublishMode, TlsInfo,
 };
 use swarmrs_types::{NodeId, TaskId};
-use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, OnceCell, Semaphore, SemaphorePermit, watch};
 use tracing::debug;
 
 /// Requests that change containers at the same time. A burst of 20 starts about as fast as the engine can when none of them
@@ -46,7 +46,7 @@ const NO_BIND_SOURCE: &str = "bind source path does not exist: ";
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub node: NodeId,
-    pub tls_info: TlsInfo,
+    pub tls_info: watch::Receiver<TlsInfo>,
     /// Where secrets and configs are laid out as files.
     pub secrets: PathBuf,
     pub generic_resources: Vec<GenericResource>,
@@ -219,7 +219,7 @@ impl Executor for Controller {
     async fn describe(&self) -> Result<NodeDescription, Failure> {
         let info = self.engine.info().await.map_err(|error| failure(&error))?;
         let own = &self.settings.generic_resources;
-        Ok(describe(&info, own, &self.settings.tls_info))
+        Ok(describe(&info, own, &self.settings.tls_info.borrow()))
     }
 
     /// Listens first and lists then: nothing that happens in between is missed. One call for all containers; those that

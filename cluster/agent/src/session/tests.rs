@@ -128,3 +128,27 @@ async fn a_manager_behind_what_the_node_has_seen_is_left() {
     manager.send(complete(5)).await.unwrap();
     assert!(scene.orders().await.start.is_empty());
 }
+
+#[tokio::test]
+async fn whom_the_node_trusts_is_said_at_once_when_it_changes() {
+    let (ends, opened) = mpsc::unbounded_channel();
+    let (orders, _ordered) = mpsc::unbounded_channel();
+    let transport = Box::new(Opened(Mutex::new(opened)));
+    let executor = Arc::new(Fake::default());
+    let mut sessions = Sessions::new(transport, executor, Arc::default(), orders, None);
+    let (trust, trusted) = watch::channel(TlsInfo::default());
+    sessions.tls_info = Some(trusted);
+    tokio::spawn(sessions.run());
+    let (node, mut manager) = local();
+    ends.send(node).unwrap();
+    assert!(matches!(hear(&mut manager).await, Some(FromNode::Hello(_))));
+    let another = TlsInfo {
+        trust_root: "another".to_owned(),
+        ..TlsInfo::default()
+    };
+    trust.send_replace(another.clone());
+    let Some(FromNode::Hello(hello)) = hear(&mut manager).await else {
+        panic!("nothing was said");
+    };
+    assert_eq!(hello.description.tls_info, another);
+}

@@ -4,9 +4,11 @@
 //! leaves out is zero from then on, as Docker has it, and clients read before they write.
 
 mod address;
+pub mod authority;
 mod settings;
 
 pub use address::{Addresses, Interface, JoinAddresses, choose_addresses, host, join_addresses};
+pub use authority::Authority;
 
 use super::{expect_version, network, node, refused, scope};
 use crate::allocator;
@@ -42,9 +44,10 @@ pub struct BootstrapInput {
     pub node: Node,
 }
 
-/// New secrets, drawn by the caller.
+/// New secrets, drawn by the caller, and what was found out of the authority.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Rotations {
+    pub authority: Authority,
     /// Join tokens; one that is not given stays.
     pub worker_token: Option<String>,
     pub manager_token: Option<String>,
@@ -100,8 +103,9 @@ pub fn bootstrap(
     draft.put_cluster(Cluster {
         id: input.cluster_id.unwrap_or_else(|| ClusterId(ids.next())),
         meta: Default::default(),
-        spec: settings::over_defaults(init.spec),
+        spec: settings::of_root(settings::over_defaults(init.spec), &input.root_ca),
         root_ca: input.root_ca,
+        root_rotation: None,
         join_tokens: input.join_tokens,
         unlock_key: input.unlock_key.filter(|_| locks),
         default_addr_pool: init.default_addr_pool,
@@ -125,7 +129,20 @@ pub fn bootstrap(
     Ok(draft.finish())
 }
 
-/// Gives the swarm a new spec, and new join tokens where the caller brings them.
+/// What is refused of a spec by itself, before its authority is looked at.
+pub fn check_update(spec: &SwarmSpec) -> Result<(), Fault> {
+    check_name(spec)?;
+    settings::protocols(spec)?;
+    settings::check(spec)?;
+    if spec.ca_config.signing_ca_cert.is_empty() && !spec.ca_config.signing_ca_key.is_empty() {
+        return Err(refused(
+            "if a signing CA key is provided, the signing CA cert must also be provided",
+        ));
+    }
+    Ok(())
+}
+
+/// Gives the swarm a new spec, and new join tokens and another authority where the caller brings them.
 pub fn update(
     state: &State,
     version: u64,
@@ -133,22 +150,14 @@ pub fn update(
     rotations: Rotations,
     now: ClusterTime,
 ) -> Result<Plan, Fault> {
-    check_name(&spec)?;
-    settings::protocols(&spec)?;
-    settings::check(&spec)?;
+    check_update(&spec)?;
     let Some(old) = state.cluster() else {
         return Err(Fault::daemon(Code::Internal, "the swarm is not made yet"));
     };
-    if spec.ca_config.signing_ca_cert.is_empty() && !spec.ca_config.signing_ca_key.is_empty() {
-        return Err(refused(
-            "if a signing CA key is provided, the signing CA cert must also be provided",
-        ));
-    }
-    scope::swarm(&spec)?;
-    scope::rotation(&old.spec, &spec)?;
     expect_version(version, old.meta.version)?;
     let mut new = (**old).clone();
-    new.spec = settings::whole(spec);
+    new.spec = settings::of_root(settings::whole(spec), &old.root_ca);
+    rotations.authority.apply(&mut new);
     new.unlock_key = unlock_key(&new, rotations.unlock_key, rotations.rotate_unlock_key);
     if let Some(token) = rotations.worker_token {
         new.join_tokens.worker = token;

@@ -1,5 +1,6 @@
 //! What the tests of requests share: a state to ask, specs in few words, faults as one line.
 
+mod authority;
 mod convert;
 mod init;
 mod leave;

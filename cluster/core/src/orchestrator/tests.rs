@@ -129,7 +129,9 @@ pub(crate) fn cluster() -> Cluster {
         root_ca: RootCa {
             certificate: String::new(),
             key: Default::default(),
+            ..RootCa::default()
         },
+        root_rotation: None,
         join_tokens: JoinTokens {
             worker: String::new(),
             manager: String::new(),

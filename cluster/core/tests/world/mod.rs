@@ -483,7 +483,9 @@ fn cluster() -> Cluster {
         root_ca: RootCa {
             certificate: String::new(),
             key: Default::default(),
+            ..RootCa::default()
         },
+        root_rotation: None,
         join_tokens: JoinTokens {
             worker: String::new(),
             manager: String::new(),

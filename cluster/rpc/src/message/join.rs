@@ -47,6 +47,8 @@ pub struct Issued {
     pub certificate: String,
     /// The roots to trust from now on, in PEM.
     pub roots: String,
+    /// The root that is to take their place and is trusted as well, in PEM; none: empty.
+    pub next_root: String,
     /// Where managers are, `host:port`, the one that answers first.
     pub managers: Vec<ManagerAddress>,
     /// Where the manager that answers saw the newcomer.
@@ -79,6 +81,8 @@ pub struct Renewed {
     pub certificate: String,
     /// The roots to trust from now on, in PEM.
     pub roots: String,
+    /// The root that is to take their place and is trusted as well, in PEM; none: empty.
+    pub next_root: String,
     pub managers: Vec<ManagerAddress>,
 }
 

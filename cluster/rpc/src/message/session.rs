@@ -31,10 +31,21 @@ pub enum ToNode {
 pub enum Notice {
     /// Where the managers are. First in each session, and again when it changes.
     Managers(Vec<ManagerAddress>),
-    /// A new certificate is to be asked for: the node's role has changed.
+    /// A new certificate is to be asked for: the node's role has changed, or the authority.
     Renew,
     /// Log lines of a task of this node are wanted.
     Logs(LogsNotice),
+    /// Whom to trust. Said only to a node that trusts others; an earlier release does not know the word.
+    Roots(Roots),
+}
+
+/// The swarm's roots, in PEM.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Roots {
+    pub root: String,
+    /// The one that is to take its place and is trusted as well; none: empty.
+    pub next: String,
 }
 
 /// What the node is to do.

@@ -6,9 +6,11 @@ use crate::pulse::{self, Beats, Pulse, Unheard, WINDOW};
 use crate::server::stream::{self, Peer};
 use crate::tls::Current;
 use crate::{Keepalive, Purpose};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use h2::PingPong;
 use h2::server::Connection;
+use rustls::pki_types::CertificateDer;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +44,9 @@ struct Known {
     from: SocketAddr,
     purpose: Purpose,
     identity: Option<Identity>,
+    chain: Vec<CertificateDer<'static>>,
+    /// What we trusted at the handshake.
+    believed_by: Arc<Current>,
     beats: Beats,
     /// Its place among unfinished handshakes, until HTTP/2 has begun.
     greeting: Place,
@@ -80,15 +85,17 @@ impl Shared {
         let pulse = Pulse::new(stream)?;
         let beats = pulse.beats();
         let current = self.credentials.current();
-        let Current { server, .. } = &*current;
-        let server = server
+        let server = current
+            .server
             .clone()
             .ok_or_else(|| io::Error::other("we have no certificate"))?;
         let stream = TlsAcceptor::from(server).accept(pulse).await?;
         let (_, session) = stream.get_ref();
         let purpose = Purpose::of_protocol(session.alpn_protocol());
         let purpose = purpose.ok_or_else(|| io::Error::other("not one of our protocols"))?;
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
+        let chain = session.peer_certificates().unwrap_or_default();
+        let chain: Vec<_> = chain.iter().map(|one| one.clone().into_owned()).collect();
+        let certificate = chain.first();
         let identity = certificate.map(|certificate| Identity::from_der(certificate));
         let identity = identity.transpose().map_err(io::Error::other)?;
         let place = match &identity {
@@ -101,6 +108,8 @@ impl Shared {
             from,
             purpose,
             identity,
+            chain,
+            believed_by: current,
             beats,
             greeting,
             place,
@@ -142,6 +151,8 @@ impl Shared {
             from: known.from,
             purpose: known.purpose,
             identity: known.identity,
+            chain: known.chain,
+            believed_by: ArcSwap::new(known.believed_by),
             line: line.clone(),
             shared: self.clone(),
         });

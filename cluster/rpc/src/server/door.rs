@@ -10,6 +10,8 @@ pub(super) struct House<'a> {
     /// The cluster that we belong to.
     pub(super) cluster_id: &'a str,
     pub(super) now: SystemTime,
+    /// Whether the certificate leads to a root that we trust still.
+    pub(super) is_believed: bool,
     pub(super) role_of: &'a (dyn Fn(&Identity) -> Option<Role> + 'a),
 }
 
@@ -52,6 +54,10 @@ pub(super) fn known<'a>(
     // The handshake has looked at it, but a connection may outlive the certificate it began with.
     if identity.not_after < house.now {
         return Err(refuse(Reason::Expired, "client certificate expired".into()));
+    }
+    if !house.is_believed {
+        let text = "client certificate is of a root that is not trusted any more".into();
+        return Err(refuse(Reason::Untrusted, text));
     }
     if identity.cluster_id != house.cluster_id {
         let text = "client certificate is not of this cluster".into();
@@ -102,6 +108,7 @@ mod tests {
         let house = House {
             cluster_id: "ours",
             now: UNIX_EPOCH + Duration::from_secs(seconds),
+            is_believed: true,
             role_of: &|_| role,
         };
         let verdict = |method| judge(method, identity, &house).err().map(|no| no.reason);
@@ -174,6 +181,7 @@ mod tests {
         let house = House {
             cluster_id: "ours",
             now: UNIX_EPOCH,
+            is_believed: true,
             role_of: &|_| None,
         };
         let node = identity(Role::Worker);

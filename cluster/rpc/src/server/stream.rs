@@ -4,13 +4,16 @@ use super::door::{self, House};
 use super::{Caller, Line, Shared};
 use crate::codec::{Frame, Malformed};
 use crate::conversation::Outgoing;
+use crate::tls::Current;
 use crate::{
     CallError, Conversation, FrameReceiver, FrameSender, Method, Purpose, Reason, Refusal, Shape,
 };
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::{Method as Verb, Request, Response, StatusCode};
+use rustls::pki_types::CertificateDer;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +27,10 @@ pub(super) struct Peer {
     pub(super) from: SocketAddr,
     pub(super) purpose: Purpose,
     pub(super) identity: Option<Identity>,
+    /// What it showed, the certificate first.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// What we trusted when the chain was found good last.
+    pub(super) believed_by: ArcSwap<Current>,
     pub(super) line: Line,
     pub(super) shared: Arc<Shared>,
 }
@@ -104,12 +111,26 @@ impl Peer {
     }
 
     fn judged<T>(&self, judge: impl FnOnce(&House<'_>) -> T) -> T {
-        let ours = self.shared.credentials.current();
+        let (ours, now) = (self.shared.credentials.current(), SystemTime::now());
         judge(&House {
             cluster_id: ours.identity.as_ref().map_or("", |ours| &ours.cluster_id),
-            now: SystemTime::now(),
+            now,
+            is_believed: self.is_believed(&ours, now),
             role_of: &*self.shared.role_of,
         })
+    }
+
+    /// A root that is not trusted any more takes those with it who came by it. Looked at again only if what we trust, or
+    /// show, is another than it was.
+    fn is_believed(&self, ours: &Arc<Current>, now: SystemTime) -> bool {
+        if self.chain.is_empty() || Arc::ptr_eq(ours, &self.believed_by.load()) {
+            return true;
+        }
+        let believes = ours.believes(&self.chain, now);
+        if believes {
+            self.believed_by.store(ours.clone());
+        }
+        believes
     }
 
     /// What is to be sent at last: a call's answer, or nothing more.

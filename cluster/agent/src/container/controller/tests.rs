@@ -149,7 +149,7 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
         secrets: "/exec/secrets".into(),
         node: node(),
         generic_resources: Vec::new(),
-        tls_info: TlsInfo::default(),
+        tls_info: tokio::sync::watch::channel(TlsInfo::default()).1,
         prefer_offline_image: true,
         sockets: None,
         policy: Policy::default(),

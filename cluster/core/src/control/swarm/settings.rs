@@ -5,6 +5,7 @@ use crate::control::refused;
 use crate::control::text::quoted;
 use std::net::IpAddr;
 use swarmrs_types::default;
+use swarmrs_types::object::RootCa;
 use swarmrs_types::spec::SwarmSpec;
 use swarmrs_types::{Code, Fault, Nanos, Origin};
 
@@ -128,10 +129,10 @@ pub(super) fn over(base: SwarmSpec, mut spec: SwarmSpec) -> SwarmSpec {
         &mut spec.dispatcher.heartbeat_period,
         base.dispatcher.heartbeat_period,
     );
-    or(
-        &mut spec.ca_config.node_cert_expiry,
-        base.ca_config.node_cert_expiry,
-    );
+    let (ca, had) = (&mut spec.ca_config, base.ca_config);
+    or(&mut ca.node_cert_expiry, had.node_cert_expiry);
+    or(&mut ca.external_cas, had.external_cas);
+    or(&mut ca.force_rotate, had.force_rotate);
     or(
         &mut spec.orchestration.task_history_retention_limit,
         base.orchestration.task_history_retention_limit,
@@ -147,6 +148,15 @@ pub(super) fn whole(mut spec: SwarmSpec) -> SwarmSpec {
     spec.raft.keep_old_snapshots.get_or_insert(0);
     spec.ca_config.signing_ca_cert.clear();
     spec.ca_config.signing_ca_key.clear();
+    spec
+}
+
+/// An external CA of which it is not said for which root it issues does so for the one there is, and is no other root's
+/// when that one is gone.
+pub(super) fn of_root(mut spec: SwarmSpec, root: &RootCa) -> SwarmSpec {
+    for external in &mut spec.ca_config.external_cas {
+        or(&mut external.ca_cert, root.certificate.clone());
+    }
     spec
 }
 

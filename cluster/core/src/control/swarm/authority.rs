@@ -1,0 +1,79 @@
+//! The swarm's certificate authority: what an update makes of it, and when one has taken another's place.
+//!
+//! ```text
+//!   update ─▶ root_rotation ─▶ nodes are told to renew ─▶ each says who issued its certificate
+//!                                      all of them, those that are down too ─▶ finish: it is the root
+//! ```
+//!
+//! What certificates say is judged before ([`Authority`] is what came of it): here they are texts.
+
+use crate::plan::{Draft, Plan};
+use crate::state::State;
+use swarmrs_types::object::{Cluster, JoinTokens, Node, RootCa, RootRotation};
+use swarmrs_types::{ClusterTime, SecretText};
+
+/// What becomes of the authority.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authority {
+    #[default]
+    Stays,
+    /// It stays, with this key (empty: none), and none takes its place.
+    Keyed(SecretText),
+    /// The one on its way stays, with this key.
+    NextKeyed(SecretText),
+    /// Another is on its way from now on, whether or not one was before.
+    Replaced(RootRotation),
+}
+
+impl Authority {
+    pub(super) fn apply(self, cluster: &mut Cluster) {
+        match (self, &mut cluster.root_rotation) {
+            (Authority::Stays, _) | (Authority::NextKeyed(_), None) => {}
+            (Authority::NextKeyed(key), Some(next)) => next.key = key,
+            (Authority::Keyed(key), next) => {
+                *next = None;
+                cluster.root_ca.key = key;
+            }
+            (Authority::Replaced(other), next) => *next = Some(other),
+        }
+    }
+}
+
+/// Whether the node's certificate is of another authority than the one that issues by now. One that has not said yet
+/// who issued it is not asked to change.
+pub fn must_change(cluster: &Cluster, node: &Node) -> bool {
+    let (wanted, said) = (cluster.issuer(), &node.description.tls_info);
+    !wanted.is_empty() && !said.cert_issuer_public_key.is_empty() && !has_changed(cluster, node)
+}
+
+fn has_changed(cluster: &Cluster, node: &Node) -> bool {
+    let (wanted, said) = (cluster.issuer(), &node.description.tls_info);
+    said.cert_issuer_subject == wanted.subject && said.cert_issuer_public_key == wanted.public_key
+}
+
+/// Whether an authority is on its way and every node has a certificate of it. Nodes that are down hold it up until they
+/// are removed, as Docker has it: with the old root gone, they could not come back.
+pub fn is_due(state: &State) -> bool {
+    state.cluster().is_some_and(|cluster| {
+        let mut nodes = state.nodes().iter();
+        cluster.root_rotation.is_some() && nodes.all(|node| has_changed(cluster, node))
+    })
+}
+
+/// The authority on its way is the root; `tokens` carry its digest. Nothing if it is not due (any more).
+pub fn finish(state: &State, tokens: JoinTokens, now: ClusterTime) -> Plan {
+    let mut draft = Draft::new(state, now);
+    if let Some(old) = state.cluster().filter(|_| is_due(state)) {
+        let mut new = (**old).clone();
+        if let Some(next) = new.root_rotation.take() {
+            new.root_ca = RootCa {
+                certificate: next.certificate,
+                key: next.key,
+                issuer: next.issuer,
+            };
+            new.join_tokens = tokens;
+            draft.put_cluster(new);
+        }
+    }
+    draft.finish()
+}

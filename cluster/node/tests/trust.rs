@@ -1,0 +1,320 @@
+//! Whom nodes trust, in one process over real sockets: roots that take each other's place, certificates that ran out,
+//! updates that are refused.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::time::{Duration, SystemTime};
+use support::host::{Host, managers, start, tokens};
+use swarmrs_node::{ClusterView, Config, Rotation, SwarmState};
+use swarmrs_security::{Keystore, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject};
+use swarmrs_types::object::{Cluster, NodeState};
+use swarmrs_types::spec::CaSettings;
+use swarmrs_types::{Code, Fault};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+async fn cluster(host: &Host) -> Cluster {
+    let view = host.node.view().await.unwrap();
+    (**view.state.cluster().unwrap()).clone()
+}
+
+/// Updates what is wanted of the authority.
+async fn update(host: &Host, change: impl Fn(&mut CaSettings)) -> Result<(), Fault> {
+    let cluster = cluster(host).await;
+    let mut spec = cluster.spec.clone();
+    change(&mut spec.ca_config);
+    let version = cluster.meta.version;
+    let updated = host
+        .node
+        .update_swarm(version, spec, Rotation::default())
+        .await;
+    updated.map(drop)
+}
+
+fn rotate(settings: &mut CaSettings) {
+    settings.force_rotate += 1;
+}
+
+/// Whether the swarm has one root, other than this, and every node says so.
+fn has_settled(view: &ClusterView, not: &str) -> bool {
+    let cluster = view.state.cluster().unwrap();
+    let (root, issuer) = (&cluster.root_ca.certificate, cluster.issuer());
+    let settled = view.state.nodes().iter().all(|node| {
+        let said = &node.description.tls_info;
+        said.trust_root == *root
+            && said.cert_issuer_subject == issuer.subject
+            && said.cert_issuer_public_key == issuer.public_key
+            && node.status.state == NodeState::Ready
+    });
+    settled && root != not && cluster.root_rotation.is_none()
+}
+
+async fn with_worker(count: usize) -> (Vec<Host>, Host) {
+    let hosts = managers(count).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let worker = Host::start().await;
+    worker.join(&hosts[0], &token).await.unwrap();
+    (hosts, worker)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_takes_anothers_place_while_the_swarm_works_and_holds_after_restarts() {
+    let (mut hosts, mut worker) = with_worker(3).await;
+    let old = tokens(&hosts[0]).await;
+    let before = cluster(&hosts[0]).await.root_ca.certificate;
+    update(&hosts[1], rotate).await.unwrap();
+    for host in &hosts {
+        host.sees("another root", |view| has_settled(view, &before))
+            .await;
+    }
+    let new = tokens(&hosts[2]).await;
+    assert!(old.0 != new.0 && old.1 != new.1);
+    let late = Host::start().await;
+    let refused = late.join(&hosts[0], &old.0).await.unwrap_err();
+    assert!(
+        refused
+            .text
+            .starts_with("remote CA does not match fingerprint"),
+        "{refused}"
+    );
+    late.join(&hosts[1], &new.0).await.unwrap();
+
+    worker.restart().await;
+    hosts[2].restart().await;
+    hosts[0].restart().await;
+    hosts[1]
+        .sees("five nodes", |view| {
+            view.state.nodes().len() == 5 && has_settled(view, &before)
+        })
+        .await;
+    // And once more, by what is left of the first rotation.
+    let second = cluster(&hosts[1]).await.root_ca.certificate;
+    update(&hosts[2], rotate).await.unwrap();
+    hosts[0]
+        .sees("a third root", |view| has_settled(view, &second))
+        .await;
+    for host in hosts.iter().chain([&worker, &late]) {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_away_holds_a_rotation_up_and_comes_back_into_it() {
+    let (hosts, mut worker) = with_worker(1).await;
+    let manager = &hosts[0];
+    let before = cluster(manager).await;
+    worker.node.stop().await;
+    let old = tokens(manager).await;
+    update(manager, rotate).await.unwrap();
+    let changed = |view: &ClusterView| {
+        let cluster = view.state.cluster().unwrap();
+        let mut nodes = view.state.nodes().iter();
+        let is_new = |key: &str| key == cluster.issuer().public_key;
+        cluster.root_rotation.is_some()
+            && nodes.any(|node| is_new(&node.description.tls_info.cert_issuer_public_key))
+    };
+    manager.sees("the manager's new certificate", changed).await;
+    // Meanwhile tokens are good, and a second rotation takes the place of the first.
+    let late = Host::start().await;
+    late.join(manager, &old.0).await.unwrap();
+    let first = cluster(manager).await.root_rotation.unwrap().certificate;
+    update(manager, rotate).await.unwrap();
+    let second = cluster(manager).await.root_rotation.unwrap().certificate;
+    assert_ne!(first, second);
+    assert_eq!(cluster(manager).await.root_ca, before.root_ca);
+    worker.restart().await;
+    let root = before.root_ca.certificate;
+    manager
+        .sees("all with the second root", |view| has_settled(view, &root))
+        .await;
+    assert_eq!(cluster(manager).await.root_ca.certificate, second);
+    for host in [&hosts[0], &worker, &late] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_of_the_users_own_is_taken_and_a_rotation_called_off_by_bringing_the_root_there_is()
+{
+    let (hosts, worker) = with_worker(1).await;
+    let manager = &hosts[0];
+    let own = RootCa::create(SystemTime::now()).unwrap();
+    let bring = |ca: &RootCa| {
+        let (cert, key) = (ca.cert().pem().to_owned(), ca.key_pem().to_owned());
+        move |settings: &mut CaSettings| {
+            settings.signing_ca_cert = cert.clone();
+            settings.signing_ca_key = key.clone();
+        }
+    };
+    let before = cluster(manager).await.root_ca.certificate;
+    update(manager, bring(&own)).await.unwrap();
+    manager
+        .sees("the user's root", |view| has_settled(view, &before))
+        .await;
+    let now = cluster(manager).await;
+    assert_eq!(now.root_ca.certificate, own.cert().pem());
+    let kept = serde_json::to_string(&now.spec).unwrap();
+    assert!(
+        !kept.contains("CERTIFICATE") && !kept.contains("PRIVATE"),
+        "{kept}"
+    );
+
+    worker.node.stop().await;
+    update(manager, rotate).await.unwrap();
+    assert!(cluster(manager).await.root_rotation.is_some());
+    update(manager, bring(&own)).await.unwrap();
+    assert_eq!(cluster(manager).await.root_rotation, None);
+    let worker = start(&worker.folder, &worker.engine).await;
+    manager
+        .sees("the user's root again", |view| has_settled(view, &before))
+        .await;
+    worker.stop().await;
+    manager.node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_an_authority_is_refused_and_nothing_is_changed() {
+    let hosts = managers(1).await;
+    let host = &hosts[0];
+    let before = cluster(host).await;
+    let now = SystemTime::now();
+    let (own, other) = (RootCa::create(now).unwrap(), RootCa::create(now).unwrap());
+    let present = before.root_ca.key.to_string();
+    let rows: [(&str, &str, &str); 6] = [
+        (
+            "",
+            own.key_pem(),
+            "if a signing CA key is provided, the signing CA cert must also be provided",
+        ),
+        ("rubbish", own.key_pem(), "invalid root certificates: "),
+        (own.cert().pem(), "rubbish", "malformed private key: "),
+        (
+            own.cert().pem(),
+            other.key_pem(),
+            "certificate key mismatch",
+        ),
+        (own.cert().pem(), &present, "certificate key mismatch"),
+        (
+            own.cert().pem(),
+            "",
+            "there must be at least one valid, reachable external CA corresponding to the desired CA certificate",
+        ),
+    ];
+    for (cert, key, text) in rows {
+        let bring = |settings: &mut CaSettings| {
+            settings.signing_ca_cert = cert.to_owned();
+            settings.signing_ca_key = key.to_owned();
+        };
+        let refused = update(host, bring).await.unwrap_err();
+        assert!(refused.text.starts_with(text), "{refused}");
+        assert_eq!(refused.code, Code::InvalidArgument);
+    }
+    // The same key in another certificate.
+    let again = again_of(&before);
+    let bring = |settings: &mut CaSettings| {
+        settings.signing_ca_cert = again.clone();
+        settings.signing_ca_key = present.clone();
+    };
+    let refused = update(host, bring).await.unwrap_err();
+    assert_eq!(
+        refused.text,
+        "Cannot update to a cert with an identical key"
+    );
+    let stale = host
+        .node
+        .update_swarm(1, before.spec.clone(), Rotation::default())
+        .await;
+    assert_eq!(stale.unwrap_err().text, "update out of sequence");
+    assert_eq!(cluster(host).await, before);
+    host.node.stop().await;
+}
+
+/// Another certificate of the swarm's root's key and name.
+fn again_of(cluster: &Cluster) -> String {
+    let present = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key).unwrap();
+    present.cross_sign(present.cert()).unwrap()
+}
+
+/// Puts a certificate into the folder of a node that is not running, as if it had been issued so long ago.
+fn age(host: &Host, cluster: &Cluster, role: Role, age: Duration) {
+    let keystore = Keystore::open(&Config::new(host.folder.path()).certificates()).unwrap();
+    let keys = keystore.unlock(None).unwrap();
+    let node_id = keys
+        .node()
+        .unwrap()
+        .unwrap()
+        .certificate
+        .identity()
+        .node_id
+        .clone();
+    let ca = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key).unwrap();
+    let key = PrivateKey::generate().unwrap();
+    let subject = Subject {
+        node_id: &node_id,
+        role,
+        cluster_id: cluster.id.as_str(),
+    };
+    let issued_at = SystemTime::now() - age;
+    let certificate = ca
+        .issue(&key.request().unwrap(), &subject, HOUR, issued_at)
+        .unwrap();
+    keys.save_node(&NodeCredentials { certificate, key })
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_was_off_for_longer_than_its_certificate_says_so_and_joins_anew() {
+    let (hosts, mut worker) = with_worker(1).await;
+    worker.node.stop().await;
+    age(&worker, &cluster(&hosts[0]).await, Role::Worker, 2 * HOUR);
+    worker.node = start(&worker.folder, &worker.engine).await;
+    let standing = worker.node.standing();
+    assert_eq!(standing.state, SwarmState::Error);
+    assert!(
+        standing.error.contains("has expired")
+            && standing.error.contains("docker swarm leave --force")
+    );
+    let (token, _) = tokens(&hosts[0]).await;
+    let refused = worker.join(&hosts[0], &token).await.unwrap_err();
+    assert!(
+        refused
+            .text
+            .starts_with("This node is already part of a swarm")
+    );
+    worker.node.leave(true).await.unwrap();
+    worker.join(&hosts[0], &token).await.unwrap();
+    assert_eq!(worker.node.standing().state, SwarmState::Active);
+    worker.node.stop().await;
+    hosts[0].node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managers_that_were_off_for_longer_than_their_certificates_keep_everything() {
+    let mut hosts = managers(3).await;
+    let service = support::service("web", 1);
+    hosts[0].node.create_service(service, None).await.unwrap();
+    let before = cluster(&hosts[0]).await;
+    for host in &hosts {
+        host.node.stop().await;
+    }
+    for host in &mut hosts {
+        age(host, &before, Role::Manager, 2 * HOUR);
+    }
+    for host in &mut hosts {
+        host.node = start(&host.folder, &host.engine).await;
+    }
+    for host in &hosts {
+        host.sees("the service", |view| view.state.services().len() == 1)
+            .await;
+        assert_eq!(host.node.standing().state, SwarmState::Active);
+        let folder = Config::new(host.folder.path()).certificates();
+        let keys = Keystore::open(&folder).unwrap().unlock(None).unwrap();
+        let root = RootCert::from_pem(&before.root_ca.certificate).unwrap();
+        let held = keys.node().unwrap().unwrap().certificate;
+        held.verify(&root, SystemTime::now()).unwrap();
+    }
+    for host in &hosts {
+        host.node.stop().await;
+    }
+}

@@ -1,6 +1,5 @@
 //! Several nodes in one process, over real sockets on loopback: they join, agree, lose their leader, change
 //! roles and leave. Their engines run nothing.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 

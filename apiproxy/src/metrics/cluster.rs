@@ -83,6 +83,9 @@ fn raft(page: &mut Page, manager: &ManagerGlance) {
     let help = "Proposals that did not become part of the state.";
     let mut family = page.family("swarmrs_raft_refused_proposals_total", Kind::Counter, help);
     family.sample(&[], measures.refused.get());
+    let help = "Comparisons with the leader's state that found another: a bug, and this manager is to be replaced.";
+    let mut family = page.family("swarmrs_store_differing_total", Kind::Counter, help);
+    family.sample(&[], measures.differing.get());
     if let Ok(space) = manager.space {
         let help = "Space left where the log is.";
         let mut family = page.family("swarmrs_store_free_bytes", Kind::Gauge, help);

@@ -1,5 +1,6 @@
 //! How a member of the store is set up.
 
+use crate::threads::Threads;
 use crate::transport::{Nobody, Transport};
 use std::fmt;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub struct Config {
     pub snapshot: SnapshotPolicy,
     /// Free bytes on the folder's file system below which nothing is proposed.
     pub reserve: u64,
+    pub threads: Threads,
 }
 
 impl Config {
@@ -59,6 +61,7 @@ impl Config {
             timing: Timing::default(),
             snapshot: SnapshotPolicy::default(),
             reserve: DEFAULT_RESERVE,
+            threads: Threads::default(),
         }
     }
 }

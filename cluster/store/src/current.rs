@@ -10,14 +10,16 @@ use crate::log::{Growth, Pace};
 use crate::raft::Raft;
 use crate::reception::Reception;
 use crate::roster::Roster;
+use crate::sums::Sums;
 use crate::watch::Feed;
 use arc_swap::ArcSwapOption;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use swarmrs_core::State;
 use swarmrs_types::ClusterTime;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// What the store's handle and the thread of its core share.
 pub(crate) struct Shared {
@@ -27,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) growth: ArcSwapOption<Growth>,
     pub(crate) pace: Arc<Pace>,
     pub(crate) roster: Arc<Roster>,
+    pub(crate) sums: Arc<Sums>,
     /// When a leader was heard last.
     pub(crate) heard: Heard,
     /// Cluster time by this member's own clock.
@@ -55,9 +58,11 @@ enum Current {
 
 impl Shared {
     pub(crate) fn new(raft_id: u64) -> Self {
+        let measures: Arc<Measures> = Arc::default();
         Shared {
             feed: Arc::new(Feed::new(State::default())),
-            measures: Arc::default(),
+            sums: Arc::new(Sums::new(measures.clone())),
+            measures,
             growth: ArcSwapOption::empty(),
             pace: Arc::default(),
             roster: Arc::new(Roster::new(raft_id)),

@@ -25,6 +25,8 @@ pub struct Measures {
     pub proposals: Histogram,
     /// Proposals that did not become part of the state.
     pub refused: Counter,
+    /// Comparisons with the leader's state that found another.
+    pub differing: Counter,
     /// Syncs of the log.
     pub syncs: Histogram,
 }

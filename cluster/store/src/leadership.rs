@@ -183,7 +183,7 @@ fn leading(
     timing: Timing,
 ) -> (Leadership, Option<Duration>) {
     let acknowledged = metrics.last_quorum_acked.map(|at| at.elapsed());
-    let left = acknowledged.and_then(|age| timing.patience().checked_sub(age));
+    let left = acknowledged.and_then(|age| left_of(timing.patience(), age));
     let is_leader = has_applied_all(metrics) && (is_sole_voter || left.is_some());
     let leadership = Leadership {
         is_leader,
@@ -206,7 +206,7 @@ fn following(
     silence: Option<Duration>,
     timing: Timing,
 ) -> (Leadership, Option<Duration>) {
-    let left = silence.and_then(|silence| timing.patience().checked_sub(silence));
+    let left = silence.and_then(|silence| left_of(timing.patience(), silence));
     let leader = metrics.current_leader.filter(|id| *id != metrics.id);
     let leader = leader.filter(|_| left.is_some());
     let leadership = Leadership {
@@ -215,6 +215,11 @@ fn following(
         leader: leader.map(|id| member(metrics, id)),
     };
     (leadership, left.filter(|_| leader.is_some()))
+}
+
+/// What is left of a time after another, if anything is.
+fn left_of(time: Duration, gone: Duration) -> Option<Duration> {
+    time.checked_sub(gone).filter(|left| !left.is_zero())
 }
 
 fn member(metrics: &RaftMetrics<Types>, raft_id: u64) -> Member {

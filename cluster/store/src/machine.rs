@@ -8,6 +8,7 @@ use crate::log::Growth;
 use crate::raft::{Entry, LogId, Outcome, Payload, SnapshotMeta, StoredMembership, Types};
 use crate::roster::Roster;
 use crate::snapshot::{Snapshots, invalid};
+use crate::sums::{Sum, Sums};
 use crate::watch::Feed;
 use difference::difference;
 use futures_util::{Stream, TryStreamExt};
@@ -28,6 +29,7 @@ pub(crate) struct Machine {
     snapshots: Arc<Snapshots>,
     growth: Arc<Growth>,
     roster: Arc<Roster>,
+    sums: Arc<Sums>,
 }
 
 /// What the log up to one entry makes.
@@ -38,6 +40,8 @@ struct Applied {
     membership: StoredMembership,
     /// Members that were dismissed.
     departed: BTreeSet<u64>,
+    /// Of the state.
+    sum: Sum,
 }
 
 /// A snapshot that cannot be taken up.
@@ -57,6 +61,7 @@ impl Machine {
         snapshots: Arc<Snapshots>,
         growth: Arc<Growth>,
         roster: Arc<Roster>,
+        sums: Arc<Sums>,
     ) -> Result<Self, String> {
         let applied = match snapshot {
             Some(record) => Applied::restore(record).map_err(|error| error.to_string())?,
@@ -69,6 +74,7 @@ impl Machine {
             snapshots,
             growth,
             roster,
+            sums,
         };
         machine.show(Vec::new(), || {});
         Ok(machine)
@@ -110,8 +116,10 @@ impl Machine {
 
 impl Applied {
     fn restore(record: &SnapshotRecord) -> Result<Self, BadSnapshot> {
+        let state = State::restore(&record.state)?;
         Ok(Applied {
-            state: State::restore(&record.state)?,
+            sum: Sum::of(&state),
+            state,
             last: record.last(),
             membership: record.membership()?,
             departed: record.departed.clone(),
@@ -127,6 +135,7 @@ impl Applied {
                 let (request, command) = (proposal.request, &proposal.command);
                 let applied = self.state.apply_once(index, request, command);
                 return Outcome(applied.map(|applied| {
+                    applied.events.iter().for_each(|event| self.sum.note(event));
                     events.extend(applied.events);
                     applied.version
                 }));
@@ -176,6 +185,7 @@ impl RaftStateMachine<Types> for Machine {
         let mut answers: Vec<(ApplyResponder<Types>, Outcome)> = Vec::new();
         while let Some((entry, responder)) = entries.try_next().await? {
             let outcome = self.applied.apply(&entry, &mut events);
+            self.sums.note(entry.log_id.index, self.applied.sum);
             answers.extend(responder.map(|responder| (responder, outcome)));
         }
         self.show(events, || {
@@ -211,10 +221,10 @@ impl RaftStateMachine<Types> for Machine {
             last.map_or(Ok(()), |last| snapshots.write(last.index, &data))?;
             Ok::<_, io::Error>(applied)
         };
-        let taken = tokio::task::spawn_blocking(take).await;
-        let applied = taken.map_err(io::Error::other)??;
+        let applied = self.snapshots.aside(take).await?;
         let events = difference(&self.applied.state, &applied.state);
         self.applied = applied;
+        last.inspect(|last| self.sums.note(last.index, self.applied.sum));
         self.show(events, || {});
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::error::Member;
 use crate::question::{self, Unanswered};
 use crate::raft::{LogId, Payload, SnapshotMeta, Types, Vote};
 use crate::roster::Roster;
+use crate::sums::Sums;
 use crate::transport::{Ask, Transport, TransportError};
 use crate::wire::{
     AppendAnswer, AppendQuestion, At, EntryWire, SnapshotAnswer, SnapshotQuestion, TransferAnswer,
@@ -47,13 +48,15 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 pub(crate) struct Network {
     transport: Arc<dyn Transport>,
     roster: Arc<Roster>,
+    sums: Arc<Sums>,
 }
 
 impl Network {
-    pub(crate) fn new(config: &Config, roster: Arc<Roster>) -> Self {
+    pub(crate) fn new(config: &Config, roster: Arc<Roster>, sums: Arc<Sums>) -> Self {
         Network {
             transport: config.transport.clone(),
             roster,
+            sums,
         }
     }
 }
@@ -69,6 +72,7 @@ impl RaftNetworkFactory<Types> for Network {
             },
             transport: self.transport.clone(),
             roster: self.roster.clone(),
+            sums: self.sums.clone(),
         }
     }
 }
@@ -78,6 +82,7 @@ pub(crate) struct Peer {
     member: Member,
     transport: Arc<dyn Transport>,
     roster: Arc<Roster>,
+    sums: Arc<Sums>,
 }
 
 impl Peer {
@@ -104,7 +109,7 @@ impl Peer {
             true => within,
             false => APPEND_WITHIN,
         };
-        let (body, taken) = append_question(self.member.raft_id, &rpc)?;
+        let (body, taken) = append_question(self.member.raft_id, &rpc, self.sums.newest())?;
         Ok(match self.ask(Ask::Append, body, within).await? {
             AppendAnswer::Taken if taken == rpc.entries.len() => AppendEntriesResponse::Success,
             AppendAnswer::Taken => {
@@ -199,6 +204,7 @@ impl Peer {
 fn append_question(
     to: u64,
     rpc: &AppendEntriesRequest<Types>,
+    sum: Option<(u64, u64)>,
 ) -> Result<(Bytes, usize), BadRecord> {
     let mut texts = Vec::with_capacity(rpc.entries.len());
     let mut bytes = 0;
@@ -221,6 +227,7 @@ fn append_question(
         vote: rpc.vote.into(),
         after: rpc.prev_log_id.map(At::from),
         committed: rpc.leader_commit.map(At::from),
+        sum,
         entries,
     };
     Ok((encode(&question)?, taken))
@@ -340,7 +347,7 @@ mod tests {
                 entries: entries.collect(),
                 leader_commit: None,
             };
-            append_question(2, &rpc).unwrap().1
+            append_question(2, &rpc, None).unwrap().1
         };
         assert_eq!(taken(&[]), 0);
         assert_eq!(taken(&[10, 10, 10]), 3);

@@ -14,6 +14,7 @@ use crate::machine::Machine;
 use crate::raft::Raft;
 use crate::raft_network::Network;
 use crate::store::open;
+use crate::threads::Threads;
 use openraft::async_runtime::watch::WatchReceiver;
 use std::pin::pin;
 use std::sync::Arc;
@@ -38,13 +39,41 @@ pub(crate) struct Parts {
     pub(crate) folder: Folder,
 }
 
+impl Parts {
+    /// What the core itself takes, and what outlives it.
+    fn split(self) -> ((LogStorage, Machine), Rest) {
+        let rest = Rest {
+            writer: self.writer,
+            growth: self.growth,
+            folder: self.folder,
+        };
+        ((self.log, self.machine), rest)
+    }
+}
+
+/// What is left once a core has ended.
+struct Rest {
+    writer: Writer,
+    growth: Arc<Growth>,
+    folder: Folder,
+}
+
+impl Rest {
+    /// Everything ordered is on disk, and the folder is free.
+    fn close(self) {
+        self.writer.finish();
+        drop(self.folder);
+    }
+}
+
 /// A running core, or the wait for the next one.
 #[derive(Debug)]
 pub(crate) struct RaftThread {
     /// Dropped or sent to: end.
     stop: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
-    thread: JoinHandle<()>,
+    /// None where it lives in turns with all others.
+    thread: Option<JoinHandle<()>>,
 }
 
 const NAME: &str = "raft";
@@ -81,15 +110,25 @@ impl RaftThread {
             shared,
             stopped,
         };
-        let thread = std::thread::Builder::new()
-            .name(NAME.to_owned())
-            .spawn(move || {
-                set_priority(PRIORITY);
-                keeper.run(parts, started);
-                // Nobody listens if the store was dropped rather than shut down.
-                let _unheard = end.send(());
-            })
-            .map_err(thread_failed)?;
+        // Nobody listens at the end if the store was dropped rather than shut down.
+        let thread = match keeper.config.threads {
+            Threads::Own => {
+                let live = move || {
+                    set_priority(PRIORITY);
+                    keeper.run(parts, started);
+                    let _unheard = end.send(());
+                };
+                let thread = std::thread::Builder::new().name(NAME.to_owned());
+                Some(thread.spawn(live).map_err(thread_failed)?)
+            }
+            Threads::Turns(_) => {
+                tokio::spawn(async move {
+                    keeper.take_turns(parts, started).await;
+                    let _unheard = end.send(());
+                });
+                None
+            }
+        };
         let ended_early = |_| Error::Consensus("thread ended".to_owned());
         start.await.map_err(ended_early)??;
         Ok(RaftThread {
@@ -107,7 +146,7 @@ impl RaftThread {
         join(self.thread);
     }
 
-    /// As [`RaftThread::shutdown`], waiting in place.
+    /// As [`RaftThread::shutdown`], waiting in place; where there is no thread to wait for, without waiting.
     pub(crate) fn shutdown_blocking(self) {
         drop(self.stop);
         join(self.thread);
@@ -118,8 +157,8 @@ fn thread_failed(source: std::io::Error) -> Error {
     Error::Thread { name: NAME, source }
 }
 
-fn join(thread: JoinHandle<()>) {
-    if thread.join().is_err() {
+fn join(thread: Option<JoinHandle<()>>) {
+    if thread.is_some_and(|thread| thread.join().is_err()) {
         tracing::error!("consensus thread panicked");
     }
 }
@@ -133,49 +172,61 @@ struct Keeper {
 }
 
 impl Keeper {
+    /// On a thread of its own, and each core on a runtime of its own: with it go all tasks of the core, and with them the
+    /// last ways to the writer.
     fn run(mut self, parts: Parts, started: Started) {
         let mut started = Some(started);
         let mut next = Some(parts);
         while let Some(parts) = next {
-            match self.live(parts, &mut started) {
-                Ended::Failed(reason) if started.is_none() => next = self.reopen(reason),
-                Ended::Failed(reason) => {
-                    let _unheard = started
-                        .take()
-                        .map(|s| s.send(Err(Error::Consensus(reason))));
-                    return;
-                }
-                Ended::Stopped => return,
-            }
+            let (core, rest) = parts.split();
+            let ended = match new_runtime() {
+                Ok(runtime) => runtime.block_on(self.live(core, &rest, &mut started)),
+                Err(error) => Ended::Failed(error.to_string()),
+            };
+            rest.close();
+            next = runtime_in_time().block_on(self.follow_up(ended, &mut started));
+        }
+    }
+
+    /// The same among others.
+    async fn take_turns(mut self, parts: Parts, started: Started) {
+        let mut started = Some(started);
+        let mut next = Some(parts);
+        while let Some(parts) = next {
+            let (core, rest) = parts.split();
+            let ended = self.live(core, &rest, &mut started).await;
+            rest.close();
+            next = self.follow_up(ended, &mut started).await;
         }
     }
 
     /// One core, from its start to its end.
-    fn live(&mut self, parts: Parts, started: &mut Option<Started>) -> Ended {
-        let Parts {
-            log,
-            machine,
-            writer,
-            growth,
-            folder,
-        } = parts;
-        let runtime = match new_runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return Ended::Failed(error.to_string()),
-        };
+    async fn live(
+        &mut self,
+        (log, machine): (LogStorage, Machine),
+        rest: &Rest,
+        started: &mut Option<Started>,
+    ) -> Ended {
         let (raft_id, core) = (self.config.raft_id, self.core.clone());
-        let network = Network::new(&self.config, self.shared.roster.clone());
-        let ended = runtime.block_on(async {
-            match Raft::new(raft_id, core, network, log, machine).await {
-                Ok(raft) => self.serve(raft, &growth, started).await,
-                Err(error) => Ended::Failed(error.to_string()),
+        let shared = &self.shared;
+        let network = Network::new(&self.config, shared.roster.clone(), shared.sums.clone());
+        match Raft::new(raft_id, core, network, log, machine).await {
+            Ok(raft) => self.serve(raft, &rest.growth, started).await,
+            Err(error) => Ended::Failed(error.to_string()),
+        }
+    }
+
+    /// What the next core is made from, if there is to be one.
+    async fn follow_up(&mut self, ended: Ended, started: &mut Option<Started>) -> Option<Parts> {
+        match (ended, started.take()) {
+            (Ended::Stopped, _) => None,
+            (Ended::Failed(reason), None) => self.reopen(reason).await,
+            (Ended::Failed(reason), Some(started)) => {
+                // Nobody waits if whoever opens the store has given up.
+                let _unheard = started.send(Err(Error::Consensus(reason)));
+                None
             }
-        });
-        // With the runtime go all tasks of the core, and with them the last ways to the writer.
-        drop(runtime);
-        writer.finish();
-        drop(folder);
-        ended
+        }
     }
 
     async fn serve(&mut self, raft: Raft, growth: &Growth, started: &mut Option<Started>) -> Ended {
@@ -190,11 +241,11 @@ impl Keeper {
     }
 
     /// Waits until the disk works and opens the store again; `None` if it is told to stop first.
-    fn reopen(&mut self, reason: String) -> Option<Parts> {
+    async fn reopen(&mut self, reason: String) -> Option<Parts> {
         tracing::error!(%reason, "the store's disk failed, nothing is written until it works again");
         self.shared.fail(reason);
         loop {
-            if self.is_stopped_within(RETRY) {
+            if self.is_stopped_within(RETRY).await {
                 return None;
             }
             match self.try_open() {
@@ -230,12 +281,18 @@ impl Keeper {
         open::open(&config, &self.shared)
     }
 
-    fn is_stopped_within(&mut self, time: Duration) -> bool {
-        let Ok(runtime) = new_runtime() else {
-            std::thread::sleep(time);
-            return false;
-        };
-        runtime.block_on(async { tokio::time::timeout(time, &mut self.stopped).await.is_ok() })
+    async fn is_stopped_within(&mut self, time: Duration) -> bool {
+        tokio::time::timeout(time, &mut self.stopped).await.is_ok()
+    }
+}
+
+/// A runtime, as soon as the system gives one.
+fn runtime_in_time() -> Runtime {
+    loop {
+        match new_runtime() {
+            Ok(runtime) => return runtime,
+            Err(_) => std::thread::sleep(RETRY),
+        }
     }
 }
 

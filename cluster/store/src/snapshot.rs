@@ -7,6 +7,7 @@
 use crate::codec::{BadRecord, Codec, SnapshotRecord, VERSION};
 use crate::error::Error;
 use crate::folder::{UNFINISHED, free_bytes, replace, sync_folder};
+use crate::threads::Threads;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub(crate) struct Snapshots {
     folder: PathBuf,
     codec: Codec,
     reserve: u64,
+    threads: Threads,
     /// How many are kept behind the newest.
     older: AtomicU64,
     /// The index of the newest. Held while files are read, written or removed.
@@ -29,13 +31,19 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// The snapshots in `folder`. Nothing is touched.
-    pub(crate) fn open(folder: PathBuf, codec: Codec, reserve: u64) -> Result<Self, Error> {
+    pub(crate) fn open(
+        folder: PathBuf,
+        codec: Codec,
+        reserve: u64,
+        threads: Threads,
+    ) -> Result<Self, Error> {
         let found = list(&folder).map_err(Error::file("read", &folder))?;
         let newest = found.iter().map(|(index, _)| *index).max();
         Ok(Snapshots {
             folder,
             codec,
             reserve,
+            threads,
             older: AtomicU64::new(0),
             current: Mutex::new(newest),
         })
@@ -102,6 +110,14 @@ impl Snapshots {
         *current = Some(index);
         tracing::info!(index, bytes = bytes.len(), "snapshot written");
         self.remove_old()
+    }
+
+    /// Reads or writes one while others go on.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.threads.aside(work).await?
     }
 
     /// Whether there is room for another one.

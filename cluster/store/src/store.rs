@@ -26,10 +26,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 use swarmrs_core::{Command, State};
 use swarmrs_types::ClusterTime;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// One member of the agreement, open.
 ///

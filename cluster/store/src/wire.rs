@@ -39,6 +39,9 @@ pub(crate) struct AppendQuestion<'a> {
     /// The entry before these.
     pub(crate) after: Option<At>,
     pub(crate) committed: Option<At>,
+    /// An entry that the leader has applied, and what its state comes to after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sum: Option<(u64, u64)>,
     #[serde(borrow)]
     pub(crate) entries: Vec<EntryWire<'a>>,
 }

@@ -7,6 +7,7 @@ use crate::raft::{Payload, log_id};
 use crate::raw_log::{self, Contents, RawLog, Redb};
 use crate::roster::Roster;
 use crate::snapshot::Snapshots;
+use crate::threads::Threads;
 use crate::watch::Feed;
 use futures_util::FutureExt;
 use openraft::StorageError;
@@ -30,7 +31,17 @@ fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path) -> Writer {
     let (acknowledged, _) = Acknowledged::open(&path).unwrap();
     let end = End::default();
     let (measures, pace) = (Arc::default(), Arc::default());
-    Writer::start(log, codec(), growth, end, acknowledged, measures, pace).unwrap()
+    let threads = Threads::Own;
+    Writer::start(
+        log,
+        codec(),
+        growth,
+        end,
+        acknowledged,
+        measures,
+        (pace, &threads),
+    )
+    .unwrap()
 }
 
 fn entry(index: u64) -> Entry {
@@ -49,7 +60,8 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
         let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
         let log = raw_log::create(self.0, &folder.path().join("log")).unwrap();
         let writer = writer(log, growth.clone(), folder.path());
-        let snapshots = Snapshots::open(folder.path().to_owned(), codec(), 0).unwrap();
+        let path = folder.path().to_owned();
+        let snapshots = Snapshots::open(path, codec(), 0, Threads::Own).unwrap();
         let feed = Arc::new(Feed::new(State::default()));
         let machine = Machine::new(
             None,
@@ -57,6 +69,7 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
             Arc::new(snapshots),
             growth,
             Arc::new(Roster::new(1)),
+            Arc::default(),
         )
         .unwrap();
         let log = LogStorage::new(Cache::default(), &writer);
@@ -213,7 +226,7 @@ async fn where_nobody_else_waits_an_append_is_durable_when_it_returns() {
         end,
         acknowledged,
         measures,
-        pace.clone(),
+        (pace.clone(), &Threads::Own),
     );
     let writer = writer.unwrap();
     let mut storage = LogStorage::new(Cache::default(), &writer);

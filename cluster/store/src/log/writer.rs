@@ -12,13 +12,14 @@ use crate::error::Error;
 use crate::figures::Measures;
 use crate::raft::{Entry, LogId, Types, Vote};
 use crate::raw_log::RawLog;
+use crate::threads::{DiskTime, Threads};
 use openraft::storage::IOFlushed;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
-use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// What the writer is asked to do.
 pub(crate) enum Job {
@@ -143,16 +144,23 @@ impl Drop for Waiting<'_> {
 /// The writer's owner.
 pub(crate) struct Writer {
     desk: Arc<Desk>,
-    thread: JoinHandle<()>,
+    /// None where it works in turns with all others.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Where jobs are put in, and done in their order.
 pub(crate) struct Desk {
     queue: Mutex<Queue>,
-    arrived: Condvar,
+    bell: Bell,
     /// None once the writer has ended.
     disk: Mutex<Option<Disk>>,
     pace: Arc<Pace>,
+}
+
+/// Tells the writer that there is something to do.
+enum Bell {
+    Thread(Condvar),
+    Task(Notify),
 }
 
 #[derive(Default)]
@@ -170,7 +178,7 @@ impl Writer {
         end: End,
         acknowledged: Acknowledged,
         measures: Arc<Measures>,
-        pace: Arc<Pace>,
+        (pace, threads): (Arc<Pace>, &Threads),
     ) -> Result<Self, Error> {
         let disk = Disk {
             log: Box::new(log),
@@ -183,20 +191,17 @@ impl Writer {
         };
         let desk = Arc::new(Desk {
             queue: Mutex::default(),
-            arrived: Condvar::new(),
+            bell: Bell::of(threads),
             disk: Mutex::new(Some(disk)),
             pace,
         });
-        let name = "raft-disk";
-        let at = desk.clone();
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(move || {
-                while at.wait() {
-                    at.work()
-                }
-            })
-            .map_err(|source| Error::Thread { name, source })?;
+        let thread = match threads {
+            Threads::Own => Some(Desk::man(desk.clone())?),
+            Threads::Turns(time) => {
+                tokio::spawn(Desk::take_turns(desk.clone(), time.clone()));
+                None
+            }
+        };
         Ok(Writer { desk, thread })
     }
 
@@ -208,8 +213,8 @@ impl Writer {
     /// Waits until everything ordered is on disk and the engine is closed.
     pub(crate) fn finish(self) {
         self.desk.queue().ended = true;
-        self.desk.arrived.notify_one();
-        if self.thread.join().is_err() {
+        self.desk.bell.ring();
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("disk writer panicked");
         }
         self.desk.work();
@@ -219,7 +224,49 @@ impl Writer {
     }
 }
 
+impl Bell {
+    fn of(threads: &Threads) -> Self {
+        match threads {
+            Threads::Own => Bell::Thread(Condvar::new()),
+            Threads::Turns(_) => Bell::Task(Notify::new()),
+        }
+    }
+
+    fn ring(&self) {
+        match self {
+            Bell::Thread(arrived) => arrived.notify_one(),
+            Bell::Task(arrived) => arrived.notify_one(),
+        }
+    }
+}
+
 impl Desk {
+    /// A thread that does what is put in.
+    fn man(desk: Arc<Desk>) -> Result<JoinHandle<()>, Error> {
+        let name = "raft-disk";
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let serve = move || {
+            while desk.wait() {
+                desk.work()
+            }
+        };
+        thread
+            .spawn(serve)
+            .map_err(|source| Error::Thread { name, source })
+    }
+
+    /// The same as a task among others.
+    async fn take_turns(desk: Arc<Desk>, time: DiskTime) {
+        while let Bell::Task(arrived) = &desk.bell {
+            arrived.notified().await;
+            if desk.queue().ended {
+                return;
+            }
+            tokio::time::sleep(time()).await;
+            desk.work();
+        }
+    }
+
     /// Puts a job in. It is done when this returns, or soon.
     pub(crate) fn order(&self, job: Job) -> io::Result<()> {
         let mut queue = self.queue();
@@ -230,15 +277,18 @@ impl Desk {
         drop(queue);
         match self.pace.is_idle() {
             true => self.work(),
-            false => self.arrived.notify_one(),
+            false => self.bell.ring(),
         }
         Ok(())
     }
 
     /// Waits for jobs; false when there will be no more.
     fn wait(&self) -> bool {
+        let Bell::Thread(arrived) = &self.bell else {
+            return false;
+        };
         let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.ended;
-        let queue = self.arrived.wait_while(self.queue(), idle);
+        let queue = arrived.wait_while(self.queue(), idle);
         !queue.expect("no holder panics").ended
     }
 

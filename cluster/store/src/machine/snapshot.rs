@@ -27,9 +27,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
     async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<Types, Arc<[u8]>>> {
         let (applied, snapshots) = (self.applied.clone(), self.snapshots.clone());
         let write = move || write(&applied, &snapshots);
-        let data = tokio::task::spawn_blocking(write)
-            .await
-            .map_err(io::Error::other)??;
+        let data = self.snapshots.aside(write).await?;
         Ok(openraft::Snapshot {
             meta: self.applied.meta(),
             snapshot: data,

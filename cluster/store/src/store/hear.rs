@@ -65,6 +65,7 @@ impl Store {
             return Ok(AppendAnswer::HigherVote(vote.into()));
         }
         self.shared.heard.note(self.timing.lease());
+        question.sum.inspect(|sum| self.shared.sums.compare(*sum));
         Ok(match answer {
             AppendEntriesResponse::Conflict => AppendAnswer::Conflict,
             _ => AppendAnswer::Taken,

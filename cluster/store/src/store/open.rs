@@ -30,7 +30,8 @@ pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Parts, Error> {
     let codec = Codec::new(config.sealer.clone());
     check_presence(config)?;
     let folder = Folder::take(&config.folder)?;
-    let snapshots = Snapshots::open(folder.snapshots(), codec.clone(), config.reserve)?;
+    let threads = config.threads.clone();
+    let snapshots = Snapshots::open(folder.snapshots(), codec.clone(), config.reserve, threads)?;
     let snapshots = Arc::new(snapshots);
     let snapshot = snapshots.load()?;
     let refused = |error: Error| error.with_snapshot(snapshots.path());
@@ -53,7 +54,7 @@ pub(crate) fn open(config: &Config, shared: &Shared) -> Result<Parts, Error> {
         refused(error)
     })?;
     snapshots.clear()?;
-    start(found, codec, folder, shared)
+    start(found, codec, folder, config, shared)
 }
 
 /// Reads log and snapshot and compares them with each other and with what is wanted.
@@ -93,7 +94,15 @@ fn find(
     let growth = Arc::new(Growth::new(entries, loaded.bytes, config.snapshot));
     let feed = shared.feed.clone();
     let roster = shared.roster.clone();
-    let machine = Machine::new(snapshot, feed, snapshots.clone(), growth.clone(), roster);
+    let sums = shared.sums.clone();
+    let machine = Machine::new(
+        snapshot,
+        feed,
+        snapshots.clone(),
+        growth.clone(),
+        roster,
+        sums,
+    );
     let machine = machine.map_err(|reason| {
         let path = snapshots.path().unwrap_or_else(|| folder.snapshots());
         Error::damaged(&path, reason)
@@ -107,7 +116,13 @@ fn find(
     })
 }
 
-fn start(found: Found, codec: Codec, folder: Folder, shared: &Shared) -> Result<Parts, Error> {
+fn start(
+    found: Found,
+    codec: Codec,
+    folder: Folder,
+    config: &Config,
+    shared: &Shared,
+) -> Result<Parts, Error> {
     let is_initialized = found.loaded.is_initialized();
     let (end, growth) = (found.loaded.end, found.growth);
     let measures = shared.measures.clone();
@@ -118,7 +133,7 @@ fn start(found: Found, codec: Codec, folder: Folder, shared: &Shared) -> Result<
         end,
         found.acknowledged,
         measures,
-        shared.pace.clone(),
+        (shared.pace.clone(), &config.threads),
     )?;
     shared.growth.store(Some(growth.clone()));
     shared

@@ -73,10 +73,11 @@ fn entries_go_with_their_places_and_commands_as_they_were_proposed() {
         vote: vote(),
         after: at(3, 7),
         committed: None,
+        sum: Some((6, 77)),
         entries: entries.iter().zip(&texts).map(wire).collect(),
     };
     let expected = [
-        r#"{"to":2,"vote":{"term":4,"candidate":1,"committed":true},"after":[3,7],"committed":null,"entries":["#,
+        r#"{"to":2,"vote":{"term":4,"candidate":1,"committed":true},"after":[3,7],"committed":null,"sum":[6,77],"entries":["#,
         r#"{"at":[4,8],"body":"blank"},"#,
         r#"{"at":[4,9],"request":{"session":7,"number":3,"settled":2},"body":{"command":"#,
         COMMAND,

@@ -1,0 +1,221 @@
+//! Agreement in simulation: the store itself, with its consensus core and its log engine, on machines that lose power, in
+//! a network that loses packets, by clocks that are set from here.
+//!
+//! ```text
+//!   seed ──▶ dice ──▶ nemesis: power cuts, kills, stalls, cuts, bad weather, bad disks, changes of membership
+//!                        │
+//!   clients ──▶ members (a runtime, a clock, a disk each) ◀──▶ network
+//!      │           │
+//!      └─ told ────┴─ shown ──▶ history ──▶ is there one order that explains all of it?
+//! ```
+//!
+//! A seed makes the same world whenever it is run. All that a process could draw chance from is in the simulation's hand:
+//! its time is a paused clock that goes on in ticks, its randomness and its disk are in [`calls`], and all that it does is
+//! done by one thread.
+//!
+//! `SWARMRS_SIMULATION_SEEDS=1000` runs so many, `SWARMRS_SIMULATION_FIRST=7` begins with that one,
+//! `SWARMRS_SIMULATION_STOP=1` ends with the first that breaks, and `SWARMRS_SIMULATION_TELL=1` tells what happens.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod calls;
+mod client;
+mod dice;
+mod disk;
+mod history;
+mod member;
+mod nemesis;
+mod network;
+mod world;
+
+use dice::Dice;
+use disk::Death;
+use nemesis::Nemesis;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use world::{Broken, World};
+
+const SEEDS: u64 = 500;
+
+/// How long things are broken, in ticks.
+const UGLY: u64 = 900;
+
+/// What came of one world.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    ticks: u64,
+    steps: u64,
+    writes: usize,
+    reads: usize,
+    unknown: usize,
+}
+
+thread_local! {
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// What a task of the present world panicked with.
+fn panicked() -> Option<String> {
+    PANIC.take()
+}
+
+/// From here on a world learns of panics in it.
+fn note_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| match calls::is_simulated() {
+            false => before(panic),
+            true if swarmrs_store::panic_is_contained() => {}
+            true => PANIC.set(Some(format!("a panic: {panic}"))),
+        }));
+    });
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given
+        .and_then(|given| given.parse().ok())
+        .unwrap_or(otherwise)
+}
+
+/// Tells what happens, if that is asked for.
+fn tell(what: impl FnOnce() -> String) {
+    static TELLS: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    if *TELLS.get_or_init(|| number("SWARMRS_SIMULATION_TELL", 0) > 0) {
+        eprintln!("{}", what());
+    }
+}
+
+fn live(dice: &mut Dice) -> Result<Told, Broken> {
+    let mut world = World::new(dice);
+    let count = dice.one_of(&[1, 3, 3, 3, 3, 3, 3, 5]);
+    world.found(count)?;
+    world.add_clients(dice.between(2, 5));
+    let mut nemesis = Nemesis::new(dice, count);
+    let end = world.now + UGLY;
+    while world.now < end {
+        world.step()?;
+        nemesis.act(&mut world)?;
+    }
+    world.heal();
+    world.dismiss_clients();
+    settle(&mut world)?;
+    let all: Vec<u64> = world.members.keys().copied().collect();
+    all.iter()
+        .for_each(|one| world.kill(*one, Death::Powerless));
+    settle(&mut world)?;
+    world.history.judge()?;
+    let (writes, reads, unknown) = world.history.counts();
+    Ok(Told {
+        ticks: world.now,
+        steps: calls::steps(),
+        writes,
+        reads,
+        unknown,
+    })
+}
+
+/// Once nothing is broken any more all members agree, and everybody can write and read by each.
+fn settle(world: &mut World) -> Result<(), Broken> {
+    world.wait("all agree", World::agrees)?;
+    let (_, members) = world.leader().unwrap_or_default();
+    for raft_id in members {
+        let (numbers, history) = (world.numbers(), world.history.clone());
+        world.until(
+            "everybody can write",
+            move |store| {
+                let history = history.clone();
+                let value = numbers.fetch_add(1, Ordering::Relaxed);
+                async move {
+                    let deed = history.begin(raft_id, None);
+                    history.end(deed, client::read(&store).await);
+                    let deed = history.begin(raft_id, Some((0, value)));
+                    let written = client::write(&store, 0, value, Default::default()).await;
+                    history.end(deed, written);
+                    matches!(written, history::Outcome::Written(_))
+                }
+            },
+            raft_id,
+        )?;
+    }
+    world.wait("all agree again", World::agrees)
+}
+
+/// One world, on a thread of its own: threads have states that would outlive it.
+fn run(seed: u64) -> Result<Told, Broken> {
+    let simulate = move || {
+        let root = std::path::Path::new("/dev/shm")
+            .join(format!("swarmrs-sim-{}-{seed}", std::process::id()));
+        let mut dice = Dice::new(seed);
+        calls::begin(&root, &mut dice);
+        let lived = std::panic::catch_unwind(|| live(&mut dice.clone()));
+        calls::end();
+        // It may never have been made.
+        let _removed = std::fs::remove_dir_all(&root);
+        lived.unwrap_or_else(|_| Err(panicked().unwrap_or_default()))
+    };
+    let thread = std::thread::Builder::new().name(format!("seed {seed}"));
+    thread
+        .spawn(simulate)
+        .unwrap()
+        .join()
+        .unwrap_or_else(|_| Err("the world itself broke".to_owned()))
+}
+
+#[test]
+fn whatever_breaks_what_was_agreed_on_stays() {
+    note_panics();
+    let (first, seeds) = (
+        number("SWARMRS_SIMULATION_FIRST", 1),
+        number("SWARMRS_SIMULATION_SEEDS", SEEDS),
+    );
+    let stops = number("SWARMRS_SIMULATION_STOP", 0) > 0;
+    let next = Arc::new(AtomicU64::new(first));
+    let sums = Arc::new(Mutex::new((Told::default(), Vec::new())));
+    let begun = Instant::now();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| loop {
+                let seed = next.fetch_add(1, Ordering::SeqCst);
+                let is_over = stops && !sums.lock().unwrap().1.is_empty();
+                if is_over || seed >= first + seeds {
+                    return;
+                }
+                let told = run(seed);
+                let mut sums = sums.lock().unwrap();
+                match told {
+                    Ok(told) => {
+                        tell(|| format!("seed {seed}: {told:?}"));
+                        sums.0.ticks += told.ticks;
+                        sums.0.steps += told.steps;
+                        sums.0.writes += told.writes;
+                        sums.0.reads += told.reads;
+                        sums.0.unknown += told.unknown;
+                    }
+                    Err(broken) => {
+                        eprintln!("SWARMRS_SIMULATION_FIRST={seed} SWARMRS_SIMULATION_SEEDS=1: {broken}");
+                        sums.1.push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let (told, broken) = &*sums.lock().unwrap();
+    eprintln!(
+        "{seeds} seeds in {:.1} s: {told:?}",
+        begun.elapsed().as_secs_f64()
+    );
+    assert!(broken.is_empty(), "seeds {broken:?}");
+}
+
+#[test]
+fn a_seed_makes_the_same_world_again() {
+    note_panics();
+    for seed in 1..=3 {
+        let once = run(seed);
+        assert_eq!(once, run(seed), "seed {seed}");
+    }
+}

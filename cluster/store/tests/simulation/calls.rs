@@ -80,7 +80,12 @@ pub fn doom(machine: u64, steps: u64, death: Death) {
     });
 }
 
-/// Whether it did.
+/// Nobody dies on that machine by himself any more.
+pub fn spare(machine: u64) {
+    with(|machines| machines.disks.entry(machine).or_default().spare());
+}
+
+/// Whether whoever ran there is dead.
 pub fn is_dead(machine: u64) -> bool {
     with(|machines| machines.disks.get(&machine).is_some_and(|disk| disk.dead))
 }

@@ -89,6 +89,11 @@ impl Disk {
         self.doom = Some((steps, death));
     }
 
+    /// Death does not come by itself any more.
+    pub fn spare(&mut self) {
+        self.doom = None;
+    }
+
     /// Whether death comes with the next step.
     pub fn is_doomed(&self) -> bool {
         matches!(self.doom, Some((0..=1, _)))

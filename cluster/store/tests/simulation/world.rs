@@ -315,6 +315,7 @@ impl World {
         for member in self.members.values_mut() {
             member.set_trouble(Trouble::None);
             member.set_slow(false);
+            calls::spare(member.raft_id);
             member.stalled_until = 0;
             member.starts_at = member.starts_at.min(self.now + 20);
         }

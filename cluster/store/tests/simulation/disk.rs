@@ -232,6 +232,7 @@ impl Content {
         bytes
     }
 
+    /// Lengths are the file system's, which keeps its own changes in order; bytes behind the end are nobody's.
     fn lose(&mut self, dice: &mut Dice) {
         let since = std::mem::take(&mut self.since);
         let whole = since.len() as u64;
@@ -241,7 +242,11 @@ impl Content {
             _ => dice.below(whole + 1),
         };
         let in_order = dice.percent(60);
+        let mut length = self.durable.len() as u64;
         for (number, change) in (0..).zip(since) {
+            if number < kept || number == kept && dice.percent(50) {
+                length = change.length_after(length);
+            }
             match (in_order, number) {
                 (true, number) if number < kept => change.make(&mut self.durable),
                 (true, number) if number == kept => change.tear(&mut self.durable, dice),
@@ -250,11 +255,19 @@ impl Content {
                 (false, _) => change.tear(&mut self.durable, dice),
             }
         }
-        self.length = self.durable.len() as u64;
+        self.durable.resize(length as usize, 0);
+        self.length = length;
     }
 }
 
 impl Change {
+    fn length_after(&self, before: u64) -> u64 {
+        match self {
+            Change::Write(at, new) => before.max(at + new.len() as u64),
+            Change::Length(length) => *length,
+        }
+    }
+
     fn make(self, bytes: &mut Vec<u8>) {
         match self {
             Change::Write(at, new) => put(bytes, at as usize, &new),

@@ -39,7 +39,7 @@ use world::{Broken, World};
 const SEEDS: u64 = 500;
 
 /// How long things are broken, in ticks.
-const UGLY: u64 = 900;
+const UGLY: u64 = 650;
 
 /// What came of one world.
 #[derive(Debug, Default, PartialEq)]

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use swarmrs_core::control::network::attachment::{AttachRequest, Sighting};
 use swarmrs_engine::{ContainerState, Filters};
-use swarmrs_node::{Link, label, way_out};
-use swarmrs_types::object::Attachment;
+use swarmrs_node::{Lease, Link, label, way_out};
 use swarmrs_types::{AttachmentId, Code, Fault, NetworkId, RawId};
 use tracing::warn;
 
@@ -67,7 +66,7 @@ pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<T
         );
         Fault::daemon(Code::Unknown, text)
     })?;
-    match link(handlers, &lease).await {
+    match link(handlers, lease.network, lease.id).await {
         Ok(link) => Ok(Taken {
             lease: lease.id,
             link,
@@ -79,11 +78,9 @@ pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<T
     }
 }
 
-async fn link(handlers: &Handlers, lease: &Attachment) -> Result<Link, Fault> {
+async fn link(handlers: &Handlers, network: NetworkId, lease: AttachmentId) -> Result<Link, Fault> {
     let networks = handlers.node.networks();
-    let carried = networks
-        .await_endpoint(lease.network, lease.id.0, PATIENCE)
-        .await;
+    let carried = networks.await_endpoint(network, lease.0, PATIENCE).await;
     let (network, endpoint) = carried.ok_or_else(|| {
         Fault::daemon(
             Code::Unknown,
@@ -105,16 +102,17 @@ pub(super) async fn give_back(handlers: &Handlers, taken: impl IntoIterator<Item
 
 /// Ends a container's leases: all, or that on one network.
 pub(super) async fn end(handlers: &Handlers, container: &ContainerState, on: Option<NetworkId>) {
-    for lease in of_container(handlers, container).await {
+    for lease in of_container(handlers, container) {
         if on.is_none_or(|network| network == lease.network) {
             end_one(handlers, lease.id).await;
         }
     }
 }
 
-/// Before a container starts: its networks are in the engine, and carry it.
+/// Before a container starts: its networks are in the engine, and carry it. That it runs is told the swarm if the swarm can
+/// be told; it is looked at again when it runs.
 pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Result<(), Fault> {
-    let leases = of_container(handlers, container).await;
+    let leases = of_container(handlers, container);
     if leases.is_empty() {
         return Ok(());
     }
@@ -126,24 +124,21 @@ pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Re
         own_way_out: way_out::has_own(way_out::of_container(&container.raw), &networks),
     };
     for lease in leases {
-        handlers.node.follow_attachment(lease.id, seen).await?;
-        link(handlers, &lease).await?;
+        if lease.is_news(seen)
+            && let Err(fault) = handlers.node.follow_attachment(lease.id, seen).await
+        {
+            warn!(lease = %lease.id, %fault, "the swarm does not know yet that a container starts");
+        }
+        link(handlers, lease.network, lease.id).await?;
     }
     Ok(())
 }
 
-async fn of_container(handlers: &Handlers, container: &ContainerState) -> Vec<Attachment> {
-    let Ok(view) = handlers.node.view().await else {
-        return Vec::new();
-    };
+fn of_container(handlers: &Handlers, container: &ContainerState) -> Vec<Lease> {
     let token = container.labels.get(label::LEASE);
-    let known = |lease: &Attachment| {
-        lease.node == view.local
-            && (lease.container == container.id || Some(&lease.container) == token)
-    };
-    let leases = view.state.attachments().iter();
-    let leases = leases.filter(|lease| known(lease));
-    leases.map(|lease| (**lease).clone()).collect()
+    let mut leases = handlers.node.leases();
+    leases.retain(|lease| lease.container == container.id || Some(&lease.container) == token);
+    leases
 }
 
 /// One that cannot be ended now is ended when this node next looks at its containers.

@@ -25,7 +25,7 @@ use hyper::body::Incoming;
 use serde_json::Value;
 use swarmrs_core::State;
 use swarmrs_engine::Filters;
-use swarmrs_node::{Twin, TwinTable, read_twin};
+use swarmrs_node::{SwarmState, Twin, TwinTable, read_twin};
 use swarmrs_types::object;
 use swarmrs_types::{Fault, NetworkId};
 
@@ -62,6 +62,8 @@ pub(super) async fn answer(
 pub(super) struct Known {
     /// The swarm's objects; none without a manager that can be read.
     pub state: Option<Arc<State>>,
+    /// Whether the node is in a swarm: then a network that is not known here may be the swarm's all the same.
+    pub in_swarm: bool,
     pub twins: Arc<TwinTable>,
     /// The engine's own, as the engine shows them.
     pub local: Vec<Value>,
@@ -73,14 +75,16 @@ impl Known {
     /// Looks at the swarm and at the engine. None: there is no swarm here, and nothing to hide.
     pub async fn look(handlers: &Handlers) -> Result<Option<Self>, Fault> {
         let node = &handlers.node;
-        let state = match node.standing().manager {
+        let standing = node.standing();
+        let in_swarm = standing.state == SwarmState::Active;
+        let state = match standing.manager {
             // Without a quorum the twins are shown: they are what this node knows.
             true => node.view().await.ok().map(|view| view.state),
             false => None,
         };
         let twins = node.networks().twins.table().await;
         let twins = twins.map_err(|error| fault_of(&error))?;
-        if state.is_none() && twins.is_empty() {
+        if !in_swarm && twins.is_empty() {
             return Ok(None);
         }
         let all = node.engine().list_networks(&Filters::new()).await;
@@ -88,6 +92,7 @@ impl Known {
         let (doubles, local) = all.into_iter().partition(|one| read_twin(one).is_some());
         Ok(Some(Known {
             state,
+            in_swarm,
             twins,
             local,
             doubles,

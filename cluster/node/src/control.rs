@@ -1,5 +1,6 @@
 //! The API's door: what is asked of this node's swarm, if a manager runs here.
 
+mod attachment;
 mod network;
 mod payload;
 

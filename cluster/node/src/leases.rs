@@ -1,20 +1,21 @@
 //! Leases follow their containers: one whose container is gone ends, one whose container does not run is found by no name.
 //!
 //! The API tells most of it as it happens. What it does not see (a container that ends, one that removes itself, somebody
-//! who speaks to the engine past us) is seen here, by the engine's events and by looking now and then.
+//! who speaks to the engine past us) is seen here, by the engine's events and by looking now and then. A node knows its
+//! leases by what it is told of networks, whatever its role.
 
 use crate::role::{Inner, Node};
 use futures_util::StreamExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+use swarmrs_agent::network::facts::Facts;
 use swarmrs_agent::network::{label, way_out};
-use swarmrs_core::State;
-use swarmrs_core::control::network::attachment::{self, Sighting};
+use swarmrs_core::control::network::attachment::Sighting;
 use swarmrs_engine::{ContainerStatus, ContainerSummary, Event, EventFilter, EventKind, Filters};
-use swarmrs_types::object::Attachment;
-use swarmrs_types::{Fault, Timestamp};
+use swarmrs_types::endpoint::Endpoint;
+use swarmrs_types::{AttachmentId, Fault, NetworkId};
 use tracing::{debug, info};
 
 /// What changes whether a container is there, runs, what it is called, or on which networks it is.
@@ -26,8 +27,64 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// A lease is taken before its container is made.
 const IN_THE_MAKING: Duration = Duration::from_secs(60);
 
+/// The lease of one of this node's containers on a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub id: AttachmentId,
+    pub network: NetworkId,
+    /// The container as this node named it: its id, or the token in its label.
+    pub container: String,
+    name: String,
+    active: bool,
+    gateway: bool,
+    /// Whether the container may go out here, as far as its other leases and the network are concerned.
+    leads_out: bool,
+}
+
+impl Lease {
+    /// Whether the swarm does not know this yet.
+    pub fn is_news(&self, seen: Sighting<'_>) -> bool {
+        let gateway = self.leads_out && !seen.own_way_out;
+        (self.name.as_str(), self.active, self.gateway) != (seen.name, seen.active, gateway)
+    }
+}
+
+/// The leases that a node was told of.
+fn of_facts(facts: &Facts) -> Vec<Lease> {
+    let other_way_out = |own: &Endpoint| {
+        let mut others = facts
+            .attached()
+            .filter(|one| one.container == own.container);
+        others.any(|other| other.gateway && other.network != own.network)
+    };
+    let lease = |own: &Endpoint| {
+        let internal = facts.network(own.network).is_none_or(|on| on.internal);
+        Some(Lease {
+            id: AttachmentId(own.owner),
+            network: own.network,
+            container: own.container.clone()?,
+            name: own.name.clone(),
+            active: own.ready,
+            gateway: own.gateway,
+            leads_out: !internal && !other_way_out(own),
+        })
+    };
+    facts.attached().filter_map(lease).collect()
+}
+
+impl Node {
+    /// The leases of this node's containers, as it was told of them last.
+    pub fn leases(&self) -> Vec<Lease> {
+        of_facts(&self.networks().facts())
+    }
+}
+
+/// When each lease was first seen without its container.
+type Missed = BTreeMap<AttachmentId, Instant>;
+
 /// Follows for as long as the node is there.
 pub async fn follow(node: Weak<Inner>) {
+    let mut missed = Missed::new();
     while let Some(inner) = node.upgrade() {
         let filters = ACTIONS
             .iter()
@@ -40,14 +97,18 @@ pub async fn follow(node: Weak<Inner>) {
         drop(inner);
         if let Ok(mut events) = events {
             // The stream ends with an error, and so does the engine we heard.
-            while listen(&node, &mut events).await {}
+            while listen(&node, &mut events, &mut missed).await {}
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// Waits for an event or the time to look, and looks. False at the end of the stream or of the node.
-async fn listen(node: &Weak<Inner>, events: &mut swarmrs_engine::EventStream) -> bool {
+async fn listen(
+    node: &Weak<Inner>,
+    events: &mut swarmrs_engine::EventStream,
+    missed: &mut Missed,
+) -> bool {
     let heard = match tokio::time::timeout(LOOK, events.next()).await {
         Ok(Some(Ok(event))) => Some(event),
         Ok(_) => return false,
@@ -56,22 +117,16 @@ async fn listen(node: &Weak<Inner>, events: &mut swarmrs_engine::EventStream) ->
     let Some(inner) = node.upgrade() else {
         return false;
     };
-    if let Err(fault) = settle(&Node(inner), heard.as_ref()).await {
+    if let Err(fault) = settle(&Node(inner), heard.as_ref(), missed).await {
         debug!(%fault, "leases are not settled");
     }
     true
 }
 
 /// Brings the leases of this node in line with its containers.
-async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
-    let Some(view) = node.glance().map(|glance| glance.view) else {
-        return Ok(());
-    };
-    let leases = view.state.attachments().iter();
-    let leases: Vec<Arc<Attachment>> = leases
-        .filter(|lease| lease.node == view.local)
-        .cloned()
-        .collect();
+async fn settle(node: &Node, heard: Option<&Event>, missed: &mut Missed) -> Result<(), Fault> {
+    let leases = node.leases();
+    missed.retain(|id, _| leases.iter().any(|lease| lease.id == *id));
     if leases.is_empty() {
         return Ok(());
     }
@@ -83,13 +138,15 @@ async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
     };
     let containers = by_name_of_lease(&listed);
     for lease in leases {
-        match containers.get(lease.container.as_str()) {
-            Some(container) => keep_up(node, &view.state, &lease, container, &networks).await?,
-            None if heard.is_some_and(|event| is_end_of(event, &lease)) || is_old(&lease) => {
-                info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
-                node.detach(lease.id).await?;
-            }
-            None => {}
+        if let Some(container) = containers.get(lease.container.as_str()) {
+            missed.remove(&lease.id);
+            keep_up(node, &lease, container, &networks).await?;
+            continue;
+        }
+        let since = *missed.entry(lease.id).or_insert_with(Instant::now);
+        if heard.is_some_and(|event| is_end_of(event, &lease)) || since.elapsed() > IN_THE_MAKING {
+            info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
+            node.detach(lease.id).await?;
         }
     }
     Ok(())
@@ -97,8 +154,7 @@ async fn settle(node: &Node, heard: Option<&Event>) -> Result<(), Fault> {
 
 async fn keep_up(
     node: &Node,
-    state: &State,
-    lease: &Attachment,
+    lease: &Lease,
     container: &ContainerSummary,
     networks: &[Value],
 ) -> Result<(), Fault> {
@@ -111,10 +167,10 @@ async fn keep_up(
         ),
         own_way_out: way_out::has_own(way_out::of_container(&container.raw), networks),
     };
-    if attachment::follow(state, lease.id, seen).is_empty() {
-        return Ok(());
+    match lease.is_news(seen) {
+        true => node.follow_attachment(lease.id, seen).await,
+        false => Ok(()),
     }
-    node.follow_attachment(lease.id, seen).await
 }
 
 /// By id, and by the token in the label.
@@ -126,12 +182,115 @@ fn by_name_of_lease(listed: &[ContainerSummary]) -> BTreeMap<&str, &ContainerSum
     ids.chain(tokens).collect()
 }
 
-fn is_end_of(event: &Event, lease: &Attachment) -> bool {
+fn is_end_of(event: &Event, lease: &Lease) -> bool {
     let token = event.attributes.get(label::LEASE);
     event.action == "destroy" && (event.id == lease.container || token == Some(&lease.container))
 }
 
-fn is_old(lease: &Attachment) -> bool {
-    let age = Timestamp::now().unix_nanos() - lease.meta.created_at.unix_nanos();
-    age > i128::try_from(IN_THE_MAKING.as_nanos()).unwrap_or(i128::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use swarmrs_types::endpoint::{Fact, FactDiff, Overlay};
+
+    fn id<T: std::str::FromStr>(last: u8) -> T
+    where
+        T::Err: std::fmt::Debug,
+    {
+        format!("{last:025}").parse().unwrap()
+    }
+
+    fn network(last: u8, internal: bool) -> Fact {
+        Fact::Network(Overlay {
+            id: id(last),
+            name: format!("net{last}"),
+            segments: Vec::new(),
+            internal,
+            ingress: false,
+            attachable: true,
+            mtu: 0,
+            encrypted: false,
+            labels: BTreeMap::new(),
+            options: BTreeMap::new(),
+        })
+    }
+
+    fn on(network: u8, owner: u8, container: Option<&str>, gateway: bool) -> Fact {
+        Fact::Endpoint(Endpoint {
+            network: id(network),
+            owner: id::<AttachmentId>(owner).0,
+            node: id(9),
+            name: "/shell".to_owned(),
+            aliases: Vec::new(),
+            addresses: Vec::new(),
+            service: None,
+            ready: true,
+            gateway,
+            resolvers: Vec::new(),
+            container: container.map(str::to_owned),
+        })
+    }
+
+    fn leases(put: Vec<Fact>) -> Vec<Lease> {
+        let mut facts = Facts::default();
+        let told = FactDiff {
+            put,
+            remove: Vec::new(),
+        };
+        facts.take(&told, true);
+        of_facts(&facts)
+    }
+
+    const RUNS: Sighting<'static> = Sighting {
+        name: "/shell",
+        active: true,
+        own_way_out: false,
+    };
+
+    #[test]
+    fn containers_of_this_node_have_leases_and_others_do_not() {
+        let told = leases(vec![
+            network(1, false),
+            on(1, 5, Some("c"), true),
+            on(1, 6, None, true),
+        ]);
+        let ids: Vec<AttachmentId> = told.iter().map(|lease| lease.id).collect();
+        assert_eq!(ids, [id(5)]);
+        assert!(!told[0].is_news(RUNS));
+    }
+
+    #[test]
+    fn another_name_a_stop_and_another_way_out_are_news() {
+        let told = leases(vec![network(1, false), on(1, 5, Some("c"), true)]);
+        let other_name = Sighting {
+            name: "/bash",
+            ..RUNS
+        };
+        let stopped = Sighting {
+            active: false,
+            ..RUNS
+        };
+        let own_way_out = Sighting {
+            own_way_out: true,
+            ..RUNS
+        };
+        for news in [other_name, stopped, own_way_out] {
+            assert!(told[0].is_news(news), "{news:?}");
+        }
+    }
+
+    #[test]
+    fn one_network_of_a_container_leads_out_and_an_internal_one_never_does() {
+        let told = leases(vec![
+            network(1, true),
+            network(2, false),
+            network(3, false),
+            on(1, 5, Some("c"), false),
+            on(2, 6, Some("c"), true),
+            on(3, 7, Some("c"), false),
+        ]);
+        assert_eq!(told.len(), 3);
+        for lease in told {
+            assert!(!lease.is_news(RUNS), "{lease:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@
 //! dispatcher and the agent, in this order; leaving one ends them in reverse.
 
 mod address;
+mod attachments;
 mod authority;
 mod ca_server;
 mod clock;
@@ -62,6 +63,7 @@ pub use config::Config;
 pub use control::{Changed, Rotation};
 pub use glance::{ManagerGlance, Measures, Space};
 pub use health::{Health, check_engine};
+pub use leases::Lease;
 pub use local::{ClusterView, Standing, State as SwarmState};
 pub use logs::{LogSelector, ServiceLogs};
 pub use recorder::Recorder;

@@ -2,6 +2,7 @@
 //!
 //! Who may ask what was judged before; here it is only looked at whether the caller speaks for itself.
 
+use crate::attachments;
 use crate::ca_server::CaServer;
 use crate::dispatcher::{self, House, Peer};
 use crate::log_relay::LogRelay;
@@ -43,6 +44,11 @@ impl Service for Answers {
             }
             Method::Join => answer(&self.join(&caller, from_json(&body)?).await?),
             Method::Leave => answer(&self.leave(&caller).await?),
+            Method::Attachment => {
+                let node = node_of(known(&caller)?)?;
+                let call = from_json(&body)?;
+                answer(&attachments::decide(&self.house.desk, node, call).await?)
+            }
             Method::Presence => answer(&self.presence(&caller, from_json(&body)?)?),
             asked => match peers::ask(asked) {
                 Some(ask) => {

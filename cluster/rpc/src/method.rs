@@ -17,6 +17,8 @@ pub enum Method {
     Join,
     /// A node says that it leaves.
     Leave,
+    /// A node asks for a container's place on a network, or tells what became of one.
+    Attachment,
     /// A manager tells the leader which nodes it has sessions with.
     Presence,
     /// A command for the leader to propose.
@@ -85,12 +87,13 @@ use Shape::{Call, Conversation};
 
 /// One row per method, in the order of [`Method`].
 #[rustfmt::skip]
-const TABLE: [Row; 15] = [
+const TABLE: [Row; 16] = [
     row(M::RootCertificate, "root-certificate", Anyone,  General, Call,         KIB,       256 * KIB),
     row(M::Issue,           "issue",            Anyone,  General, Call,         16 * KIB,  MIB),
     row(M::Renew,           "renew",            Node,    General, Call,         64 * KIB,  MIB),
     row(M::Join,            "join",             Manager, General, Call,         64 * KIB,  MIB),
     row(M::Leave,           "leave",            Node,    General, Call,         64 * KIB,  64 * KIB),
+    row(M::Attachment,      "attachment",       Node,    General, Call,         64 * KIB,  64 * KIB),
     // A thousand nodes are 30 KiB of ids.
     row(M::Presence,        "presence",         Manager, General, Call,         MIB,       MIB),
     // A command has at most 2 MiB (`swarmrs-store`).
@@ -228,7 +231,13 @@ mod tests {
         let worker: Vec<Method> = Method::all().filter(|one| one.needs() == Node).collect();
         assert_eq!(
             worker,
-            [Method::Renew, Method::Leave, Method::Session, Method::Logs]
+            [
+                Method::Renew,
+                Method::Leave,
+                Method::Attachment,
+                Method::Session,
+                Method::Logs
+            ]
         );
     }
 }

@@ -131,6 +131,9 @@ pub struct Endpoint {
     /// Name servers that the user named for it: asked in place of the host's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resolvers: Vec<IpAddr>,
+    /// Of a container that a user attached, how its node names it: only that node is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A service on one network.

@@ -121,7 +121,7 @@ pub(in crate::merge) async fn create(
     Ok(Some(pass(answer)))
 }
 
-/// Those that are not the engine's own. One that nobody knows is the manager's to refuse, if there is one.
+/// Those that are not the engine's own. One that is not known here is a manager's to refuse, as far as there is a swarm.
 fn of_the_swarm(
     known: &Known,
     mut named: BTreeMap<String, EndpointSettings>,
@@ -130,7 +130,7 @@ fn of_the_swarm(
     named.retain(|term, _| match candidates.to_join(term) {
         Some(Choice::Swarm(_)) => true,
         Some(Choice::Local(_)) => false,
-        None => known.state.is_some(),
+        None => known.in_swarm,
     });
     named
 }

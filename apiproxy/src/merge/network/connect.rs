@@ -1,4 +1,7 @@
 //! `POST /networks/{id}/connect` and `/disconnect` of a swarm network: a lease for the address, and the engine's twin.
+//!
+//! A worker has twins only of networks that something on it is on: a network that it does not know may be the swarm's, and
+//! is a manager's to connect or to refuse.
 
 use http::Response;
 use hyper::body::Incoming;
@@ -44,7 +47,8 @@ pub(in crate::merge) struct Fixed {
 /// A call about a network of the swarm.
 struct Asked {
     known: Known,
-    network: NetworkId,
+    /// None: not known here.
+    network: Option<NetworkId>,
     request: Request,
     container: ContainerState,
 }
@@ -58,11 +62,11 @@ async fn asked(
     let Some(known) = Known::look(handlers).await? else {
         return Ok(None);
     };
-    let Some(Choice::Swarm(id)) = known.candidates().to_join(term) else {
-        return Ok(None);
-    };
-    let Ok(network) = id.parse() else {
-        return Ok(None);
+    let network = match known.candidates().to_join(term) {
+        Some(Choice::Swarm(id)) => id.parse().ok(),
+        Some(Choice::Local(_)) => return Ok(None),
+        None if known.in_swarm => None,
+        None => return Ok(None),
     };
     let bytes = read(&mut body).await?;
     let Ok(decoded) = json::from_slice::<Request>(&bytes) else {
@@ -93,7 +97,8 @@ pub(super) async fn connect(
     else {
         return Ok(None);
     };
-    if let Some(twin) = known.twins.get(&network)
+    if let Some(network) = network
+        && let Some(twin) = known.twins.get(&network)
         && container.raw["NetworkSettings"]["Networks"]
             .get(&twin.name)
             .is_some()
@@ -133,7 +138,7 @@ pub(super) async fn disconnect(
 ) -> Result<Option<Response<Body>>, Fault> {
     let Some(Asked {
         known,
-        network,
+        network: Some(network),
         request,
         container,
     }) = asked(handlers, term, body).await?

@@ -45,5 +45,6 @@ pub fn endpoint(network: u8, who: u8, address: &str) -> Endpoint {
         ready: true,
         gateway: false,
         resolvers: Vec::new(),
+        container: None,
     }
 }

@@ -175,7 +175,9 @@ fn fact(state: &State, node: NodeId, key: FactKey) -> Option<Fact> {
                 .filter(|network| network.is_overlay())?;
             Some(Fact::Network(overlay(network)))
         }
-        FactKey::Endpoint(network, owner) => endpoint(state, network, owner).map(Fact::Endpoint),
+        FactKey::Endpoint(network, owner) => {
+            endpoint(state, node, network, owner).map(Fact::Endpoint)
+        }
         FactKey::Service(network, service) => {
             let service = state.services().get(&service)?;
             balanced(state, network, service).map(Fact::Service)
@@ -212,12 +214,13 @@ fn overlay(network: &Network) -> Overlay {
     }
 }
 
-fn endpoint(state: &State, network: NetworkId, owner: RawId) -> Option<Endpoint> {
+fn endpoint(state: &State, told: NodeId, network: NetworkId, owner: RawId) -> Option<Endpoint> {
     match state.tasks().get(&TaskId(owner)) {
         Some(task) => of_task(state, network, task),
-        None => Some(of_attachment(
-            state.attachments().get(&AttachmentId(owner))?,
-        )),
+        None => {
+            let attachment = state.attachments().get(&AttachmentId(owner))?;
+            Some(of_attachment(attachment, told))
+        }
     }
 }
 
@@ -242,6 +245,7 @@ fn of_task(state: &State, network: NetworkId, task: &Task) -> Option<Endpoint> {
         ready: runs && !lost,
         gateway: way_out(state, &task.networks) == Some(network),
         resolvers: resolvers_of(state, task),
+        container: None,
     })
 }
 
@@ -265,8 +269,8 @@ fn way_out(state: &State, networks: &[Attached]) -> Option<NetworkId> {
     ingress.or(first).map(|network| network.id)
 }
 
-/// As long as its lease: an engine may start such a container at any time.
-fn of_attachment(attachment: &Attachment) -> Endpoint {
+/// As long as its lease: an engine may start such a container at any time. Its own node knows the lease by it.
+fn of_attachment(attachment: &Attachment, told: NodeId) -> Endpoint {
     Endpoint {
         network: attachment.network,
         owner: attachment.id.0,
@@ -278,6 +282,7 @@ fn of_attachment(attachment: &Attachment) -> Endpoint {
         ready: attachment.active,
         gateway: attachment.gateway,
         resolvers: attachment.resolvers.clone(),
+        container: (attachment.node == told).then(|| attachment.container.clone()),
     }
 }
 

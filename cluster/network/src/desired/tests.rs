@@ -36,6 +36,7 @@ fn endpoint(on: usize, number: usize, addresses: &[&str]) -> Endpoint {
         ready: true,
         gateway: false,
         resolvers: Vec::new(),
+        container: None,
     }
 }
 

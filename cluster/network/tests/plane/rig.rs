@@ -378,6 +378,7 @@ pub fn endpoint(number: usize, task: usize, of: usize, host: u8) -> Endpoint {
         ready: true,
         gateway: true,
         resolvers: Vec::new(),
+        container: None,
     }
 }
 

@@ -342,6 +342,7 @@ pub fn endpoint(last: u8) -> Endpoint {
         ready: true,
         gateway: true,
         resolvers: Vec::new(),
+        container: None,
     }
 }
 

@@ -1,14 +1,12 @@
-//! Requests about networks, and what nodes ask for their containers on them.
+//! Requests about networks.
 
 use crate::ids::RandomIds;
 use crate::role::{Node, Role};
 use std::time::Duration;
 use swarmrs_core::State;
 use swarmrs_core::control::network;
-use swarmrs_core::control::network::attachment::{self, AttachRequest, Sighting};
-use swarmrs_types::object::Attachment;
 use swarmrs_types::spec::NetworkSpec;
-use swarmrs_types::{AttachmentId, Fault, NetworkId};
+use swarmrs_types::{Fault, NetworkId};
 use tokio::time::{Instant, sleep};
 
 /// How long a new network waits for a removed one whose subnet it wants: the tasks on that are stopping.
@@ -45,31 +43,5 @@ impl Node {
     pub async fn remove_network(&self, term: &str) -> Result<NetworkId, Fault> {
         let decide = |state: &State, _now| network::remove(state, term);
         Ok(self.decide(decide).await?.0)
-    }
-
-    /// Gives one of this node's containers addresses on a network, or those it has there already.
-    pub async fn attach(&self, request: AttachRequest) -> Result<Attachment, Fault> {
-        self.require_manager()?;
-        let node = self.standing().node;
-        let node = node.ok_or_else(|| Fault::unavailable(super::NOT_A_MANAGER))?;
-        let decide =
-            |state: &State, now| attachment::attach(state, node, &request, now, &mut RandomIds);
-        Ok(self.decide(decide).await?.0)
-    }
-
-    /// Ends a lease; one that has ended is no error.
-    pub async fn detach(&self, id: AttachmentId) -> Result<(), Fault> {
-        let decide = |state: &State, _now| Ok(((), attachment::detach(state, id)));
-        self.decide(decide).await.map(|_| ())
-    }
-
-    /// Notes what is seen of a lease's container.
-    pub async fn follow_attachment(
-        &self,
-        id: AttachmentId,
-        seen: Sighting<'_>,
-    ) -> Result<(), Fault> {
-        let decide = |state: &State, _now| Ok(((), attachment::follow(state, id, seen)));
-        self.decide(decide).await.map(|_| ())
     }
 }

@@ -93,6 +93,14 @@ impl Facts {
         }
     }
 
+    /// The containers that users attached here, network by network.
+    pub fn attached(&self) -> impl Iterator<Item = &Endpoint> {
+        self.0.values().filter_map(|fact| match fact {
+            Fact::Endpoint(endpoint) => endpoint.container.is_some().then_some(endpoint),
+            _ => None,
+        })
+    }
+
     /// Whose an address is.
     pub fn holder_of(&self, network: NetworkId, address: IpAddr) -> Option<&Endpoint> {
         let range = FactKey::Endpoint(network, RawId::MIN)..=FactKey::Endpoint(network, RawId::MAX);

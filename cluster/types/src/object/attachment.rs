@@ -1,4 +1,4 @@
-//! Attachments: what a container that is no task's was given on a network of the swarm.
+//! Attachments: what a container that is no task's asks for and was given on a network of the swarm.
 
 use super::{Meta, Unknown};
 use crate::id::{AttachmentId, NetworkId, NodeId};
@@ -32,6 +32,27 @@ pub struct Attachment {
     pub resolvers: Vec<IpAddr>,
     #[serde(flatten)]
     pub unknown: Unknown,
+}
+
+/// What a node asks for one of its containers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AttachRequest {
+    /// The container as its node names it: the same for all its attachments.
+    pub container: String,
+    /// What others find it by.
+    pub name: String,
+    /// Id or name of the network.
+    pub network: String,
+    /// Addresses that the user wants; of a family without one any will do.
+    pub addresses: Vec<IpAddr>,
+    pub aliases: Vec<String>,
+    /// Whether this network may be the container's way out.
+    pub gateway: bool,
+    /// Whether it runs, or is about to.
+    pub active: bool,
+    /// Name servers that the user named for the container.
+    pub resolvers: Vec<IpAddr>,
 }
 
 /// One network that a task is on.

@@ -12,32 +12,13 @@ use crate::state::{Holder, State};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
+pub use swarmrs_types::object::AttachRequest;
 use swarmrs_types::object::{Attachment, Network};
 use swarmrs_types::{AttachmentId, ClusterTime, Code, Fault, NodeId, Origin};
 
-/// What a node asks for one of its containers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct AttachRequest {
-    /// The container as its node names it: the same for all its attachments.
-    pub container: String,
-    /// What others find it by.
-    pub name: String,
-    /// Id or name of the network.
-    pub network: String,
-    /// Addresses that the user wants; of a family without one any will do.
-    pub addresses: Vec<IpAddr>,
-    pub aliases: Vec<String>,
-    /// Whether this network may be the container's way out.
-    pub gateway: bool,
-    /// Whether it runs, or is about to.
-    pub active: bool,
-    /// Name servers that the user named for the container.
-    pub resolvers: Vec<IpAddr>,
-}
-
 /// Gives the node's container addresses on the network, or those it has there already. Errors are the manager's,
 /// as Docker's has them: 404 `network X not found`, 403 `network X not manually attachable`; an address that
-/// cannot be had.
+/// cannot be had; a node that is not in the swarm any more.
 pub fn attach(
     state: &State,
     node: NodeId,
@@ -45,6 +26,10 @@ pub fn attach(
     now: ClusterTime,
     ids: &mut dyn Ids,
 ) -> Result<(Attachment, Plan), Fault> {
+    if state.nodes().get(&node).is_none_or(|node| node.left) {
+        let text = format!("Permission denied: node {node} is not in the swarm");
+        return Err(Fault::manager(Code::PermissionDenied, text));
+    }
     let term = &request.network;
     let network = look_up(state, term).map_err(|_| Fault {
         origin: Origin::Manager,
@@ -164,6 +149,17 @@ pub fn detach(state: &State, id: AttachmentId) -> Plan {
         draft.remove(Key::Attachment(id));
     }
     draft.finish()
+}
+
+/// Whether the node may speak of a lease: of another node's it may not. One that has ended is nobody's.
+pub fn must_be_of(state: &State, id: AttachmentId, node: NodeId) -> Result<(), Fault> {
+    match state.attachments().get(&id) {
+        Some(lease) if lease.node != node => {
+            let text = format!("Permission denied: attachment {id} is of another node");
+            Err(Fault::manager(Code::PermissionDenied, text))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What a node sees of a container that has leases.

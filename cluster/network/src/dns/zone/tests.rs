@@ -63,6 +63,7 @@ fn endpoint(network: u8, number: u8, name: &str, service: Option<u8>) -> Endpoin
         ready: true,
         gateway: false,
         resolvers: Vec::new(),
+        container: None,
     }
 }
 

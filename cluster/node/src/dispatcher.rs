@@ -10,7 +10,7 @@
 use crate::ca_server::managers;
 use crate::clock::ClusterClock;
 use crate::desk::Desk;
-use crate::local::LiveStatuses;
+use crate::live::LiveStatuses;
 use crate::manager;
 use crate::presence::{Presence, Present};
 use crate::trouble::Trouble;
@@ -210,7 +210,6 @@ impl Dispatcher {
 
     async fn follow(&mut self, batch: Batch) -> bool {
         let node = self.peer.node;
-        self.live.follow(&batch.events);
         let concerns = |event: &Event| matches!(event, Event::Node(_) | Event::Cluster(_));
         if batch.events.iter().any(concerns) && !self.notify(&batch.state).await {
             return false;
@@ -362,7 +361,7 @@ async fn record(
         for report in &accepted.refused {
             warn!(task = %report.task, state = %report.status.state, "report of an unknown task");
         }
-        live.keep(accepted.live);
+        live.hear(|| store.view(), accepted.live);
         if accepted.plan.is_empty() {
             return tasks;
         }

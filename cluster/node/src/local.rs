@@ -1,10 +1,10 @@
 //! What this node knows: its standing in the swarm, and the cluster as reads see it.
 
+use crate::live::LiveStatuses;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError, RwLock};
-use swarmrs_core::{Delta, Event, State as ClusterState};
+use std::sync::Arc;
+use swarmrs_core::State as ClusterState;
 use swarmrs_rpc::message::join::ManagerAddress;
-use swarmrs_types::assignment::StatusReport;
 use swarmrs_types::object::{Node, Task, TaskStatus};
 use swarmrs_types::{NodeId, TaskId};
 
@@ -105,59 +105,6 @@ impl ClusterView {
         match self.live.get(&task.id) {
             Some(live) if live.state > task.status.state => live,
             _ => &task.status,
-        }
-    }
-}
-
-/// Statuses that nodes reported and that decide nothing, so they are not in the log.
-#[derive(Debug, Default)]
-pub struct LiveStatuses(RwLock<Arc<BTreeMap<TaskId, TaskStatus>>>);
-
-impl LiveStatuses {
-    fn snapshot(&self) -> Arc<BTreeMap<TaskId, TaskStatus>> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Keeps reports until the log overtakes them.
-    pub(crate) fn keep(&self, reports: Vec<StatusReport>) {
-        if reports.is_empty() {
-            return;
-        }
-        let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let statuses = reports
-            .into_iter()
-            .map(|report| (report.task, report.status));
-        Arc::make_mut(&mut live).extend(statuses);
-    }
-
-    /// Drops what the log has overtaken, and tasks that are forgotten.
-    pub(crate) fn follow(&self, events: &[Event]) {
-        let live = self.snapshot();
-        let overtaken = |delta: &Delta<Task>| match (&delta.old, &delta.new) {
-            (_, Some(task)) => {
-                let held = live.get(&task.id)?;
-                (task.status.state >= held.state).then_some(task.id)
-            }
-            (Some(task), None) => live.contains_key(&task.id).then_some(task.id),
-            (None, None) => None,
-        };
-        let overtaken: Vec<TaskId> = events
-            .iter()
-            .filter_map(|event| match event {
-                Event::Task(delta) => overtaken(delta),
-                _ => None,
-            })
-            .collect();
-        if overtaken.is_empty() {
-            return;
-        }
-        let mut live = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let statuses = Arc::make_mut(&mut live);
-        for task in overtaken {
-            statuses.remove(&task);
         }
     }
 }

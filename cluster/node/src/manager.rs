@@ -9,7 +9,8 @@ use crate::dispatcher::{self, House, Peer};
 use crate::glance::Measures;
 use crate::lane::Lane;
 use crate::leader;
-use crate::local::{ClusterView, LiveStatuses};
+use crate::live::LiveStatuses;
+use crate::local::ClusterView;
 use crate::lock::{self, SharedKeys};
 use crate::log_relay::{Expected, LogRelay};
 use crate::presence::Presence;
@@ -20,6 +21,7 @@ use crate::renew;
 use crate::role::{NodeError, Turn};
 use crate::seat::Seat;
 use crate::service::Answers;
+use crate::status_relay::StatusRelay;
 use crate::way::Way;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
@@ -130,16 +132,25 @@ impl Manager {
             credentials: way.credentials.clone(),
             expected: Expected::default(),
         });
+        let credentials = way.credentials.clone();
+        let statuses = StatusRelay::new(me, desk.clone(), live.clone(), credentials);
+        let statuses = Arc::new(statuses);
         let answers = Arc::new(Answers {
             ca: CaServer::new(desk.clone(), way.credentials.clone()),
             house: house.clone(),
             credentials: way.credentials.clone(),
             logs: logs.clone(),
+            statuses: statuses.clone(),
         });
         let server = serve(&store, reserved, &way, answers, &lane)
             .map_err(|source| listen_error(&record, source))?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(narrate(store.clone(), clock.clone(), told.clone()));
+        tasks.spawn(narrate(
+            store.clone(),
+            clock.clone(),
+            live.clone(),
+            told.clone(),
+        ));
         tasks.spawn(leader::run(
             store.clone(),
             clock.clone(),
@@ -153,6 +164,7 @@ impl Manager {
                 .clone()
                 .report(desk.clone(), way.credentials.clone()),
         );
+        tasks.spawn(statuses.run());
         tasks.spawn(lock::follow(store.clone(), keys.clone(), in_force));
         tasks.spawn(renew::follow(desk.clone(), keys.clone(), way.clone(), me));
         tasks.spawn(finish::run(desk.clone()));
@@ -356,13 +368,14 @@ pub async fn remove_containers(
 }
 
 /// Hands the log's events to whoever listens on this node.
-async fn narrate(store: Arc<Store>, clock: ClusterClock, told: Told) {
+async fn narrate(store: Arc<Store>, clock: ClusterClock, live: Arc<LiveStatuses>, told: Told) {
     let mut watch = store.watch();
     let leadership = store.leadership();
     while let Some(batch) = watch.next().await {
         if !leadership.borrow().is_leader {
             clock.follow(batch.state.time());
         }
+        live.follow(&batch.events);
         told.recorder.note_events(batch.index, &batch.events);
         // Nobody listening is no error.
         let _ = told.events.send(batch);

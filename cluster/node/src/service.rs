@@ -7,6 +7,7 @@ use crate::ca_server::CaServer;
 use crate::dispatcher::{self, House, Peer};
 use crate::log_relay::LogRelay;
 use crate::peers;
+use crate::status_relay::StatusRelay;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::Serialize;
@@ -30,6 +31,7 @@ pub struct Answers {
     pub house: House,
     pub credentials: Credentials,
     pub logs: Arc<LogRelay>,
+    pub statuses: Arc<StatusRelay>,
 }
 
 #[async_trait]
@@ -49,6 +51,7 @@ impl Service for Answers {
                 let call = from_json(&body)?;
                 answer(&attachments::decide(&self.house.desk, node, call).await?)
             }
+            Method::Statuses => answer(&self.statuses.learn(from_json(&body)?).await),
             Method::Presence => answer(&self.presence(&caller, from_json(&body)?)?),
             asked => match peers::ask(asked) {
                 Some(ask) => {

@@ -21,6 +21,8 @@ pub enum Method {
     Attachment,
     /// A manager tells the leader which nodes it has sessions with.
     Presence,
+    /// A manager tells another how far tasks are whose nodes have their sessions with it.
+    Statuses,
     /// A command for the leader to propose.
     Propose,
     /// Up to which entry a read has to wait.
@@ -87,7 +89,7 @@ use Shape::{Call, Conversation};
 
 /// One row per method, in the order of [`Method`].
 #[rustfmt::skip]
-const TABLE: [Row; 16] = [
+const TABLE: [Row; 17] = [
     row(M::RootCertificate, "root-certificate", Anyone,  General, Call,         KIB,       256 * KIB),
     row(M::Issue,           "issue",            Anyone,  General, Call,         16 * KIB,  MIB),
     row(M::Renew,           "renew",            Node,    General, Call,         64 * KIB,  MIB),
@@ -96,6 +98,7 @@ const TABLE: [Row; 16] = [
     row(M::Attachment,      "attachment",       Node,    General, Call,         64 * KIB,  64 * KIB),
     // A thousand nodes are 30 KiB of ids.
     row(M::Presence,        "presence",         Manager, General, Call,         MIB,       MIB),
+    row(M::Statuses,        "statuses",         Manager, General, Call,         4 * MIB,   64 * KIB),
     // A command has at most 2 MiB (`swarmrs-store`).
     row(M::Propose,         "propose",          Manager, General, Call,         4 * MIB,   MIB),
     row(M::ReadIndex,       "read-index",       Manager, General, Call,         64 * KIB,  64 * KIB),

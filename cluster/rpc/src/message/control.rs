@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use swarmrs_types::NodeId;
+use swarmrs_types::assignment::StatusReport;
 
 /// A node leaves of its own will ([`Leave`](crate::Method::Leave)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,4 +52,21 @@ pub enum SessionEnd {
 pub struct PresenceTaken {
     /// The members of the quorum that answer the leader.
     pub reachable: Vec<u64>,
+}
+
+/// A manager tells another how far tasks are, where that is in no log ([`Statuses`](crate::Method::Statuses)).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusesTold {
+    /// The entry at which all these tasks are known.
+    pub at: u64,
+    pub reports: Vec<StatusReport>,
+}
+
+/// The answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusesKnown {
+    /// Another one each time the manager starts: then it knows nothing of what it was told before.
+    pub life: u64,
 }

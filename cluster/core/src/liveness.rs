@@ -36,9 +36,11 @@ const UNKNOWN_FAILURE: &str = "heartbeat failure for node in \"unknown\" state";
 pub const BEATS: u32 = 5;
 /// Silent for so many beats, something is wrong, with the node or with whoever listens.
 const MISSED: u32 = 2;
-/// A node whose connection broke has this long to dial again. A daemon that was killed and is started
-/// by its supervisor takes about a second; one that is not leaves its tasks without a manager.
+/// A node whose connection broke has this long to dial again. A daemon that is killed alone breaks no connection, since the
+/// holder shares its socket (docs/decisions/0011): what breaks one is the end of the machine, or of everything of ours on it.
 pub const REDIAL: Duration = Duration::from_millis(1500);
+/// A connection is given up for silent when nothing came for so long after a question. Source: `swarmrs-rpc`, `Keepalive`.
+const SILENT: Duration = Duration::from_secs(2);
 /// A shorter period is not kept: the managers would do nothing but count beats.
 const LEAST_PERIOD: Duration = Duration::from_secs(1);
 /// From joining to the first session: the engine is asked what it is.
@@ -47,11 +49,8 @@ const FIRST_SESSION: Duration = Duration::from_secs(30);
 /// What managers tell the leader of the nodes whose sessions they serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// All the nodes `by` serves now, and how long ago it heard each.
-    Seen {
-        by: NodeId,
-        nodes: Vec<(NodeId, Duration)>,
-    },
+    /// All the nodes `by` serves now.
+    Seen { by: NodeId, nodes: Vec<NodeId> },
     /// A session of a node with `by` has ended.
     Ended {
         by: NodeId,
@@ -67,7 +66,7 @@ pub enum Ending {
     Goodbye,
     /// The connection broke. The node dials again at once if it is there.
     Reset,
-    /// Nothing was heard for long. Says no more than the silence itself.
+    /// Nothing was heard for long: the node was lost, or its daemon was killed. The silence counts.
     Silence,
 }
 
@@ -118,8 +117,8 @@ impl Liveness {
         match note {
             Note::Seen { by, nodes } => {
                 self.managers.insert(by, now);
-                for (node, ago) in nodes {
-                    self.hear(node, by, back(now, ago));
+                for node in nodes {
+                    self.hear(node, by, now);
                 }
             }
             Note::Ended { by, node, how } => self.end(by, node, how, now),
@@ -181,7 +180,7 @@ impl Liveness {
         match how {
             Ending::Goodbye => sight.last = now,
             Ending::Reset => sight.early = Some(now.after(REDIAL)),
-            Ending::Silence => {}
+            Ending::Silence => sight.last = sight.last.min(back(now, SILENT)),
         }
         self.news = true;
     }

@@ -3,6 +3,7 @@
 pub mod absent;
 pub mod client;
 pub mod launch;
+pub mod lifeline;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::port::BoundPort;
 pub use absent::Absent;
 pub use client::Handle;
 pub use launch::Launch;
+pub use lifeline::Held;
 
 /// Why something was not carried out.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@
 //! - [`ground`]: what all parts stand on: the facts, the book, the carrier, the names
 //! - [`control`], [`frame`]: what swarmrsd says to it
 //! - [`carrier`]: whoever programs the kernel
+//! - [`lifeline`]: connections of swarmrsd that outlive it
 //! - [`life`]: start, adoption, end
 
 pub mod carrier;
@@ -20,6 +21,7 @@ pub mod control;
 pub mod frame;
 pub mod ground;
 pub mod life;
+pub mod lifeline;
 pub mod sandbox;
 
 pub use carrier::{Carrier, Opener};

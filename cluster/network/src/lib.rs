@@ -40,6 +40,6 @@ pub mod port;
 pub mod state_file;
 
 pub use driver::driver_name;
-pub use handle::{Absent, Error, Handle, Launch, Plane};
+pub use handle::{Absent, Error, Handle, Held, Launch, Plane};
 pub use holder::carrier::Settings;
 pub use port::{BoundPort, HostPort};

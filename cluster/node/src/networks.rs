@@ -5,13 +5,17 @@
 
 use crate::config::Config;
 use crate::record::StartRecord;
+use std::any::Any;
+use std::fmt;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use swarmrs_agent::Networks;
 use swarmrs_core::State;
 use swarmrs_core::control::swarm::host;
 use swarmrs_engine::Engine;
 use swarmrs_network::{Absent, Handle, Plane, Settings, driver_name};
+use swarmrs_rpc::Keeper;
 use swarmrs_types::default::DATA_PATH_PORT;
 use tracing::warn;
 
@@ -35,6 +39,25 @@ pub fn attend(holder: &Handle, record: &StartRecord, state: &State) {
             addr = record.advertise_addr,
             "no address for the packets of networks"
         ),
+    }
+}
+
+/// The holder, for connections that it is to share.
+pub fn keeper(holder: Arc<Handle>) -> Arc<dyn Keeper> {
+    Arc::new(Sharing(holder))
+}
+
+struct Sharing(Arc<Handle>);
+
+impl Keeper for Sharing {
+    fn keep(&self, socket: OwnedFd) -> Box<dyn Any + Send> {
+        Box::new(self.0.keep(socket))
+    }
+}
+
+impl fmt::Debug for Sharing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the holder")
     }
 }
 

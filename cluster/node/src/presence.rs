@@ -106,9 +106,10 @@ impl Presence {
             };
             self.tell(Note::Ended { by, node, how });
         }
-        let heard = |node| (node, Duration::ZERO);
-        let nodes = report.nodes.into_iter().map(heard).collect();
-        self.tell(Note::Seen { by, nodes });
+        self.tell(Note::Seen {
+            by,
+            nodes: report.nodes,
+        });
     }
 
     /// The members of the quorum that answer: the leader knows, others go by its last word.

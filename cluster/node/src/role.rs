@@ -301,7 +301,9 @@ impl Node {
 
     /// What this node shows to managers, and where they are.
     pub(crate) fn way(&self, keys: &Keys) -> Result<Way, NodeError> {
-        Ok(Way::new(KnownManagers::load(&self.0.config)?, keys)?)
+        let mut way = Way::new(KnownManagers::load(&self.0.config)?, keys)?;
+        way.keeper = self.0.holder.clone().map(networks::keeper);
+        Ok(way)
     }
 
     /// Finishes what time or a crash left undone: the lock that was agreed on, the certificate that

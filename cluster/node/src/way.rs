@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swarmrs_agent::Transport;
 use swarmrs_rpc::{
-    CallError, Client, Credentials, Method, NodeEnd, Purpose, from_json, session, to_json,
+    CallError, Client, Credentials, Keeper, Method, NodeEnd, Purpose, from_json, session, to_json,
 };
 use swarmrs_security::Keys;
 use swarmrs_types::spec::TlsInfo;
@@ -33,6 +33,8 @@ pub struct Way {
     pub doubts: Arc<Notify>,
     /// Whom this node trusts and who issued its certificate, for whoever says it.
     pub tls_info: Arc<watch::Sender<TlsInfo>>,
+    /// Who shares the connections of sessions, so that a daemon that is started anew was never away.
+    pub keeper: Option<Arc<dyn Keeper>>,
 }
 
 impl Way {
@@ -43,6 +45,7 @@ impl Way {
             credentials: trust::credentials(keys)?,
             doubts: Arc::default(),
             tls_info: Arc::new(watch::channel(trust::tls_info(keys)?).0),
+            keeper: None,
         })
     }
 
@@ -91,7 +94,12 @@ impl Way {
 
     async fn dial(&self) -> Option<NodeEnd> {
         for manager in self.managers.shuffled() {
-            match session::dial(&self.client(&manager.address), DIAL).await {
+            let client = self.client(&manager.address);
+            let client = match &self.keeper {
+                Some(keeper) => client.kept_by(keeper.clone()),
+                None => client,
+            };
+            match session::dial(&client, DIAL).await {
                 Ok(end) => return Some(end),
                 Err(error) => debug!(addr = manager.address, %error, "no session"),
             }

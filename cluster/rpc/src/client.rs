@@ -4,8 +4,10 @@
 //! since. All calls share it; what is under way on an old connection ends there.
 
 mod dial;
+mod keeper;
 mod root;
 
+pub use keeper::Keeper;
 pub use root::fetch_root;
 
 use crate::codec::{Frame, Malformed};
@@ -46,6 +48,8 @@ struct Target {
     credentials: Credentials,
     keepalive: Keepalive,
     connect: Duration,
+    /// Who shares the connection's socket.
+    keeper: Option<Arc<dyn Keeper>>,
     /// Where the connection lives; without it, where the first of its callers is.
     runtime: Option<Handle>,
 }
@@ -80,6 +84,7 @@ impl Client {
             credentials,
             keepalive: Keepalive::default(),
             connect: CONNECT,
+            keeper: None,
             runtime: None,
         })
     }
@@ -100,6 +105,11 @@ impl Client {
     /// Keeps its connection on this runtime, which must have IO; needed where the callers' has none.
     pub fn on(self, runtime: Handle) -> Self {
         self.with(|target| target.runtime = Some(runtime))
+    }
+
+    /// Has somebody share the connection's socket.
+    pub fn kept_by(self, keeper: Arc<dyn Keeper>) -> Self {
+        self.with(|target| target.keeper = Some(keeper))
     }
 
     /// How a silent peer is found.
@@ -200,6 +210,7 @@ impl Client {
             tls: current.client(target.purpose),
             keepalive: target.keepalive,
             within: target.connect,
+            keeper: target.keeper.clone(),
         };
         let runtime = target.runtime.clone().unwrap_or_else(Handle::current);
         let address = target.address.clone();

@@ -37,7 +37,7 @@ pub mod server;
 pub mod session;
 pub mod tls;
 
-pub use client::{Client, fetch_root};
+pub use client::{Client, Keeper, fetch_root};
 pub use codec::{Malformed, from_json, to_json};
 pub use conversation::{Conversation, FrameReceiver, FrameSender};
 pub use error::CallError;

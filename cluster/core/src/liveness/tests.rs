@@ -37,10 +37,9 @@ impl Scene {
     }
 
     fn see(&mut self, by: &str, heard: &[&str]) {
-        let nodes = heard.iter().map(|name| (id(name), Duration::ZERO));
         let seen = Note::Seen {
             by: id(by),
-            nodes: nodes.collect(),
+            nodes: heard.iter().map(|name| id(name)).collect(),
         };
         self.agenda.presence(seen, self.now);
     }
@@ -141,6 +140,29 @@ fn a_daemon_that_says_it_will_be_back_has_a_period() {
     assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 ready");
     scene.beat("m1", &["m1", "w1"], 6_500);
     assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 down");
+}
+
+#[test]
+fn a_connection_that_was_silent_to_its_end_was_not_heard_meanwhile() {
+    let mut scene = Scene::new(&THREE);
+    scene.beat("m1", &THREE, 1_000);
+    scene.beat("m1", &THREE, 3_000);
+    scene.ends("m1", "w2", Ending::Silence);
+    scene.beat("m1", &["m1", "w1"], 5_500);
+    assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 ready");
+    scene.beat("m1", &["m1", "w1"], 6_100);
+    assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 down");
+}
+
+#[test]
+fn a_daemon_that_was_killed_and_is_back_within_three_seconds_was_never_away() {
+    let mut scene = Scene::new(&THREE);
+    scene.beat("m1", &THREE, 1_000);
+    scene.ends("m1", "w2", Ending::Silence);
+    scene.beat("m1", &["m1", "w1"], 3_900);
+    scene.see("m1", &THREE);
+    scene.beat("m1", &THREE, 9_000);
+    assert_eq!(scene.nodes(), "m1 ready, w1 ready, w2 ready");
 }
 
 #[test]

@@ -245,7 +245,7 @@ impl World {
     fn beat(&mut self) {
         let Some(by) = self.leader else { return };
         let connected = self.agents.iter().filter(|(_, agent)| agent.connected);
-        let nodes = connected.map(|(node, _)| (*node, Duration::ZERO)).collect();
+        let nodes = connected.map(|(node, _)| *node).collect();
         self.agenda.presence(Note::Seen { by, nodes }, self.now);
     }
 

@@ -26,16 +26,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Between two looks for its socket.
 const LOOK: Duration = Duration::from_millis(20);
 /// After a holder that could not be had.
-const BACK_OFF: Duration = Duration::from_secs(1);
+pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// Speaks to this node's holder, and keeps one running while the node is in a swarm. Dropped, it leaves the holder alone.
 pub struct Handle {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
     attending: std::sync::Mutex<Option<AbortOnDrop>>,
 }
 
-struct Inner {
-    launch: Launch,
+pub(super) struct Inner {
+    pub(super) launch: Launch,
     told: Mutex<Told>,
     attendance: watch::Sender<Attendance>,
 }
@@ -270,12 +270,12 @@ impl Inner {
     }
 }
 
-async fn converse(stream: &mut UnixStream, call: Call) -> io::Result<Reply> {
+pub(super) async fn converse(stream: &mut UnixStream, call: Call) -> io::Result<Reply> {
     frame::send(stream, &Request::of(call)).await?;
     frame::receive(stream).await
 }
 
-fn unexpected(reply: Reply) -> Error {
+pub(super) fn unexpected(reply: Reply) -> Error {
     match reply {
         Reply::Failed(said) => Error::Refused(said),
         Reply::Version(theirs) => Error::Version(theirs),

@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use super::carrier::Settings;
 use super::frame;
 use super::ground::Ground;
+use super::lifeline;
 use crate::port::BoundPort;
 
 /// Of this conversation. One that differs is refused by its number.
@@ -56,6 +57,8 @@ pub enum Call {
     },
     Ports,
     Warnings,
+    /// A socket follows: it is held open until the connection says otherwise.
+    Keep,
     /// Everything goes: rules, links, state and the holder itself.
     Clear,
     /// The holder ends and leaves everything for the next one.
@@ -141,6 +144,7 @@ async fn hear(
         Call::Retire => Some(End::Retired),
         _ => None,
     };
+    let keeps = matches!(call, Call::Keep);
     let attends = matches!(call, Call::Attend(_));
     let reply = answer(call, ground).await;
     let failed = matches!(reply, Reply::Failed(_));
@@ -151,6 +155,7 @@ async fn hear(
             end.send_replace(Some(last));
         }
         _ if attends && !failed => until_gone(stream).await,
+        _ if keeps => lifeline::hold(stream).await?,
         _ => {}
     }
     Ok(())
@@ -176,7 +181,7 @@ async fn answer(call: Call, ground: &Ground) -> Reply {
         Call::Ports => return Reply::Ports(ground.ports().await),
         Call::Warnings => return Reply::Warnings(ground.warnings().await),
         Call::Clear => ground.clear().await,
-        Call::Retire => Ok(()),
+        Call::Retire | Call::Keep => Ok(()),
     };
     done.map_or_else(Reply::Failed, |()| Reply::Done)
 }

@@ -1,5 +1,6 @@
 //! How a connection comes about, and how it is kept.
 
+use super::Keeper;
 use crate::conversation::Outgoing;
 use crate::pulse::{self, Beats, Pulse, WINDOW};
 use crate::tls::server_name;
@@ -10,6 +11,7 @@ use h2::client::{Connection, SendRequest};
 use http::Request;
 use rustls::ClientConfig;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -34,6 +36,7 @@ pub(super) struct Dial {
     pub(super) tls: Arc<ClientConfig>,
     pub(super) keepalive: Keepalive,
     pub(super) within: Duration,
+    pub(super) keeper: Option<Arc<dyn Keeper>>,
 }
 
 /// A connection that works. It ends when the last of its holders and streams is gone.
@@ -86,6 +89,7 @@ impl Dial {
     async fn connect(&self) -> Result<Live, CallError> {
         let failed = |error: io::Error| CallError::connecting(&self.address, &error);
         let stream = TcpStream::connect(&self.address).await.map_err(failed)?;
+        let shared = self.shared(&stream).map_err(failed)?;
         let pulse = Pulse::new(stream).map_err(failed)?;
         let beats = pulse.beats();
         let connector = TlsConnector::from(self.tls.clone());
@@ -108,8 +112,22 @@ impl Dial {
         }
         let over = Arc::new(OnceLock::new());
         let keeping = keep(connection, pings, beats, self.keepalive, over.clone());
-        tokio::spawn(keeping);
+        let held = shared.map(|(keeper, socket)| keeper.keep(socket));
+        tokio::spawn(async move {
+            keeping.await;
+            // The peer is to see the end.
+            drop(held);
+        });
         Ok(Live { requests, over })
+    }
+
+    /// The socket once more, for whoever shares it.
+    fn shared(&self, stream: &TcpStream) -> io::Result<Option<(Arc<dyn Keeper>, OwnedFd)>> {
+        let Some(keeper) = &self.keeper else {
+            return Ok(None);
+        };
+        let socket = stream.as_fd().try_clone_to_owned()?;
+        Ok(Some((keeper.clone(), socket)))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each suite uses a part of it")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+pub mod crowd;
 pub mod host;
 pub mod outside;
 

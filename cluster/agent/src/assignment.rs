@@ -21,6 +21,8 @@ pub struct Known {
 /// What a message asks for.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Orders {
+    /// Nothing was asked for: there has been no manager for long, and what is not to run without one stops.
+    pub alone: bool,
     /// The set was complete: what is not in it, and not started by it, is nobody's.
     pub complete: bool,
     pub start: Vec<Assignment>,

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! Sessions come and go; what runs does not care. Between sessions desired states stand still, and statuses gather in
-//! the reporter.
+//! the reporter. Only tasks whose service says `swarmrs.disconnect=stop` are stopped when there has been no manager for
+//! long: others will take their place.
 
 use crate::assignment::{Known, Orders};
 use crate::executor::Executor;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_rpc::{FromNode, Hello, NodeEnd, Notice, ToNode};
+use swarmrs_types::disconnect::ALONE;
 use swarmrs_types::spec::{NodeDescription, TlsInfo};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
@@ -53,6 +55,8 @@ pub struct Sessions {
     description: NodeDescription,
     routes: Vec<IpNet>,
     describe: Interval,
+    /// When this node will have been without a manager for long; none: it has one, or was so told already.
+    alone_at: Option<Instant>,
 }
 
 /// Why a session is over.
@@ -90,6 +94,7 @@ impl Sessions {
             description: NodeDescription::default(),
             routes: Vec::new(),
             describe,
+            alone_at: None,
         }
     }
 
@@ -100,7 +105,9 @@ impl Sessions {
         self.routes = routes::read();
         let mut backoff = Duration::ZERO;
         loop {
-            let end = self.transport.open().await;
+            let Ok(end) = self.open().await else {
+                return;
+            };
             let mut served = false;
             let over = self.hold(end, &mut served).await;
             if matches!(over, Over::NoWorker) {
@@ -109,10 +116,30 @@ impl Sessions {
             info!(reason = %over, "session over");
             if served {
                 backoff = Duration::ZERO;
+                self.alone_at.get_or_insert_with(alone_from_now);
             }
             tokio::time::sleep(backoff).await;
             backoff = (BACKOFF_STEP + 2 * backoff).min(LONGEST_BACKOFF);
         }
+    }
+
+    async fn open(&mut self) -> Result<NodeEnd, Over> {
+        loop {
+            tokio::select! {
+                end = self.transport.open() => return Ok(end),
+                () = until(self.alone_at) => self.be_alone()?,
+            }
+        }
+    }
+
+    /// Tells the worker that there has been no manager for long.
+    fn be_alone(&mut self) -> Result<(), Over> {
+        self.alone_at = None;
+        let orders = Orders {
+            alone: true,
+            ..Orders::default()
+        };
+        self.orders.send(orders).map_err(|_| Over::NoWorker)
     }
 
     /// Holds one session. `served` tells whether the manager said anything of use.
@@ -132,6 +159,7 @@ impl Sessions {
                 batch = self.reporter.batch() => send(&end, FromNode::Statuses(batch)).await,
                 _ = self.describe.tick() => self.describe_again(&end).await,
                 () = another(&mut tls_info, &self.description.tls_info) => self.trust_again(&end).await,
+                () = until(self.alone_at) => self.be_alone(),
             };
             if let Err(over) = step {
                 return over;
@@ -143,11 +171,16 @@ impl Sessions {
         match message {
             ToNode::Assignments(message) => {
                 let orders = self.known.take(message)?;
+                self.alone_at = None;
                 self.reporter.reconcile(&orders.accepted);
                 self.orders.send(orders).map_err(|_| Over::NoWorker)
             }
             ToNode::Acknowledged(tasks) => {
                 self.reporter.acknowledge(&tasks);
+                Ok(())
+            }
+            ToNode::Notice(Notice::Led(led)) => {
+                self.alone_at = (!led).then(alone_from_now);
                 Ok(())
             }
             ToNode::Notice(notice) => {
@@ -213,6 +246,18 @@ async fn another(tls_info: &mut Option<watch::Receiver<TlsInfo>>, said: &TlsInfo
         return;
     }
     std::future::pending().await
+}
+
+fn alone_from_now() -> Instant {
+    Instant::now() + ALONE
+}
+
+/// Never, if there is no such moment.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn send(end: &NodeEnd, message: FromNode) -> Result<(), Over> {

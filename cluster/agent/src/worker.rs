@@ -11,8 +11,9 @@ use crate::task::runner::{Runner, Shared, Wish};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use swarmrs_types::TaskId;
 use swarmrs_types::assignment::Assignment;
+use swarmrs_types::disconnect::Disconnect;
+use swarmrs_types::{TaskId, TaskState};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ const SECOND_LOOK: Duration = Duration::from_secs(15);
 pub struct Worker {
     shared: Arc<Shared>,
     wishes: BTreeMap<TaskId, watch::Sender<Wish>>,
+    /// Of them, those that are not to run while there is no manager.
+    dependent: BTreeSet<TaskId>,
     runners: JoinSet<Option<TaskId>>,
     /// Containers found at the start that no runner has taken over; none before the first look.
     found: Option<BTreeMap<TaskId, String>>,
@@ -40,6 +43,7 @@ impl Worker {
         Worker {
             shared,
             wishes: BTreeMap::new(),
+            dependent: BTreeSet::new(),
             runners: JoinSet::new(),
             found: None,
             second_look: None,
@@ -65,6 +69,9 @@ impl Worker {
     }
 
     async fn follow(&mut self, orders: Orders) {
+        if orders.alone {
+            return self.stop_dependent();
+        }
         if self.found.is_none() {
             self.found = Some(self.look().await);
             self.second_look = Some(Instant::now() + SECOND_LOOK);
@@ -88,8 +95,28 @@ impl Worker {
         }
     }
 
+    /// Others will run in their place. What is stopped stays so: a manager that is back hears of it.
+    fn stop_dependent(&mut self) {
+        if self.dependent.is_empty() {
+            return;
+        }
+        let tasks = self.dependent.len();
+        info!(
+            tasks,
+            "no manager for long: tasks are stopped whose service wants it so"
+        );
+        for task in self.dependent.clone() {
+            self.wish(task, |wish| {
+                wish.desired = wish.desired.max(TaskState::Shutdown)
+            });
+        }
+    }
+
     fn start(&mut self, assignment: Assignment) {
         let task = assignment.order.task;
+        if Disconnect::of(&assignment.order.service_labels) == Disconnect::Stop {
+            self.dependent.insert(task);
+        }
         let wish = Wish {
             desired: assignment.desired,
             forgotten: false,
@@ -148,7 +175,10 @@ impl Worker {
     fn bury(&mut self, ended: Result<Option<TaskId>, JoinError>) -> Result<(), Error> {
         match ended {
             Ok(task) => {
-                task.and_then(|task| self.wishes.remove(&task));
+                if let Some(task) = task {
+                    self.wishes.remove(&task);
+                    self.dependent.remove(&task);
+                }
                 Ok(())
             }
             Err(error) => Err(Error::Ended(format!("a task's runner: {error}"))),

@@ -20,11 +20,7 @@ const LET_GO: Duration = Duration::from_secs(10);
 pub async fn say(node: &Node, way: &Way) {
     let role = node.0.role.load_full();
     let Role::Manager(manager) = &*role else {
-        let left: Result<Left, _> = way.ask(Method::Leave, &LeaveRequest::default(), SAY).await;
-        if let Err(error) = left {
-            warn!(%error, "the swarm was not told that this node leaves");
-        }
-        return;
+        return ask_leave(way).await;
     };
     let raft_id = manager.record.raft_id;
     let members = manager.members();
@@ -41,5 +37,13 @@ pub async fn say(node: &Node, way: &Way) {
     match tokio::time::timeout(LET_GO, dismissed.wait_for(|gone| *gone)).await {
         Ok(_) => info!("the other managers let this one go"),
         Err(_) => warn!("the other managers still count this one"),
+    }
+}
+
+/// Says that a node leaves that is no member of the log, or never became one.
+pub async fn ask_leave(way: &Way) {
+    let left: Result<Left, _> = way.ask(Method::Leave, &LeaveRequest::default(), SAY).await;
+    if let Err(error) = left {
+        warn!(%error, "the swarm was not told that this node leaves");
     }
 }

@@ -119,6 +119,7 @@ async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut
         asked: None,
         reports: BTreeMap::new(),
         writing: None,
+        led: true,
     };
     dispatcher.serve(present).await;
 }
@@ -161,6 +162,8 @@ struct Dispatcher {
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
+    /// Whether there is a leader, as far as the node knows.
+    led: bool,
 }
 
 impl Dispatcher {
@@ -182,7 +185,7 @@ impl Dispatcher {
     }
 
     /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has
-    /// nothing new to say, and others may: the node is let go.
+    /// nothing new to say, and others may: the node is let go. Its own node has nowhere to go, and is told.
     async fn turn(
         &mut self,
         leadership: &mut watch::Receiver<Leadership>,
@@ -190,7 +193,13 @@ impl Dispatcher {
     ) -> bool {
         let remote = self.peer.addr.is_some();
         tokio::select! {
-            () = leaderless(leadership), if remote => false,
+            led = lead_changes(leadership, self.led) => match remote {
+                true => led,
+                false => {
+                    self.led = led;
+                    self.tell(Notice::Led(led)).await
+                }
+            },
             notice = notices.recv() => match notice {
                 Some(notice) => self.tell(notice).await,
                 // A newer session of the node has taken its place.
@@ -377,6 +386,21 @@ async fn record(
             }
         }
     }
+}
+
+/// Comes back once there is a leader or has been none for a while, whichever is not known.
+async fn lead_changes(leadership: &mut watch::Receiver<Leadership>, led: bool) -> bool {
+    match led {
+        true => leaderless(leadership).await,
+        false => {
+            let found = leadership.wait_for(|now| now.leader.is_some());
+            if found.await.is_err() {
+                // The store is closing, and with it the session.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+    !led
 }
 
 /// Comes back once nobody has led for a while.

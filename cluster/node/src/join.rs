@@ -9,6 +9,7 @@
 
 use crate::address;
 use crate::ca_server::wrong_token;
+use crate::depart;
 use crate::health::{self, Health};
 use crate::ids::raft_id;
 use crate::lock::SharedKeys;
@@ -173,6 +174,14 @@ impl Node {
             Role::Alone => return,
             Role::Joining(_) | Role::Starting(_) | Role::Worker(_) | Role::Manager(_) => {}
             Role::Locked(_) | Role::Error(_) => return,
+        }
+        let way = match &**self.0.role.load() {
+            Role::Worker(worker) => Some(worker.way.clone()),
+            Role::Manager(manager) => Some(manager.way.clone()),
+            _ => None,
+        };
+        if let Some(way) = way {
+            depart::ask_leave(&way).await;
         }
         if let Some(running) = self.take_running(Role::Alone).await {
             running.leave().await;

@@ -17,7 +17,7 @@ use swarmrs_core::control::node::leave;
 use swarmrs_core::control::swarm::{self, Addresses, BootstrapInput, host};
 use swarmrs_security::{JoinToken, Keystore, Lock, UnlockKey};
 use swarmrs_store::Store;
-use swarmrs_types::object::{self, JoinTokens, NodeStatus};
+use swarmrs_types::object::{self, JoinTokens};
 use swarmrs_types::spec::{InitRequest, NodeDescription, NodeSpec};
 use swarmrs_types::{Code, Fault, NodeId, SecretText, Timestamp};
 use tracing::{error, info, warn};
@@ -136,29 +136,16 @@ impl Node {
                 }
             }
         };
-        object::Node {
-            id: record.node,
-            meta: Default::default(),
-            spec: NodeSpec::default(),
-            role: swarmrs_types::spec::Role::Manager,
-            description,
-            status: NodeStatus {
-                addr: host(&record.advertise_addr).to_owned(),
-                ..NodeStatus::default()
-            },
-            manager_addr: Some(record.advertise_addr.clone()),
-            raft_id: Some(record.raft_id),
-            candidate: None,
-            left: false,
-            index: 0,
-            ingress: None,
-            data_path: record
-                .data_path_addr
-                .as_ref()
-                .and_then(|addr| addr.parse().ok()),
-            routes: swarmrs_agent::routes::read(),
-            unknown: Default::default(),
-        }
+        let mut node = object::Node::new(record.node, NodeSpec::default());
+        node.role = swarmrs_types::spec::Role::Manager;
+        node.description = description;
+        host(&record.advertise_addr).clone_into(&mut node.status.addr);
+        node.manager_addr = Some(record.advertise_addr.clone());
+        node.raft_id = Some(record.raft_id);
+        let data_path = record.data_path_addr.as_ref();
+        node.data_path = data_path.and_then(|addr| addr.parse().ok());
+        node.routes = swarmrs_agent::routes::read();
+        node
     }
 
     async fn bootstrap(&self, store: &Store, input: BootstrapInput) -> Result<(), Fault> {

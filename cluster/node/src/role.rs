@@ -183,7 +183,8 @@ impl Node {
     /// Looks at the engine again. One that went into swarm mode ends our part, and nothing of it is
     /// touched; one that left it lets us go on.
     async fn recheck(&self) {
-        let failed = matches!(&**self.0.role.load(), Role::Error(_));
+        // One that was removed stays so whatever its engine does.
+        let failed = matches!(&**self.0.role.load(), Role::Error(why) if why != turn::REMOVED);
         match (health::check_engine(&self.0.engine).await, failed) {
             (Health::Unfit(reason), false) => self.give_way(reason).await,
             (Health::Fit, true) => {

@@ -16,7 +16,8 @@ use tracing::{error, info, warn};
 
 /// Between two times of asking for a certificate.
 const AGAIN: Duration = Duration::from_secs(1);
-const REMOVED: &str = "this node was removed from the swarm. To use it again: docker swarm leave \
+/// Why a node that was removed does nothing.
+pub const REMOVED: &str = "this node was removed from the swarm. To use it again: docker swarm leave \
      --force, then join";
 
 /// Carries out what is decided for as long as the node is there.

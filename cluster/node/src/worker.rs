@@ -117,6 +117,8 @@ async fn heed(
                     trust_again(&way, &keys, &roots);
                     false
                 }
+                // The agent's own to heed.
+                Some(Notice::Led(_)) => false,
                 Some(Notice::Logs(notice)) => {
                     let credentials = way.credentials.clone();
                     bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));

@@ -22,11 +22,12 @@ use swarmrs_types::object::NodeState;
 use swarmrs_types::spec::{InitRequest, JoinRequest, Placement, ServiceSpec};
 use swarmrs_types::{TaskId, TaskState};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
 const CROWD: usize = 300;
 /// Of them, those that do not begin at the manager that ends.
 const ELSEWHERE: usize = 40;
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(240);
 /// Longer than any node may be away: what is not replaced by then will not be.
 const SETTLED: Duration = Duration::from_secs(12);
 const ORDERS: &str = "SWARMRS_TEST_MANAGER";
@@ -198,8 +199,12 @@ impl Survivor {
     }
 }
 
+/// A scene is enough work for a machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
 /// All that a test needs: the victim, two survivors, the crowd with one task each.
 struct Scene {
+    _turn: MutexGuard<'static, ()>,
     victim: Victim,
     survivors: [Survivor; 2],
     crowd: Vec<Walker>,
@@ -208,6 +213,7 @@ struct Scene {
 impl Scene {
     /// The victim leads, or follows.
     async fn begin(victim_leads: bool) -> Scene {
+        let turn = ONE_AT_A_TIME.lock().await;
         let (one, other) = (Survivor::start().await, Survivor::start().await);
         let victim = match victim_leads {
             true => {
@@ -225,6 +231,7 @@ impl Scene {
         let (remote, token) = (&victim.made.address, &victim.made.manager);
         join(&other.node, &other.address, remote, token).await;
         let mut scene = Scene {
+            _turn: turn,
             crowd: gather(&victim.made).await,
             victim,
             survivors: [one, other],
@@ -251,8 +258,7 @@ impl Scene {
             walker.walk(order);
         }
         let one = &self.survivors[0];
-        one.sees("all nodes ready", |view| all_are_ready(view))
-            .await;
+        one.sees("all nodes ready", all_are_ready).await;
         let web = spread("web", CROWD as u64);
         one.node.create_service(web, None).await.unwrap();
         self.runs(CROWD).await;

@@ -3,12 +3,13 @@
 
 mod support;
 
+use support::crowd::Walker;
 use support::host::{Host, managers, start, tokens};
 use support::service;
 use swarmrs_node::{ClusterView, SwarmState};
-use swarmrs_types::Code;
-use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::Role;
+use swarmrs_types::object::{AttachRequest, NodeState};
+use swarmrs_types::spec::{NetworkSpec, Placement, Role};
+use swarmrs_types::{Code, TaskState};
 
 fn count_members(view: &ClusterView) -> usize {
     let nodes = view.state.nodes().iter();
@@ -154,4 +155,110 @@ async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
     assert_eq!(view.state.nodes().len(), 1);
     hosts[0].node.stop().await;
     other[0].node.stop().await;
+}
+
+fn place_on(network: &str, container: &str) -> AttachRequest {
+    AttachRequest {
+        container: container.to_owned(),
+        name: container.to_owned(),
+        network: network.to_owned(),
+        active: true,
+        ..AttachRequest::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_asks_for_its_own_containers_places_and_whichever_manager_is_left_decides() {
+    let hosts = managers(3).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let (worker, other) = (Host::start().await, Host::start().await);
+    for host in [&worker, &other] {
+        host.join(&hosts[0], &token).await.unwrap();
+    }
+    let network = |name: &str, attachable| NetworkSpec {
+        name: name.to_owned(),
+        driver: "overlay".to_owned(),
+        attachable,
+        ..NetworkSpec::default()
+    };
+    let first = &hosts[0].node;
+    first.create_network(network("app", true)).await.unwrap();
+    first.create_network(network("plain", false)).await.unwrap();
+    let lease = worker.node.attach(place_on("app", "c")).await.unwrap();
+    assert_eq!(Some(lease.node), worker.node.standing().node);
+    assert_eq!(lease.addresses.len(), 1);
+    let again = worker.node.attach(place_on("app", "c")).await.unwrap();
+    assert_eq!(again.id, lease.id);
+    for (name, code, text) in [
+        (
+            "plain",
+            Code::PermissionDenied,
+            "network plain not manually attachable",
+        ),
+        ("nowhere", Code::NotFound, "network nowhere not found"),
+    ] {
+        let refused = worker.node.attach(place_on(name, "c")).await.unwrap_err();
+        assert_eq!((refused.code, refused.text.as_str()), (code, text));
+    }
+    let stranger = other.node.detach(lease.id).await.unwrap_err();
+    assert_eq!(stranger.code, Code::PermissionDenied);
+    assert!(stranger.text.ends_with("is of another node"), "{stranger}");
+
+    hosts[0].node.stop().await;
+    let late = worker.node.attach(place_on("app", "late")).await.unwrap();
+    for gone in [lease.id, late.id, late.id] {
+        worker.node.detach(gone).await.unwrap();
+    }
+    hosts[1]
+        .sees("no lease", |view| view.state.attachments().is_empty())
+        .await;
+    for host in [&worker, &other, &hosts[1], &hosts[2]] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_manager_shows_how_far_a_task_is_whoever_its_node_speaks_to() {
+    let mut hosts = managers(3).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let walker = Walker::join(1, &hosts[0].addr, &token).await;
+    walker.pause_at(Some(TaskState::Preparing));
+    walker.walk(vec![hosts[1].addr.clone()]);
+    let is_ready = |view: &ClusterView| {
+        let node = view.state.nodes().get(&walker.id);
+        node.is_some_and(|node| node.status.state == NodeState::Ready)
+    };
+    hosts[0].sees("the walker", is_ready).await;
+    let mut web = service("web", 1);
+    let placement = Placement {
+        constraints: vec!["node.role==worker".to_owned()],
+        ..Placement::default()
+    };
+    web.task_template.placement = Some(placement);
+    hosts[0].node.create_service(web, None).await.unwrap();
+    let shown = |view: &ClusterView| {
+        let mut tasks = view.state.tasks().iter();
+        let task = tasks.next()?;
+        Some((task.status.state, view.status(task).state))
+    };
+    let prepares = Some((TaskState::Assigned, TaskState::Preparing));
+    for host in &hosts {
+        host.sees("it prepares", |view| shown(view) == prepares)
+            .await;
+    }
+    // One that was started anew is told again.
+    hosts[2].restart().await;
+    hosts[2]
+        .sees("it prepares still", |view| shown(view) == prepares)
+        .await;
+    walker.stop();
+    walker.pause_at(None);
+    walker.walk(vec![hosts[2].addr.clone()]);
+    let runs = Some((TaskState::Running, TaskState::Running));
+    for host in &hosts {
+        host.sees("it runs", |view| shown(view) == runs).await;
+    }
+    for host in &hosts {
+        host.node.stop().await;
+    }
 }

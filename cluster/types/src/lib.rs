@@ -13,6 +13,7 @@
 
 pub mod assignment;
 pub mod default;
+pub mod disconnect;
 pub mod endpoint;
 pub mod fault;
 pub mod filter;

@@ -1,6 +1,7 @@
 //! Several hosts as one swarm, by the stock command: who joins and leaves, who manages, and what is lost on ugly days.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod agents;
 mod dialogue;
 mod hosts;
 mod loss;

@@ -152,3 +152,44 @@ async fn whom_the_node_trusts_is_said_at_once_when_it_changes() {
     };
     assert_eq!(hello.description.tls_info, another);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_had_no_manager_for_long_says_so_to_its_worker() {
+    let mut scene = scene();
+    let manager = scene.session().await;
+    manager.send(complete(1)).await.unwrap();
+    assert!(!scene.orders().await.alone);
+    // Another one in time: nothing happens.
+    drop(manager);
+    tokio::time::sleep(ALONE / 2).await;
+    let manager = scene.session().await;
+    manager.send(complete(2)).await.unwrap();
+    assert!(!scene.orders().await.alone);
+    tokio::time::sleep(2 * ALONE).await;
+    assert!(scene.orders.try_recv().is_err());
+    drop(manager);
+    let lost = Instant::now();
+    let told = tokio::time::timeout(2 * ALONE, scene.orders.recv());
+    assert!(told.await.unwrap().unwrap().alone);
+    assert!(lost.elapsed() >= ALONE);
+    // Once.
+    tokio::time::sleep(2 * ALONE).await;
+    assert!(scene.orders.try_recv().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_without_a_leader_is_none() {
+    let mut scene = scene();
+    let manager = scene.session().await;
+    manager.send(complete(1)).await.unwrap();
+    scene.orders().await;
+    let led = |led| ToNode::Notice(Notice::Led(led));
+    manager.send(led(false)).await.unwrap();
+    tokio::time::sleep(ALONE / 2).await;
+    manager.send(led(true)).await.unwrap();
+    tokio::time::sleep(2 * ALONE).await;
+    assert!(scene.orders.try_recv().is_err());
+    manager.send(led(false)).await.unwrap();
+    let told = tokio::time::timeout(2 * ALONE, scene.orders.recv());
+    assert!(told.await.unwrap().unwrap().alone);
+}

@@ -95,3 +95,36 @@ async fn a_container_that_shows_up_late_is_found_by_the_second_look() {
     fake.called("remove c9").await;
     assert!(!fake.calls().contains(&"remove c1".to_owned()));
 }
+
+#[tokio::test]
+async fn without_managers_a_task_is_stopped_only_if_its_service_wants_it_so() {
+    let (fake, orders, _folder) = worker(&[]);
+    let mut first = complete(&[1, 2]);
+    let mut order = (*first.start[1].order).clone();
+    let label = ("swarmrs.disconnect".to_owned(), "stop".to_owned());
+    order.service_labels.extend([label]);
+    first.start[1].order = Arc::new(order);
+    orders.send(first).unwrap();
+    for call in ["wait c1", "wait c2"] {
+        fake.called(call).await;
+    }
+    let alone = Orders {
+        alone: true,
+        ..Orders::default()
+    };
+    orders.send(alone).unwrap();
+    fake.called("shutdown c2").await;
+    // Whoever is back and wants it running is told that it is not.
+    let back = Orders {
+        update: vec![(task(2), TaskState::Running)],
+        ..Orders::default()
+    };
+    orders.send(back).unwrap();
+    let update = Orders {
+        update: vec![(task(1), TaskState::Shutdown)],
+        ..Orders::default()
+    };
+    assert!(!fake.calls().contains(&"shutdown c1".to_owned()));
+    orders.send(update).unwrap();
+    fake.called("shutdown c1").await;
+}

@@ -4,18 +4,17 @@
 //! that is of use: another node takes its place. A task that is its node's own, one for each node, could
 //! be replaced nowhere else; it waits for its node and goes on there. So does a task whose service says
 //! `swarmrs.disconnect=hold`, because two of it must never run. (Docker stops the task of a global service
-//! once its node is back, and starts another.) A new spec is not kept waiting: what is of an old one goes.
+//! once its node is back, and starts another.) With `swarmrs.disconnect=stop` the node stops it by itself, and its
+//! replacement waits for that. A new spec is not kept waiting: what is of an old one goes.
 
 use super::dirty;
 use super::restart::usable;
 use crate::state::State;
+use std::time::Duration;
+use swarmrs_types::default::STOP_GRACE;
+use swarmrs_types::disconnect::{Disconnect, FENCE};
 use swarmrs_types::object::{NodeState, Service, SpecVersion, Task};
 use swarmrs_types::spec::Availability;
-
-/// What a service says of its tasks on nodes that are down.
-const LABEL: &str = "swarmrs.disconnect";
-/// They are not replaced. Anything else: they are.
-const HOLD: &str = "hold";
 
 /// Whether a task that has not ended is to be replaced, because its node takes no part any more.
 pub fn is_given_up(state: &State, service: &Service, spec: &SpecVersion, task: &Task) -> bool {
@@ -33,8 +32,20 @@ pub fn is_given_up(state: &State, service: &Service, spec: &SpecVersion, task: &
 }
 
 fn is_held(spec: &SpecVersion) -> bool {
-    let label = spec.spec.labels.get(LABEL);
-    spec.spec.mode.is_global() || label.is_some_and(|word| word == HOLD)
+    spec.spec.mode.is_global() || Disconnect::of(&spec.spec.labels) == Disconnect::Hold
+}
+
+/// How long after it was taken for down a task's node may run it still, though it stops it by itself; none if it does not.
+/// One that left the swarm has removed it.
+pub fn stops_within(state: &State, task: &Task) -> Option<Duration> {
+    let node = state.nodes().get(&task.node?)?;
+    let is_lost = node.status.state == NodeState::Down && !node.left;
+    let spec = &state.spec_of(task)?.spec;
+    let container = spec.task_template.container_spec.as_ref();
+    let grace = container.and_then(|container| container.stop_grace_period);
+    let grace = grace.map_or(STOP_GRACE, |grace| grace.duration());
+    let stops = Disconnect::of(&spec.labels) == Disconnect::Stop;
+    (stops && is_lost).then(|| FENCE + grace)
 }
 
 /// Whether a task's node is down.

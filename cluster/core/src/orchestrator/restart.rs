@@ -12,7 +12,7 @@
 //! ```
 
 use super::dirty;
-use super::lost::is_given_up;
+use super::lost::{is_given_up, stops_within};
 use super::slot::{Slot, SlotKey, slots};
 use super::task::{self, Place};
 use crate::allocator::task::PENDING;
@@ -143,7 +143,7 @@ fn restarted(draft: &Draft<'_>, service: &Service, old: &Task) -> Option<Success
         return None;
     }
     let history = next_history(&policy, service, old, draft.now);
-    let wait = if has_lost_its_node(draft, old) {
+    let wait = if has_lost_its_node(old) {
         Duration::ZERO
     } else {
         let least = old.running_since.map_or(LEAST_DELAY, |_| Duration::ZERO);
@@ -155,17 +155,16 @@ fn restarted(draft: &Draft<'_>, service: &Service, old: &Task) -> Option<Success
         gate: Gate {
             not_before: draft.now.after(wait),
             after: Some(old.id),
-            patience: draft.now.after(OLD_TASK_PATIENCE),
+            patience: draft
+                .now
+                .after(stops_within(draft, old).unwrap_or(OLD_TASK_PATIENCE)),
         },
     })
 }
 
-/// Whether what a task ended by, or will, is its node: drained, down or removed.
-fn has_lost_its_node(state: &State, old: &Task) -> bool {
-    let node = old.node.and_then(|id| state.nodes().get(&id));
-    let is_drained = node.is_some_and(|node| node.spec.availability == Availability::Drain);
-    let ended = old.status.state.is_terminal();
-    is_drained || !ended || old.status.state == TaskState::Orphaned
+/// Whether what a task will end by is its node: one that has not ended is replaced for nothing else.
+fn has_lost_its_node(old: &Task) -> bool {
+    !old.status.state.is_terminal() || old.status.state == TaskState::Orphaned
 }
 
 /// The policy a task was made with.
@@ -310,7 +309,8 @@ fn is_blocked(state: &State, gate: Gate) -> bool {
 fn may_still_run(state: &State, old: &Task) -> bool {
     let node = old.node.and_then(|id| state.nodes().get(&id));
     let answers = node.is_some_and(|node| node.status.state != NodeState::Down);
-    answers && old.status.state >= TaskState::Assigned && !old.status.state.is_terminal()
+    let stops = stops_within(state, old).is_some();
+    (answers || stops) && old.status.state >= TaskState::Assigned && !old.status.state.is_terminal()
 }
 
 #[cfg(test)]

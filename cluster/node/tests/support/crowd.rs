@@ -37,12 +37,14 @@ struct Shared {
     at: Mutex<Option<String>>,
     tasks: Mutex<BTreeMap<TaskId, TaskState>>,
     seen: Mutex<Position>,
+    /// How far it takes what is to run; none: until it runs.
+    pause: Mutex<Option<TaskState>>,
 }
 
 impl Walker {
     /// Gets a certificate for this token from the manager there.
     pub async fn join(number: usize, manager: &str, token: &str) -> Walker {
-        let token: JoinToken = token.parse().unwrap();
+        let token = JoinToken::parse(token).unwrap();
         let root = fetch_root(manager, token.digest(), PATIENCE).await.unwrap();
         let stranger = Credentials::anonymous(&root, SystemTime::now()).unwrap();
         let key = PrivateKey::generate().unwrap();
@@ -67,7 +69,7 @@ impl Walker {
         }
     }
 
-    /// Opens sessions, at the first of these managers if it can be had, until it is stopped.
+    /// Opens sessions until it is stopped: the first one at the first of these managers, whatever that takes.
     pub fn walk(&self, managers: Vec<String>) {
         *self.shared.managers.lock().unwrap() = managers;
         let hello = NodeDescription {
@@ -78,7 +80,12 @@ impl Walker {
         *self.walking.lock().unwrap() = Some(tokio::spawn(walk));
     }
 
-    /// Its machine is gone: the connection breaks, and nobody dials again.
+    /// What is to run comes no further than this from now on.
+    pub fn pause_at(&self, state: Option<TaskState>) {
+        *self.shared.pause.lock().unwrap() = state;
+    }
+
+    /// It ends its session, and does not come back.
     pub fn stop(&self) {
         if let Some(walking) = self.walking.lock().unwrap().take() {
             walking.abort();
@@ -108,11 +115,16 @@ impl Drop for Walker {
 }
 
 async fn walk(credentials: Credentials, shared: Arc<Shared>, description: NodeDescription) {
+    let mut is_first = true;
     loop {
-        let managers = shared.managers.lock().unwrap().clone();
+        let mut managers = shared.managers.lock().unwrap().clone();
+        if is_first {
+            managers.truncate(1);
+        }
         for address in managers {
             let client = Client::new(&address, credentials.clone(), Purpose::General);
-            if let Ok(end) = session::dial(&client, Duration::from_secs(3)).await {
+            if let Ok(end) = session::dial(&client, Duration::from_secs(5)).await {
+                is_first = false;
                 hold(end, &address, &shared, &description).await;
                 *shared.at.lock().unwrap() = None;
             }
@@ -170,10 +182,11 @@ fn follow(message: AssignmentsMessage, shared: &Shared) -> Vec<StatusReport> {
             diff.update
         }
     };
+    let pause = *shared.pause.lock().unwrap();
     let mut reports = Vec::new();
     for one in wanted {
         let state = match one.desired {
-            TaskState::Running => TaskState::Running,
+            TaskState::Running => pause.unwrap_or(TaskState::Running),
             TaskState::Ready => TaskState::Ready,
             _ => TaskState::Shutdown,
         };

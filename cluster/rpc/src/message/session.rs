@@ -46,6 +46,8 @@ pub struct Roots {
     pub root: String,
     /// The one that is to take its place and is trusted as well; none: empty.
     pub next: String,
+    /// Whether there is a leader. Said to the node of the manager itself only: others it lets go.
+    Led(bool),
 }
 
 /// What the node is to do.

@@ -8,6 +8,7 @@
 
 use super::precondition;
 use crate::allocator;
+use crate::change::Key;
 use crate::control::swarm;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
@@ -105,10 +106,15 @@ pub fn join_manager(
 }
 
 /// A node says that it leaves: it is down at once, and its member of the log is claimed by nobody any
-/// more. It stays in the list until it is removed, as Docker has it. Nothing happens if it is not known.
+/// more. It stays in the list until it is removed, as Docker has it; one of which nothing was ever heard, because its
+/// attempt to join failed, is forgotten. Nothing happens if it is not known.
 pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
     let mut draft = Draft::new(state, now);
     if let Some(old) = state.nodes().get(&node) {
+        if never_came(state, old) {
+            draft.remove(Key::Node(node));
+            return draft.finish();
+        }
         let mut new = (**old).clone();
         if new.status.state != NodeState::Down {
             new.status.since = Some(now);
@@ -122,6 +128,12 @@ pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
         }
     }
     draft.finish()
+}
+
+/// Whether the node has a certificate and never had a session.
+fn never_came(state: &State, node: &Node) -> bool {
+    let is_unheard = node.status.state == NodeState::Unknown && node.status.message.is_empty();
+    is_unheard && node.raft_id.is_none() && state.tasks_of_node(node.id).next().is_none()
 }
 
 /// Whether a certificate of this node is still good: a removed one is refused.

@@ -270,6 +270,19 @@ fn who_leaves_is_down_at_once_and_asks_for_nothing() {
 }
 
 #[test]
+fn who_never_came_and_leaves_is_forgotten() {
+    let mut state = of(&[a_node(1, Role::Manager)]);
+    let came = newcomer(2, Role::Worker, "active");
+    let id = came.id;
+    let plan = join(&state, came, NOW).unwrap();
+    apply(&mut state, plan);
+    assert!(state.nodes().contains(&id));
+    let plan = departed(&state, id, NOW);
+    apply(&mut state, plan);
+    assert!(!state.nodes().contains(&id));
+}
+
+#[test]
 fn only_what_is_down_or_forced_can_be_removed_and_never_a_manager() {
     let state = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker)]);
     let refusal =

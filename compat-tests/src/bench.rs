@@ -91,7 +91,7 @@ pub enum Row {
     LeaderCut,
     /// Changes of leader in two minutes in which every core is busy; of five hosts
     Elections,
-    /// Seconds from kill -9 of one of two workers until its tasks run on the other
+    /// Seconds from kill -9 of all daemons of one of two workers until its tasks run on the other
     WorkerKill,
     /// The same when its network cable is pulled
     WorkerCut,

@@ -133,6 +133,8 @@ impl Swarm {
             (Loss::Stop, true) => return host.stop_engine(),
             (Loss::Stop, false) => return host.stop_daemon(),
             (Loss::Kill, true) => host.kill_engine(),
+            // A worker whose holder is left is not gone: its swarmrsd is waited for.
+            (Loss::Kill, false) if at >= self.managers => host.kill_daemons(),
             (Loss::Kill, false) => host.kill_daemon(),
         }
         Ok(())

@@ -5,6 +5,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::daemon::Daemon;
@@ -274,6 +276,16 @@ impl Host {
     pub fn kill_daemon(&mut self) {
         if let Some(daemon) = self.daemon.as_mut() {
             daemon.kill();
+        }
+    }
+
+    /// Ends swarmrsd and its holder with SIGKILL: to others this host is gone.
+    pub fn kill_daemons(&mut self) {
+        let holder = self.daemon.as_ref().and_then(Daemon::holder_pid);
+        self.kill_daemon();
+        if let Some(holder) = holder {
+            // One that has ended meanwhile is what is wanted.
+            let _ = kill(Pid::from_raw(holder), Signal::SIGKILL);
         }
     }
 

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use swarmrs_compat_tests::observe::task_containers;
 use swarmrs_compat_tests::swarm::sleepers;
 use swarmrs_compat_tests::{Host, Options, Testbed};
@@ -67,12 +65,10 @@ fn a_daemon_that_is_killed_and_back_soon_loses_no_container_and_a_machine_that_i
 
 /// Nothing of the host's own runs any more.
 fn end_machine(testbed: &mut Testbed, at: usize) -> Instant {
-    let holder = testbed.host(at).daemon().holder_pid().unwrap();
     let containers = testbed.host(at).engine_docker(&["ps", "--quiet"]).unwrap();
     let ids: Vec<&str> = containers.stdout.split_whitespace().collect();
     let end = [&["kill"], &ids[..]].concat();
-    testbed.host_mut(at).kill_daemon();
-    kill(Pid::from_raw(holder), Signal::SIGKILL).unwrap();
+    testbed.host_mut(at).kill_daemons();
     let gone = Instant::now();
     let ended = testbed.host(at).engine_docker(&end).unwrap();
     assert_eq!(ended.status, 0, "{ended:?}");

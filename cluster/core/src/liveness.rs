@@ -37,7 +37,7 @@ pub const BEATS: u32 = 5;
 /// Silent for so many beats, something is wrong, with the node or with whoever listens.
 const MISSED: u32 = 2;
 /// A node whose connection broke has this long to dial again. A daemon that is killed alone breaks no connection, since the
-/// holder shares its socket (docs/decisions/0011): what breaks one is the end of the machine, or of everything of ours on it.
+/// holder shares its socket (docs/decisions/0012): what breaks one is the end of the machine, or of everything of ours on it.
 pub const REDIAL: Duration = Duration::from_millis(1500);
 /// A connection is given up for silent when nothing came for so long after a question. Source: `swarmrs-rpc`, `Keepalive`.
 const SILENT: Duration = Duration::from_secs(2);

@@ -37,6 +37,8 @@ pub enum Notice {
     Logs(LogsNotice),
     /// Whom to trust. Said only to a node that trusts others; an earlier release does not know the word.
     Roots(Roots),
+    /// Whether there is a leader. Said to the node of the manager itself only: others it lets go.
+    Led(bool),
 }
 
 /// The swarm's roots, in PEM.
@@ -46,8 +48,6 @@ pub struct Roots {
     pub root: String,
     /// The one that is to take its place and is trusted as well; none: empty.
     pub next: String,
-    /// Whether there is a leader. Said to the node of the manager itself only: others it lets go.
-    Led(bool),
 }
 
 /// What the node is to do.

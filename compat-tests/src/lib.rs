@@ -10,6 +10,7 @@
 //!                 ├─ docker(["service", "ls"])   the stock command, with a deadline
 //!                 └─ api("GET", "/nodes", …)     raw HTTP, byte for byte what the test wrote
 //!
+//!   clients    ──► registers read and written while managers fail; history judges what was seen
 //!   transcript ──► one scenario, run on the reference swarm and on swarmrs, compared after masking
 //!   vm         ──► a machine of its own under qemu, for reboots and power cuts
 //!   paper      ──► an engine whose containers are on paper, for thousands of tasks
@@ -20,8 +21,10 @@
 
 pub mod bench;
 pub mod census;
+pub mod clients;
 pub mod command;
 pub mod error;
+pub mod history;
 pub mod http;
 pub mod observe;
 pub mod paper;

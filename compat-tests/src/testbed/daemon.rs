@@ -27,6 +27,7 @@ pub struct Daemon {
     files: PathBuf,
     engine: PathBuf,
     flags: Vec<String>,
+    environment: Vec<(String, String)>,
     process: Option<Process>,
 }
 
@@ -49,6 +50,7 @@ impl Daemon {
             files: files.to_owned(),
             engine: engine.to_owned(),
             flags: options.flags.clone(),
+            environment: Vec::new(),
             process: None,
         };
         daemon.resume(site, namespaces)?;
@@ -100,8 +102,15 @@ impl Daemon {
             command.args(["--log-level", "debug"]);
         }
         command.env("RUST_BACKTRACE", "1");
+        command.envs(self.environment.iter().cloned());
         self.process = Some(Process::start(&mut command, &self.log())?);
         Ok(())
+    }
+
+    /// From its next start on it has these variables beside the testbed's own, and no others of an earlier call.
+    pub fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        self.environment = variables.iter().map(own).collect();
     }
 
     /// The API socket.

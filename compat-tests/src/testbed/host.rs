@@ -310,6 +310,13 @@ impl Host {
             .map_or(Ok(()), |daemon| daemon.launch(site, namespaces))
     }
 
+    /// From its next start on swarmrsd has these variables in its environment.
+    pub fn set_environment(&mut self, variables: &[(&str, &str)]) {
+        if let Some(daemon) = self.daemon.as_mut() {
+            daemon.set_environment(variables);
+        }
+    }
+
     /// Ends the engine with SIGKILL; containers run on.
     pub fn kill_engine(&mut self) {
         self.engine.kill();

@@ -16,6 +16,8 @@ pub struct ClusterClock(Arc<Mutex<Base>>);
 struct Base {
     time: ClusterTime,
     boot: Duration,
+    /// Whether it is the cluster's time, and not only the last that was written before this start.
+    is_heard: bool,
 }
 
 impl Base {
@@ -30,6 +32,7 @@ impl ClusterClock {
         ClusterClock(Arc::new(Mutex::new(Base {
             time: newest,
             boot: since_boot(),
+            is_heard: false,
         })))
     }
 
@@ -38,23 +41,27 @@ impl ClusterClock {
         self.base(|base| base.now())
     }
 
-    /// This machine takes the lead: the wall clock counts, unless the log or this clock is later.
+    /// This machine takes the lead: its clock goes on from what it heard of the leader before. One that heard none since it
+    /// was started does not know for how long there was none; then the wall clock counts, unless the log is later.
     pub fn lead(&self, newest: ClusterTime) {
         let wall = u64::try_from(Timestamp::now().unix_nanos()).unwrap_or(0);
         self.base(|base| {
+            let wall = if base.is_heard { 0 } else { wall };
             *base = Base {
                 time: base.now().max(newest).max(ClusterTime(wall)),
                 boot: since_boot(),
+                is_heard: true,
             };
         });
     }
 
-    /// The leader wrote this time just now.
-    pub fn follow(&self, leaders: ClusterTime) {
+    /// An entry of this time was applied; with a leader, `is_led`, it wrote it just now, or a little ago.
+    pub fn follow(&self, leaders: ClusterTime, is_led: bool) {
         self.base(|base| {
             *base = Base {
                 time: leaders,
                 boot: since_boot(),
+                is_heard: base.is_heard || is_led,
             };
         });
     }
@@ -83,7 +90,20 @@ mod tests {
         assert!(clock.now() >= late);
         clock.lead(ClusterTime(7));
         assert!(clock.now() >= late);
-        clock.follow(ClusterTime(7));
+        clock.follow(ClusterTime(7), true);
         assert!(clock.now() < late);
+    }
+
+    #[test]
+    fn a_wall_clock_counts_only_where_no_leader_was_heard() {
+        let hour = ClusterTime(3_600_000_000_000);
+        let clock = ClusterClock::start(ClusterTime(5));
+        clock.follow(ClusterTime(7), true);
+        clock.lead(ClusterTime(7));
+        assert!(clock.now() < hour);
+        let clock = ClusterClock::start(ClusterTime(5));
+        clock.follow(ClusterTime(7), false);
+        clock.lead(ClusterTime(7));
+        assert!(clock.now() > hour);
     }
 }

@@ -372,8 +372,12 @@ async fn narrate(store: Arc<Store>, clock: ClusterClock, live: Arc<LiveStatuses>
     let mut watch = store.watch();
     let leadership = store.leadership();
     while let Some(batch) = watch.next().await {
-        if !leadership.borrow().is_leader {
-            clock.follow(batch.state.time());
+        let is_led = {
+            let now = leadership.borrow();
+            (!now.is_leader).then_some(now.leader.is_some())
+        };
+        if let Some(is_led) = is_led {
+            clock.follow(batch.state.time(), is_led);
         }
         live.follow(&batch.events);
         told.recorder.note_events(batch.index, &batch.events);

@@ -28,6 +28,7 @@ mod control;
 mod depart;
 mod desk;
 mod dispatcher;
+mod fitness;
 mod force;
 mod glance;
 mod health;

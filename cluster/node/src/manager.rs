@@ -6,6 +6,7 @@ use crate::clock::ClusterClock;
 use crate::config::Config;
 use crate::desk::Desk;
 use crate::dispatcher::{self, House, Peer};
+use crate::fitness;
 use crate::glance::Measures;
 use crate::lane::Lane;
 use crate::leader;
@@ -159,6 +160,7 @@ impl Manager {
             notes,
         ));
         tasks.spawn(quorum::run(desk.clone(), presence.clone(), record.raft_id));
+        tasks.spawn(fitness::watch(desk.clone(), presence.clone()));
         tasks.spawn(
             presence
                 .clone()

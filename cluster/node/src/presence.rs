@@ -6,6 +6,7 @@
 //! ```
 
 use crate::desk::Desk;
+use crate::fitness;
 use crate::ids::draw;
 use arc_swap::ArcSwap;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,6 +30,8 @@ pub struct Presence {
     notes: mpsc::UnboundedSender<Note>,
     /// The members of the quorum that answered the leader, as it said last.
     reachable: ArcSwap<BTreeSet<u64>>,
+    /// The managers whose disks were full when they reported last.
+    full: Mutex<BTreeSet<NodeId>>,
 }
 
 #[derive(Default)]
@@ -65,6 +68,7 @@ impl Presence {
             news: Notify::new(),
             notes,
             reachable: ArcSwap::default(),
+            full: Mutex::default(),
         };
         (Arc::new(presence), noted)
     }
@@ -98,6 +102,13 @@ impl Presence {
 
     /// Another manager has told whom it hears.
     pub fn take(&self, by: NodeId, report: PresenceReport) {
+        {
+            let mut full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+            match report.is_full {
+                true => full.insert(by),
+                false => full.remove(&by),
+            };
+        }
         for SessionEnded { node, how } in report.ended {
             let how = match how {
                 SessionEnd::Goodbye => Ending::Goodbye,
@@ -110,6 +121,14 @@ impl Presence {
             by,
             nodes: report.nodes,
         });
+    }
+
+    /// The members of the quorum whose disks are full, as far as they told this leader.
+    pub fn short_of_space(&self, store: &Store) -> BTreeSet<u64> {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = store.view();
+        let nodes = full.iter().filter_map(|id| state.nodes().get(id));
+        nodes.filter_map(|node| node.raft_id).collect()
     }
 
     /// The members of the quorum that answer: the leader knows, others go by its last word.
@@ -136,7 +155,8 @@ impl Presence {
                 () = tokio::time::sleep(beat), if !is_alone => {}
             }
             let leadership = desk.store.leadership().borrow().clone();
-            let report = self.collect();
+            let mut report = self.collect();
+            report.is_full = fitness::full(&desk.store).is_some();
             if leadership.is_leader {
                 self.take(self.me, report);
                 continue;
@@ -180,6 +200,7 @@ impl Presence {
         self.sessions(|sessions| PresenceReport {
             nodes: sessions.open.keys().copied().collect(),
             ended: std::mem::take(&mut sessions.ended),
+            is_full: false,
         })
     }
 

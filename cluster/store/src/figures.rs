@@ -1,5 +1,6 @@
 //! What a store shows of itself: where it stands, and how long its writes take.
 
+use crate::pulse::Pulse;
 use std::sync::Arc;
 use swarmrs_types::measure::{Counter, Histogram};
 
@@ -29,4 +30,6 @@ pub struct Measures {
     pub differing: Counter,
     /// Syncs of the log.
     pub syncs: Histogram,
+    /// The one that goes on now.
+    pub(crate) pulse: Pulse,
 }

@@ -1,11 +1,13 @@
 //! The store's handle: one member of the agreement, without its generics.
 
 mod hear;
+mod lag;
 mod members;
 pub(crate) mod open;
 mod propose;
 mod several;
 
+pub use lag::Lag;
 pub use members::MemberView;
 pub(crate) use propose::{MAX_BYTES, MAX_CHANGES};
 

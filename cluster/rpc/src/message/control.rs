@@ -22,6 +22,9 @@ pub struct PresenceReport {
     pub nodes: Vec<NodeId>,
     /// The sessions that ended since the last report.
     pub ended: Vec<SessionEnded>,
+    /// Whether the manager's disk is so full that it takes no commands.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_full: bool,
 }
 
 /// A session that is over.

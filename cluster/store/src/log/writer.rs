@@ -338,10 +338,13 @@ impl Disk {
     /// Makes all that was written durable, and notes that it may be answered.
     fn sync(&mut self) -> io::Result<()> {
         let asked = Instant::now();
+        self.measures.pulse.begin(self.end.last);
         self.end.sync += 1;
-        self.mark(&Mark::End(self.end))?;
-        self.log.sync()?;
-        let noted = self.acknowledged.note(self.end.sync);
+        let noted = self
+            .mark(&Mark::End(self.end))
+            .and_then(|()| self.log.sync())
+            .and_then(|()| self.acknowledged.note(self.end.sync));
+        self.measures.pulse.end();
         self.measures.syncs.note(asked.elapsed());
         noted
     }

@@ -184,10 +184,19 @@ impl Store {
     /// Gives the lead to the voter that is furthest of those that answer; returns who leads then. From the attempt on this
     /// member takes no commands; if nobody takes over in time the others elect somebody by themselves.
     pub async fn hand_over(&self) -> Result<Member, MembershipError> {
+        self.hand_over_but(&BTreeSet::new()).await
+    }
+
+    /// As [`Store::hand_over`], but to none of these members.
+    pub async fn hand_over_but(
+        &self,
+        but_not_to: &BTreeSet<u64>,
+    ) -> Result<Member, MembershipError> {
         // Not held up by a change of membership: whoever is at it learns that this member leads no more.
         let raft = self.leading()?;
         let others = self.members().into_iter().filter(|member| {
-            member.is_voter && member.is_reachable == Some(true) && member.raft_id != self.raft_id
+            let is_other = member.raft_id != self.raft_id && !but_not_to.contains(&member.raft_id);
+            member.is_voter && member.is_reachable == Some(true) && is_other
         });
         let next = others.max_by_key(|member| member.matched);
         let next = next.ok_or(MembershipError::NobodyElse)?;

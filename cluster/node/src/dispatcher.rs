@@ -185,15 +185,16 @@ impl Dispatcher {
     }
 
     /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has
-    /// nothing new to say, and others may: the node is let go. Its own node has nowhere to go, and is told.
+    /// nothing new to say, and others may: the node is let go, be it its own. Where there is no other it is told.
     async fn turn(
         &mut self,
         leadership: &mut watch::Receiver<Leadership>,
         notices: &mut mpsc::UnboundedReceiver<Notice>,
     ) -> bool {
-        let remote = self.peer.addr.is_some();
+        // Where there is but one node there is nobody else to go to.
+        let has_others = self.state.nodes().len() > 1;
         tokio::select! {
-            led = lead_changes(leadership, self.led) => match remote {
+            led = lead_changes(leadership, self.led) => match has_others {
                 true => led,
                 false => {
                     self.led = led;
@@ -404,7 +405,7 @@ async fn lead_changes(leadership: &mut watch::Receiver<Leadership>, led: bool) -
 }
 
 /// Comes back once nobody has led for a while.
-async fn leaderless(leadership: &mut watch::Receiver<Leadership>) {
+pub async fn leaderless(leadership: &mut watch::Receiver<Leadership>) {
     loop {
         if leadership
             .wait_for(|now| now.leader.is_none())

@@ -32,6 +32,7 @@ mod fitness;
 mod force;
 mod glance;
 mod health;
+mod home;
 mod ids;
 mod join;
 mod lane;

@@ -8,12 +8,13 @@ use crate::desk::Desk;
 use crate::dispatcher::{self, House, Peer};
 use crate::fitness;
 use crate::glance::Measures;
+use crate::home::Home;
 use crate::lane::Lane;
 use crate::leader;
 use crate::live::LiveStatuses;
 use crate::local::ClusterView;
 use crate::lock::{self, SharedKeys};
-use crate::log_relay::{Expected, LogRelay};
+use crate::log_relay::{self, Expected, LogRelay};
 use crate::presence::Presence;
 use crate::quorum;
 use crate::record::StartRecord;
@@ -27,12 +28,10 @@ use crate::way::Way;
 use async_trait::async_trait;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use swarmrs_agent::{Agent, Networks, Transport};
+use swarmrs_agent::{Agent, LogSource, Networks, Transport};
 use swarmrs_core::{State, roles};
 use swarmrs_engine::Engine;
-use swarmrs_rpc::{
-    Keepalive, Limits, NodeEnd, Notice, RoleOf, Served, Server, ServerConfig, session,
-};
+use swarmrs_rpc::{Keepalive, Limits, NodeEnd, Notice, RoleOf, Served, Server, ServerConfig};
 use swarmrs_security::Role;
 use swarmrs_store::{Batch, Store};
 use swarmrs_types::NodeId;
@@ -124,7 +123,9 @@ impl Manager {
         let mut settings = agent_settings(config, me, engine, networks);
         settings.tls_info = way.tls_info.subscribe();
         settings.notices = Some(notices);
-        let agent = Agent::start(settings, LocalTransport(sessions))?;
+        let own = &record.advertise_addr;
+        let home = Home::new(sessions, store.clone(), way.clone(), own);
+        let agent = Agent::start(settings, home)?;
         let logs = Arc::new(LogRelay {
             me,
             address: record.advertise_addr.clone(),
@@ -179,7 +180,7 @@ impl Manager {
             admitted: told_admitted,
         };
         tasks.spawn(seat.keep());
-        tasks.spawn(remember_managers(way.clone(), noticed));
+        tasks.spawn(heed(way.clone(), agent.log_source(), noticed));
         tasks.spawn(serve_sessions(house, me, opened));
         tasks.spawn(until_dismissed(store.clone(), way.doubts.clone(), turns));
         info!(node = %me, "manager started");
@@ -346,11 +347,19 @@ async fn until_dismissed(
     }
 }
 
-/// Writes down where the managers are: should this one be none any more, it has to ask another.
-async fn remember_managers(way: Way, mut notices: mpsc::UnboundedReceiver<Notice>) {
+/// Writes down where the managers are: should this one be none any more, it has to ask another. Log lines are asked for
+/// where another manager has the session; new certificates and roots come to managers by the state.
+async fn heed(way: Way, logs: LogSource, mut notices: mpsc::UnboundedReceiver<Notice>) {
+    let mut bringing = JoinSet::new();
     while let Some(notice) = notices.recv().await {
-        if let Notice::Managers(managers) = notice {
-            way.managers.replace(managers);
+        while bringing.try_join_next().is_some() {}
+        match notice {
+            Notice::Managers(managers) => way.managers.replace(managers),
+            Notice::Logs(notice) => {
+                let credentials = way.credentials.clone();
+                bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));
+            }
+            Notice::Renew | Notice::Roots(_) | Notice::Led(_) => {}
         }
     }
 }
@@ -363,9 +372,7 @@ pub async fn remove_containers(
     node: NodeId,
 ) -> Result<(), swarmrs_agent::Error> {
     let settings = agent_settings(config, node, engine, networks);
-    // Nobody takes its session, so this agent is told nothing and starts nothing.
-    let (sessions, _) = mpsc::channel(1);
-    let agent = Agent::start(settings, LocalTransport(sessions))?;
+    let agent = Agent::start(settings, Nobody)?;
     agent.leave().await
 }
 
@@ -404,18 +411,13 @@ async fn serve_sessions(
     }
 }
 
-/// The way from this node's agent to its own manager.
-struct LocalTransport(mpsc::Sender<swarmrs_rpc::ManagerEnd>);
+/// No manager takes a session: the agent is told nothing and starts nothing.
+struct Nobody;
 
 #[async_trait]
-impl Transport for LocalTransport {
-    /// If the manager is ending, so is the agent: there will be no other session.
+impl Transport for Nobody {
     async fn open(&self) -> NodeEnd {
-        let (node, manager) = session::local();
-        if self.0.send(manager).await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        node
+        std::future::pending().await
     }
 }
 

@@ -92,8 +92,9 @@ impl Way {
         Client::new(address, self.credentials.clone(), Purpose::General)
     }
 
-    async fn dial(&self) -> Option<NodeEnd> {
-        for manager in self.managers.shuffled() {
+    async fn dial(&self, but_at: &str) -> Option<NodeEnd> {
+        let managers = self.managers.shuffled().into_iter();
+        for manager in managers.filter(|manager| manager.address != but_at) {
             let client = self.client(&manager.address);
             let client = match &self.keeper {
                 Some(keeper) => client.kept_by(keeper.clone()),
@@ -106,15 +107,13 @@ impl Way {
         }
         None
     }
-}
 
-#[async_trait]
-impl Transport for Way {
-    async fn open(&self) -> NodeEnd {
+    /// Opens a session with any manager but the one at this address, however long it takes.
+    pub async fn open_but_at(&self, address: &str) -> NodeEnd {
         let mut pause = PAUSE;
         let mut rounds = 0;
         loop {
-            if let Some(end) = self.dial().await {
+            if let Some(end) = self.dial(address).await {
                 return end;
             }
             rounds += 1;
@@ -124,5 +123,12 @@ impl Transport for Way {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+}
+
+#[async_trait]
+impl Transport for Way {
+    async fn open(&self) -> NodeEnd {
+        self.open_but_at("").await
     }
 }

@@ -40,13 +40,14 @@ PARTS=(
     "beside       prunes, removals and Compose beside the swarm"
     "secrets-log  no secret in the log"
     "transcripts  the same scenario on the stock swarm and on ours"
+    "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, beside the stock swarm"
     "fields       every flag of services, what is refused, and a course, on both swarms"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
 
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
-    "cluster      three managers and two workers: joined, asked, lost, cut off, beside the stock swarm"
+    "busy         two minutes without a free processor: no election, no node down"
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "firewalls    networks beside ufw and firewalld, and their reloads"
     "prometheus   Debian's Prometheus finds the tasks of a service"
@@ -67,7 +68,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -99,6 +100,8 @@ chosen() {
 }
 
 chosen prometheus && NEEDS="$NEEDS prometheus:prometheus"
+chosen cluster && NEEDS="$NEEDS faketime:faketime"
+chosen busy && NEEDS="$NEEDS stress-ng:stress-ng"
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
 { chosen engines || chosen engines-26 || chosen firewalls; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
@@ -217,8 +220,9 @@ part beside suite beside
 part secrets-log suite log_secrets
 part transcripts suite transcripts
 part fields suite fields
-part quickstart quickstart
 part cluster suite cluster
+part quickstart quickstart
+part busy suite cluster nobody_is_elected --ignored
 part engines-26 suite engines on_26
 part firewalls suite firewalls
 part prometheus suite network_users prometheus_itself --ignored

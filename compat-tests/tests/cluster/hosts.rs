@@ -1,9 +1,13 @@
 //! Five hosts in one swarm: three managers, two workers.
 
 use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+
+use crate::means::Paused;
 
 /// A swarm does everything within this, the stock one too.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -34,12 +38,116 @@ pub fn joined(options: &Options) -> Testbed {
     testbed
 }
 
+/// The five hosts that tests share which leave the swarm as they found it.
+pub struct Shared(MutexGuard<'static, Option<Testbed>>);
+
+/// Those hosts, one test at a time, with everything in its place. After a test that failed they are others.
+pub fn shared() -> Shared {
+    static SHARED: Mutex<Option<Testbed>> = Mutex::new(None);
+    let mut shared = SHARED.lock().unwrap_or_else(|failed| {
+        let mut left = failed.into_inner();
+        *left = None;
+        SHARED.clear_poison();
+        left
+    });
+    let testbed = shared.get_or_insert_with(|| joined(&Options::default()));
+    until_well(testbed);
+    Shared(shared)
+}
+
+impl Deref for Shared {
+    type Target = Testbed;
+
+    fn deref(&self) -> &Testbed {
+        self.0.as_ref().expect("made before it is given out")
+    }
+}
+
+impl DerefMut for Shared {
+    fn deref_mut(&mut self) -> &mut Testbed {
+        self.0.as_mut().expect("made before it is given out")
+    }
+}
+
+/// Waits until every manager shows all nodes ready, one leader and two others.
+#[track_caller]
+pub fn until_well(testbed: &Testbed) {
+    for manager in 0..MANAGERS {
+        until("a swarm that is well", || {
+            is_well(&nodes(testbed.host(manager))?)
+        });
+    }
+}
+
+fn is_well(shown: &[String]) -> Result<(), String> {
+    let count = |end: &str| shown.iter().filter(|line| line.ends_with(end)).count();
+    let (workers, others, leaders) = (
+        count(" Ready Active"),
+        count(" Ready Active Reachable"),
+        count(" Ready Active Leader"),
+    );
+    match (workers, others, leaders) == (HOSTS - MANAGERS, MANAGERS - 1, 1) {
+        true => Ok(()),
+        false => Err(format!("{shown:#?}")),
+    }
+}
+
+/// The place of the host that leads, as this one knows.
+pub fn leader(testbed: &Testbed, asked: usize) -> Result<usize, String> {
+    let shown = nodes(testbed.host(asked))?;
+    let leads = |at: &usize| {
+        let name = testbed.host(*at).name();
+        let mut of = shown.iter().filter(|line| line.starts_with(name));
+        of.any(|line| line.ends_with("Leader"))
+    };
+    (0..MANAGERS)
+        .find(leads)
+        .ok_or_else(|| format!("{shown:#?}"))
+}
+
+/// Waits until this host knows a leader that is none of `not`.
+#[track_caller]
+pub fn until_led(testbed: &Testbed, asked: usize, not: &[usize]) -> usize {
+    until("another leader", || match leader(testbed, asked)? {
+        at if not.contains(&at) => Err(format!("{at} leads still")),
+        at => Ok(at),
+    })
+}
+
+/// Two managers that are not this one.
+pub fn others(manager: usize) -> [usize; 2] {
+    [(manager + 1) % MANAGERS, (manager + 2) % MANAGERS]
+}
+
+/// Has the manager take the lead: the third is out of reach when the leader stops in order, so it is handed to this one.
+pub fn lead(testbed: &mut Testbed, wanted: usize) {
+    for _ in 0..3 {
+        let now = until_led(testbed, wanted, &[]);
+        if now == wanted {
+            return until_well(testbed);
+        }
+        let third = others(now).into_iter().find(|other| *other != wanted);
+        let paused = third.map(|third| Paused::daemon(testbed.host(third)));
+        // Out of reach is who has not answered for a second.
+        std::thread::sleep(Duration::from_millis(1300));
+        testbed.host_mut(now).stop_daemon().unwrap();
+        drop(paused);
+        testbed.host_mut(now).start_daemon().unwrap();
+        until_well(testbed);
+    }
+    panic!("host {wanted} does not take the lead");
+}
+
 /// Has the host join the swarm of the first.
 pub fn join(testbed: &Testbed, at: usize, role: &str) {
-    let (first, host) = (testbed.host(0), testbed.host(at));
-    let token = token(first, role);
+    join_by(testbed.host(0), testbed.host(at), role);
+}
+
+/// Has the host join the swarm of this manager.
+pub fn join_by(manager: &Host, host: &Host, role: &str) {
+    let token = token(manager, role);
     let address = ["--advertise-addr", host.address()];
-    let to = format!("{}:2377", first.address());
+    let to = format!("{}:2377", manager.address());
     host.docker_ok(&[&["swarm", "join", "--token", &token], &address[..], &[&to]].concat());
 }
 

@@ -2,8 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
+mod busy;
+mod clocks;
+mod cuts;
+mod day;
 mod dialogue;
+mod disks;
+mod faults;
 mod hosts;
 mod loss;
+mod means;
 mod members;
 mod networks;
+mod strangers;

@@ -2,19 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use swarmrs_compat_tests::observe::wait_for_replicas;
+use swarmrs_compat_tests::Host;
+use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::swarm::{CREATE, sleepers};
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::{Host, Options};
 
-use crate::hosts::{HOSTS, distinct, join, joined, nodes, places, until, until_nodes, whole};
+use crate::hosts::{
+    HOSTS, distinct, join_by, lead, nodes, places, shared, until, until_led, until_well,
+};
 
 #[test]
 fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
-    let testbed = joined(&Options::default());
-    for manager in 0..3 {
-        until_nodes(testbed.host(manager), &whole());
-    }
+    let testbed = shared();
     let spread = sleepers(testbed.host(1), HOSTS, &[]);
     assert_eq!(distinct(&places(testbed.host(2), &spread)).len(), HOSTS);
     let pinned = sleepers(
@@ -55,6 +54,12 @@ fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
     testbed
         .host(1)
         .docker_ok(&["node", "update", "--availability", "active", "electra"]);
+    for service in [&spread, &pinned, &workers, "talkers"] {
+        testbed.host(2).docker_ok(&["service", "rm", service]);
+        for at in 0..HOSTS {
+            wait_until_gone(testbed.host(at), service).unwrap();
+        }
+    }
 }
 
 /// A task on each host that tells the host's name.
@@ -67,7 +72,8 @@ fn say_where_they_are(manager: &Host) {
 
 #[test]
 fn whoever_leaves_may_come_again_as_another() {
-    let testbed = joined(&Options::default());
+    let mut testbed = shared();
+    lead(&mut testbed, 0);
     let manager = testbed.host(0);
     // A manager: it is out of the quorum at once.
     testbed.host(2).docker_ok(&["swarm", "leave", "--force"]);
@@ -80,18 +86,12 @@ fn whoever_leaves_may_come_again_as_another() {
         }
     });
     manager.docker_ok(&["node", "rm", "castor"]);
-    join(&testbed, 2, "manager");
-    until_nodes(manager, &whole());
+    join_by(manager, testbed.host(2), "manager");
+    until_well(&testbed);
     // The leader itself.
     manager.docker_ok(&["swarm", "leave", "--force"]);
     let boreas = testbed.host(1);
-    until("another leader", || {
-        let shown = nodes(boreas)?;
-        match shown.iter().any(|line| line.ends_with("Leader")) {
-            true => Ok(()),
-            false => Err(format!("{shown:#?}")),
-        }
-    });
+    until_led(&testbed, 1, &[0]);
     let leaders = nodes(boreas).unwrap();
     assert!(
         leaders.iter().any(|line| line.starts_with("atlas Down")),
@@ -99,4 +99,6 @@ fn whoever_leaves_may_come_again_as_another() {
     );
     boreas.docker_ok(&["node", "rm", "--force", "atlas"]);
     assert_eq!(nodes(boreas).unwrap().len(), HOSTS - 1);
+    join_by(boreas, testbed.host(0), "manager");
+    until_well(&testbed);
 }

@@ -37,7 +37,7 @@ pub enum Notice {
     Logs(LogsNotice),
     /// Whom to trust. Said only to a node that trusts others; an earlier release does not know the word.
     Roots(Roots),
-    /// Whether there is a leader. Said to the node of the manager itself only: others it lets go.
+    /// Whether there is a leader. Said to a manager's own node where there is no other: else it lets nodes go.
     Led(bool),
 }
 

@@ -144,7 +144,7 @@ impl Manager {
             logs: logs.clone(),
             statuses: statuses.clone(),
         });
-        let server = serve(&store, reserved, &way, answers, &lane)
+        let server = serve(&store, reserved, &way, answers, &lane, me)
             .map_err(|source| listen_error(&record, source))?;
         let mut tasks = JoinSet::new();
         tasks.spawn(narrate(
@@ -272,13 +272,14 @@ fn serve(
     way: &Way,
     answers: Arc<Answers>,
     lane: &Lane,
+    me: NodeId,
 ) -> std::io::Result<Server> {
     let config = ServerConfig {
         listener,
         credentials: way.credentials.clone(),
         limits: Limits::default(),
         keepalive: Keepalive::default(),
-        role_of: roles_of(store.clone()),
+        role_of: roles_of(store.clone(), me),
     };
     let general = Served {
         service: answers.clone(),
@@ -292,16 +293,18 @@ fn serve(
 }
 
 /// In which role the swarm has the node of a certificate. One whose node is not known is believed only if it
-/// is a manager's, and only by a manager that hears no leader: what that one does not know it can learn from
-/// nobody else.
-fn roles_of(store: Arc<Store>) -> Arc<RoleOf> {
+/// is a manager's, and only by a manager that hears no leader, or whose log does not reach to where it was let in itself:
+/// what that one does not know it can learn from nobody else.
+fn roles_of(store: Arc<Store>, me: NodeId) -> Arc<RoleOf> {
     Arc::new(move |identity| {
         let state = store.view();
         let node = identity.node_id.parse::<NodeId>().ok();
         match node.and_then(|id| state.nodes().get(&id)) {
             Some(node) if node.role == swarmrs_types::spec::Role::Manager => Some(Role::Manager),
             Some(_) => Some(Role::Worker),
-            None if store.leadership().borrow().leader.is_none() => {
+            None if !state.nodes().contains(&me)
+                || store.leadership().borrow().leader.is_none() =>
+            {
                 Some(identity.role).filter(|role| *role == Role::Manager)
             }
             None => None,

@@ -33,6 +33,7 @@ PARTS=(
     "takeover     contrib/takeover.sh, undone from wherever it may have died"
     "package      the Debian package: upgraded over running tasks, purged"
     "operations   the operator pages, run"
+    "install      contrib/install on a bare Debian (made by debootstrap), which then joins a swarm"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "payload      secrets and configs in containers, beside the stock swarm, and nowhere else"
     "socket       a service that mounts the engine's socket"
@@ -68,7 +69,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations install reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -103,7 +104,7 @@ chosen prometheus && NEEDS="$NEEDS prometheus:prometheus"
 chosen cluster && NEEDS="$NEEDS faketime:faketime"
 chosen busy && NEEDS="$NEEDS stress-ng:stress-ng"
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
-{ chosen engines || chosen engines-26 || chosen firewalls; } && NEEDS="$NEEDS debootstrap:debootstrap"
+{ chosen engines || chosen engines-26 || chosen firewalls || chosen install; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -180,7 +181,7 @@ unit() {
         bounded cargo test --package swarmrs-compat-tests --lib --bins
 }
 
-scripts() { shellcheck --severity warning contrib/*.sh contrib/debian/postinst contrib/debian/prerm contrib/debian/postrm; }
+scripts() { shellcheck --severity warning contrib/*.sh contrib/install contrib/debian/postinst contrib/debian/prerm contrib/debian/postrm; }
 
 quickstart() {
     bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh --down
@@ -212,6 +213,7 @@ part units suite units
 part takeover suite takeover
 part package suite package
 part operations suite operations
+part install suite install
 part reboot suite reboot
 part payload suite payload
 part socket suite engine_socket

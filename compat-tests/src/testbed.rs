@@ -132,6 +132,11 @@ impl Testbed {
         &self.hosts[at]
     }
 
+    /// Gives a machine that is on a second link, `eth1`, to this testbed's hub; its address there is 10.77.0.`number`.
+    pub fn plug_in(&self, machine: &Machine, number: usize) -> Result<(), Error> {
+        self.hub.cable(machine.init()?, "eth1", number)
+    }
+
     /// A command that enters the hub, as a neighbour of all hosts, and becomes the program given as its first argument.
     pub fn outside_command(&self) -> Command {
         let mut command = self.dir.site().command("/usr/bin/nsenter");

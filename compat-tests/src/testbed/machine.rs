@@ -1,8 +1,8 @@
 //! A whole machine, with systemd as its init: what is installed, booted, shut down and unplugged like any other.
 //!
 //! A [`Host`](super::Host) is an engine and a daemon that a test starts; on a machine the machine starts them, by its units,
-//! under their usual paths. It shares programs with the machine that the tests run on, and keeps what it writes itself over
-//! reboots:
+//! under their usual paths. It shares programs with the machine that the tests run on, or has a Debian of its own, and keeps
+//! what it writes itself over reboots:
 //!
 //! ```text
 //!   /usr /etc /var   those of this machine, the machine's own writes on top
@@ -21,7 +21,7 @@ use super::daemon::{plugin, tested_binary, workspace};
 use super::engine::DOCKERD;
 use super::process::Process;
 use super::run_dir::{RunDir, Site};
-use super::{IMAGE, image, machine_is_fit, sweep_leftovers};
+use super::{IMAGE, image, machine_is_fit, release, sweep_leftovers};
 use crate::command::{self, Output};
 use crate::error::{Error, Tried};
 use crate::wait;
@@ -48,6 +48,8 @@ pub struct Machine {
     power: Option<Power>,
     files: PathBuf,
     name: &'static str,
+    /// The folder with its Debian, if that is not the one of the machine that the tests run on.
+    root: Option<PathBuf>,
     site: Site,
     _dir: RunDir,
 }
@@ -70,6 +72,16 @@ impl Machine {
         Ok(machine)
     }
 
+    /// A machine with a Debian as one gets it first, without an engine; its packages are at hand. It is on.
+    pub fn debian() -> Result<Self, Error> {
+        let root = release::bare()?;
+        let mut machine = Self::bare()?;
+        machine.root = Some(root);
+        machine.name = "umbra";
+        machine.turn_on()?;
+        Ok(machine)
+    }
+
     /// A machine that is off and has nothing enabled.
     pub fn bare() -> Result<Self, Error> {
         machine_is_fit(1)?;
@@ -89,6 +101,7 @@ impl Machine {
             power: None,
             files,
             name: "atlas",
+            root: None,
             site,
             _dir: dir,
         })
@@ -115,7 +128,7 @@ impl Machine {
             BOOT,
             "machine",
         ]);
-        command.arg(&self.files).arg(self.name);
+        command.arg(&self.files).arg(self.name).args(&self.root);
         let mut holder = Process::start(&mut command, &self.log())?;
         let log = self.log();
         let init = wait::until("the start of init", UP, || {
@@ -243,10 +256,16 @@ impl Machine {
 
     /// A command that enters the machine and becomes the program given as its first argument.
     pub fn command(&self) -> Result<Command, Error> {
-        match &self.power {
-            Some(power) => Ok(self.inside(&power.init)),
-            None => Err(Error::Setup("the machine is off".to_owned())),
-        }
+        self.init().map(|init| self.inside(init))
+    }
+
+    /// The process whose network namespace is the machine's.
+    pub(super) fn init(&self) -> Result<&str, Error> {
+        let power = self.power.as_ref();
+        power.map_or_else(
+            || Err(Error::Setup("the machine is off".to_owned())),
+            |power| Ok(power.init.as_str()),
+        )
     }
 
     fn inside(&self, init: &str) -> Command {

@@ -1,15 +1,16 @@
-# Turns fresh mount, PID, network, UTS, IPC and cgroup namespaces into a machine and boots it: machine DIR HOSTNAME
+# Turns fresh mount, PID, network, UTS, IPC and cgroup namespaces into a machine and boots it: machine DIR HOSTNAME [ROOT]
 #
-# The machine's /usr, /etc and /var are this machine's with what it wrote itself laid over them (DIR/disk, which lasts over
+# The machine's /usr, /etc and /var are those below ROOT, or this machine's, with what it wrote itself laid over them (DIR/disk, which lasts over
 # its reboots); /run, /tmp and /dev are made anew at each boot. Only what is needed to start services is enabled.
 set -eu
 dir=$1
 root=$dir/root
+base=${3-}
 hostname "$2"
 
 lay() {
     mkdir -p "$dir/disk/$1" "$dir/disk/work/$1" "$root/$1"
-    mount -t overlay overlay -o "lowerdir=/$1,upperdir=$dir/disk/$1,workdir=$dir/disk/work/$1" "$root/$1"
+    mount -t overlay overlay -o "lowerdir=$base/$1,upperdir=$dir/disk/$1,workdir=$dir/disk/work/$1" "$root/$1"
 }
 
 mkdir -p "$root"

@@ -78,14 +78,19 @@ impl Namespaces {
 
     /// Puts a cable between `host` and this hub; the host's end is eth0 with the address 10.77.0.`place`.
     pub fn plug(&self, host: &Self, place: usize) -> Result<(), Error> {
+        self.cable(&host.pid().to_string(), "eth0", place)
+    }
+
+    /// Puts a cable between the network of the process `peer` and this hub; the far end is `link` with the address
+    /// 10.77.0.`place`.
+    pub fn cable(&self, peer: &str, link: &str, place: usize) -> Result<(), Error> {
         let (port, address) = (format!("p{place}"), format!("10.77.0.{place}/24"));
-        let peer = host.holder.pid().to_string();
         self.ip(&[
-            "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", &peer,
+            "link", "add", &port, "type", "veth", "peer", "name", link, "netns", peer,
         ])?;
         self.ip(&["link", "set", &port, "master", "hub0", "up"])?;
-        host.ip(&["addr", "add", &address, "dev", "eth0"])?;
-        host.ip(&["link", "set", "eth0", "up"])
+        ip_at(peer, &["addr", "add", &address, "dev", link])?;
+        ip_at(peer, &["link", "set", link, "up"])
     }
 
     /// Pulls the cable of the host at `place`, or puts it back.
@@ -126,12 +131,14 @@ impl Namespaces {
     }
 
     fn ip(&self, args: &[&str]) -> Result<(), Error> {
-        let mut command = Command::new("/usr/bin/nsenter");
-        command
-            .args(["--target", &self.holder.pid().to_string(), "--net", "ip"])
-            .args(args);
-        command::run(&mut command, b"", SETUP)?.success().map(drop)
+        ip_at(&self.pid().to_string(), args)
     }
+}
+
+fn ip_at(pid: &str, args: &[&str]) -> Result<(), Error> {
+    let mut command = Command::new("/usr/bin/nsenter");
+    command.args(["--target", pid, "--net", "ip"]).args(args);
+    command::run(&mut command, b"", SETUP)?.success().map(drop)
 }
 
 /// The end of a log, for messages.

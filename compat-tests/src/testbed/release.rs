@@ -40,16 +40,26 @@ impl Release {
             // firewalld wants one that knows who is logged in, beside its bus.
             Release::Walled => ("walled", "own", "ufw,firewalld,dbus,libpam-systemd,procps"),
         };
-        let folder = std::env::var_os("SWARMRS_ENGINES_DIR").map_or_else(
-            || std::env::temp_dir().join("swarmrs-engines"),
-            PathBuf::from,
-        );
-        let root = folder.join(name);
         let packages = format!("{PROGRAMS},{packages}");
-        let mut build = Command::new("/bin/sh");
-        build.args(["-c", ROOT, "root"]).arg(&root);
-        build.args([suite, &packages]);
-        command::run(&mut build, b"", BUILD)?.success()?;
-        Ok(Some(root))
+        made(name, [suite, &packages, ""]).map(Some)
     }
+}
+
+/// The root folder of a Debian of this machine's release as one gets it first: no engine, and nothing of ours. What
+/// `contrib/install` fetches is at hand, as from a package archive next door.
+pub(super) fn bare() -> Result<PathBuf, Error> {
+    made("bare", ["own", "systemd", "docker.io curl"])
+}
+
+/// A root folder of that name: its suite, what is installed, and what its package manager has at hand.
+fn made(name: &str, contents: [&str; 3]) -> Result<PathBuf, Error> {
+    let folder = std::env::var_os("SWARMRS_ENGINES_DIR").map_or_else(
+        || std::env::temp_dir().join("swarmrs-engines"),
+        PathBuf::from,
+    );
+    let root = folder.join(name);
+    let mut build = Command::new("/bin/sh");
+    build.args(["-c", ROOT, "root"]).arg(&root).args(contents);
+    command::run(&mut build, b"", BUILD)?.success()?;
+    Ok(root)
 }

@@ -3,10 +3,14 @@
 //! A step that fails is a failure of the test which takes it, as with [`Host::docker_ok`].
 
 use std::sync::MutexGuard;
+use std::time::Duration;
 
 use crate::observe::wait_for_replicas;
 use crate::testbed::{self, IMAGE, unique};
-use crate::{Host, Options, Testbed};
+use crate::{Host, Options, Testbed, wait};
+
+/// A swarm does everything within this, the stock one too.
+const SOON: Duration = Duration::from_secs(60);
 
 /// How a service begins whose tasks end at once when told to; nobody waits for it yet.
 pub const CREATE: [&str; 5] = ["service", "create", "--detach", "--stop-signal", "KILL"];
@@ -39,4 +43,36 @@ pub fn sleepers(host: &Host, replicas: usize, flags: &[&str]) -> String {
         panic!("{error}");
     }
     name
+}
+
+/// Has `host` join the swarm that `manager` manages, in that role.
+#[track_caller]
+pub fn join(manager: &Host, host: &Host, role: &str) {
+    let token = manager.docker_ok(&["swarm", "join-token", "--quiet", role]);
+    let address = ["--advertise-addr", host.address()];
+    let to = format!("{}:2377", manager.address());
+    host.docker_ok(&[&["swarm", "join", "--token", &token], &address[..], &[&to]].concat());
+}
+
+/// Name, state and rank of every node as this host's `node ls` shows them, in order of their names: `atlas Ready Leader`.
+pub fn nodes(host: &Host) -> Result<Vec<String>, String> {
+    let format = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}";
+    let output = host.docker(&["node", "ls", "--format", format]);
+    let output = output.map_err(|error| error.to_string())?;
+    let lines = output.success().map_err(|error| error.to_string())?;
+    let mut lines: Vec<_> = lines.lines().map(|line| line.trim().to_owned()).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+/// Waits until `node ls` shows these.
+#[track_caller]
+pub fn until_nodes(host: &Host, expected: &[&str]) {
+    let shown = wait::until("the nodes", SOON, || match nodes(host)? {
+        shown if shown == expected => Ok(()),
+        shown => Err(format!("{shown:#?}")),
+    });
+    if let Err(error) = shown {
+        panic!("{error}");
+    }
 }

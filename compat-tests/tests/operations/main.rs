@@ -1,6 +1,8 @@
 //! The operator pages, run: every `sh` block of `docs/operations/` in its order, on a machine as the page supposes it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod several;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

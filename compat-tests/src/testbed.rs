@@ -19,6 +19,7 @@ mod host;
 pub mod image;
 mod machine;
 mod namespace;
+mod previous;
 mod process;
 mod release;
 mod run_dir;
@@ -29,13 +30,14 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use nix::unistd::Uid;
 
-pub use daemon::{Daemon, build_release, plugin, workspace};
+pub use daemon::{Daemon, build_release, plugin, tested_binary, workspace};
 pub use engine::Engine;
 use host::Place;
 pub use host::{Host, unique};
 pub use image::IMAGE;
 pub use machine::{Machine, package, package_into};
 pub use namespace::HUB_ADDRESS;
+pub use previous::previous_swarmrsd;
 pub use process::Process;
 pub use release::Release;
 pub use run_dir::{RunDir, sweep_leftovers};

@@ -160,6 +160,7 @@ fn cluster_object() -> Cluster {
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,
+        level: 0,
         unknown: Default::default(),
     }
 }

@@ -19,6 +19,7 @@ pub mod change;
 pub mod control;
 pub mod dispatcher;
 pub mod enforcer;
+pub mod feature;
 pub mod invariant;
 pub mod leader;
 pub mod liveness;

@@ -65,6 +65,11 @@ impl State {
         self.cluster.as_ref()
     }
 
+    /// What may be written so that all managers can read it: see [`swarmrs_types::feature`].
+    pub fn level(&self) -> u32 {
+        self.cluster.as_ref().map_or(0, |cluster| cluster.level)
+    }
+
     pub fn nodes(&self) -> &Table<NodeId, Node> {
         &self.nodes
     }

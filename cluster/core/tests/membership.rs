@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use swarmrs_core::control::node::{self, join};
 use swarmrs_core::roles::{Member, Step, due};
 use swarmrs_core::{Plan, State};
+use swarmrs_types::feature::LEVEL;
 use swarmrs_types::object::Node;
 use swarmrs_types::spec::Role;
 use swarmrs_types::{ClusterTime, NodeId};
@@ -86,7 +87,7 @@ impl Swarm {
         let id: NodeId = id_of(NODES[0]);
         let plan = join::join(&swarm.state, newcomer(id, true), swarm.now()).expect("it is new");
         swarm.write(plan);
-        let plan = join::join_manager(&swarm.state, id, 1, &address(1), swarm.now());
+        let plan = join::join_manager(&swarm.state, id, 1, &address(1), LEVEL, swarm.now());
         swarm.write(plan.expect("a manager"));
         let disk = Disk {
             raft_id: Some(1),
@@ -262,8 +263,14 @@ impl Swarm {
         });
         disk.raft_id = Some(raft_id);
         if node.raft_id != Some(raft_id)
-            && let Ok(plan) =
-                join::join_manager(&self.state, id, raft_id, &address(raft_id), self.now())
+            && let Ok(plan) = join::join_manager(
+                &self.state,
+                id,
+                raft_id,
+                &address(raft_id),
+                LEVEL,
+                self.now(),
+            )
         {
             self.write(plan);
         }

@@ -17,6 +17,7 @@ use swarmrs_rpc::message::control::{PresenceReport, PresenceTaken, SessionEnd, S
 use swarmrs_rpc::{Client, Credentials, Method, Notice, Purpose, from_json, to_json};
 use swarmrs_store::Store;
 use swarmrs_types::NodeId;
+use swarmrs_types::feature::LEVEL;
 use tokio::sync::{Notify, mpsc};
 use tracing::debug;
 
@@ -28,6 +29,8 @@ pub struct Presence {
     news: Notify,
     /// To the leader's loop on this node.
     notes: mpsc::UnboundedSender<Note>,
+    /// The feature levels that managers said, each with its last report.
+    levels: Mutex<BTreeMap<NodeId, u32>>,
     /// The members of the quorum that answered the leader, as it said last.
     reachable: ArcSwap<BTreeSet<u64>>,
     /// The managers whose disks were full when they reported last.
@@ -67,6 +70,7 @@ impl Presence {
             sessions: Mutex::default(),
             news: Notify::new(),
             notes,
+            levels: Mutex::new(BTreeMap::from([(me, LEVEL)])),
             reachable: ArcSwap::default(),
             full: Mutex::default(),
         };
@@ -117,6 +121,7 @@ impl Presence {
             };
             self.tell(Note::Ended { by, node, how });
         }
+        self.levels(|levels| levels.insert(by, report.level));
         self.tell(Note::Seen {
             by,
             nodes: report.nodes,
@@ -201,6 +206,7 @@ impl Presence {
             nodes: sessions.open.keys().copied().collect(),
             ended: std::mem::take(&mut sessions.ended),
             is_full: false,
+            level: LEVEL,
         })
     }
 
@@ -224,6 +230,15 @@ impl Presence {
             }
         });
         self.news.notify_one();
+    }
+
+    /// The feature levels that managers said last, this one's own among them.
+    pub fn told_levels(&self) -> BTreeMap<NodeId, u32> {
+        self.levels(|levels| levels.clone())
+    }
+
+    fn levels<T>(&self, act: impl FnOnce(&mut BTreeMap<NodeId, u32>) -> T) -> T {
+        act(&mut self.levels.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn tell(&self, note: Note) {

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use swarmrs_core::Event;
+use swarmrs_core::feature::Rise;
 use swarmrs_core::roles::{self, Step};
 use swarmrs_store::{Member, MemberView, MembershipError, ProposeError, Store};
 use swarmrs_types::Timestamp;
+use swarmrs_types::feature::LEVEL;
 use tracing::{info, warn};
 
 /// After a step that failed for now: a member may be back soon.
@@ -33,15 +35,23 @@ pub async fn run(desk: Arc<Desk>, presence: Arc<Presence>, me: u64) {
     let mut watch = desk
         .store
         .watch_for(|event| matches!(event, Event::Node(_)));
+    let mut rise = Rise::default();
     loop {
+        if !leadership.borrow().is_leader {
+            rise = Rise::default();
+        }
         if leadership.wait_for(|now| now.is_leader).await.is_err() {
             return;
         }
-        let wait = match advance(&desk, &presence, me).await {
+        let wait = match advance(&desk, &presence, me, &mut rise).await {
             Advance::Done => continue,
             Advance::Failed => Some(PAUSE),
             // What was held back by a member that did not answer is due once it does, and no event says so.
-            Advance::Nothing => (desk.store.members().len() > 1).then_some(LOOK),
+            // Neither does one say that a while is over.
+            Advance::Nothing => {
+                let waits = desk.store.members().len() > 1 || desk.store.view().level() < LEVEL;
+                waits.then_some(LOOK)
+            }
         };
         tokio::select! {
             batch = watch.next() => if batch.is_none() { return },
@@ -68,13 +78,22 @@ async fn pause(wait: Option<Duration>) {
 }
 
 /// Does the first of what is due that can be done.
-async fn advance(desk: &Desk, presence: &Presence, me: u64) -> Advance {
+async fn advance(desk: &Desk, presence: &Presence, me: u64, rise: &mut Rise) -> Advance {
     // The newest state first, the members after it: a claim is in the log before its member is.
     let Ok(state) = desk.store.read_index().await else {
         return Advance::Failed;
     };
     let members = members(&desk.store, &presence.reachable(&desk.store));
-    let steps = roles::due(&state, &members, me, desk.clock.now());
+    let now = desk.clock.now();
+    let mut steps = roles::due(&state, &members, me, now);
+    let risen = rise.due(&state, &members, &presence.told_levels(), now);
+    if !risen.is_empty() {
+        info!(
+            from = state.level(),
+            "all managers know a higher feature level: it is raised"
+        );
+        steps.push(Step::Note(risen));
+    }
     let mut advance = Advance::Nothing;
     for step in steps {
         let what = told(&step);

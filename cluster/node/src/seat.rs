@@ -10,6 +10,7 @@ use swarmrs_core::Event;
 use swarmrs_rpc::message::join::{JoinRequest, Joined};
 use swarmrs_rpc::{CallError, Method};
 use swarmrs_store::Store;
+use swarmrs_types::feature::LEVEL;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -74,6 +75,7 @@ pub async fn ask(way: &Way, record: &StartRecord) -> Result<Joined, CallError> {
     let request = JoinRequest {
         address: record.advertise_addr.clone(),
         raft_id: Some(record.raft_id),
+        level: LEVEL,
     };
     way.ask(Method::Join, &request, ASK).await
 }

@@ -111,7 +111,7 @@ impl Answers {
         let address = seen_at(&request.address, caller);
         self.reach(node, &address).await?;
         let decide = |state: &State, now| {
-            join_manager(state, node, raft_id, &address, now).map(|plan| ((), plan))
+            join_manager(state, node, raft_id, &address, request.level, now).map(|plan| ((), plan))
         };
         self.house.desk.decide(decide).await?;
         info!(%node, addr = address, "a manager asks to be admitted");

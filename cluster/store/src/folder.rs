@@ -17,9 +17,17 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, Ordering};
+use swarmrs_types::feature::LEVEL;
 
-/// The version of the folder's layout. Older ones are read, newer ones refused.
-const VERSION: u8 = 1;
+/// The version of a folder whose log holds nothing above feature level 0. Every level adds one: a release that does not know
+/// the level refuses the folder by its version, before it reads what it would misread.
+const FIRST: u8 = 1;
+
+/// The version of a folder whose log is of this feature level.
+fn version(level: u32) -> u8 {
+    FIRST.saturating_add(u8::try_from(level).unwrap_or(u8::MAX))
+}
 
 /// An open folder; no other process can open it until this is dropped.
 #[derive(Debug)]
@@ -114,7 +122,18 @@ impl Folder {
     /// Marks the folder as written by `engine`.
     pub(crate) fn write_format(&self, engine: &str) -> Result<(), Error> {
         let path = self.path.join("format");
-        replace(&path, &format_bytes(engine)).map_err(Error::file("write", &path))
+        replace(&path, &format_bytes(FIRST, engine)).map_err(Error::file("write", &path))
+    }
+
+    /// The version of a folder in use, for whoever learns that the log holds more.
+    pub(crate) fn mark(&self, engine: &'static str) -> Result<FormatMark, Error> {
+        let path = self.path.join("format");
+        let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
+        Ok(FormatMark {
+            path,
+            engine,
+            version: AtomicU8::new(bytes.first().copied().unwrap_or(FIRST)),
+        })
     }
 
     /// Gives the new log its name: from here on the folder is in use.
@@ -133,18 +152,20 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(Error::file("read", &path)(error)),
         };
+        let known = version(LEVEL);
+        let is_known = |version: &u8| (FIRST..=known).contains(version);
         match bytes.split_first() {
-            Some((&VERSION, found)) if found == engine.as_bytes() => Ok(true),
-            Some((&VERSION, found)) if is_name(found) => Err(Error::OtherEngine {
-                folder: self.path.clone(),
-                found: String::from_utf8_lossy(found).into_owned(),
-                wanted: engine.to_owned(),
-            }),
-            Some((&found, name)) if found > VERSION && is_name(name) => Err(Error::Newer {
-                path,
-                found,
-                known: VERSION,
-            }),
+            Some((version, found)) if is_known(version) && found == engine.as_bytes() => Ok(true),
+            Some((version, found)) if is_known(version) && is_name(found) => {
+                Err(Error::OtherEngine {
+                    folder: self.path.clone(),
+                    found: String::from_utf8_lossy(found).into_owned(),
+                    wanted: engine.to_owned(),
+                })
+            }
+            Some((&found, name)) if found > known && is_name(name) => {
+                Err(Error::Newer { path, found, known })
+            }
             _ => Err(Error::Foreign {
                 path,
                 reason: "it is no format file".to_owned(),
@@ -153,8 +174,29 @@ impl Folder {
     }
 }
 
-fn format_bytes(engine: &str) -> Vec<u8> {
-    [&[VERSION], engine.as_bytes()].concat()
+/// Says of a folder in use which feature level its log is of.
+#[derive(Debug)]
+pub(crate) struct FormatMark {
+    path: PathBuf,
+    engine: &'static str,
+    version: AtomicU8,
+}
+
+impl FormatMark {
+    /// The log holds entries of this level from now on. Says whether that is news.
+    pub(crate) fn raise(&self, level: u32) -> io::Result<bool> {
+        let version = version(level);
+        if version <= self.version.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        replace(&self.path, &format_bytes(version, self.engine))?;
+        self.version.store(version, Ordering::Relaxed);
+        Ok(true)
+    }
+}
+
+fn format_bytes(version: u8, engine: &str) -> Vec<u8> {
+    [&[version], engine.as_bytes()].concat()
 }
 
 fn is_name(bytes: &[u8]) -> bool {
@@ -206,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_format_file_is_a_version_byte_and_the_engines_name() {
-        assert_eq!(format_bytes("redb"), b"\x01redb");
+        assert_eq!(format_bytes(FIRST, "redb"), b"\x01redb");
     }
 
     #[test]
@@ -226,19 +268,26 @@ mod tests {
     fn a_folder_of_a_newer_release_is_refused_by_name() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::take(root.path()).unwrap();
-        fs::write(root.path().join("format"), b"\x02redb").unwrap();
+        let known = version(LEVEL);
+        fs::write(root.path().join("format"), format_bytes(known + 1, "redb")).unwrap();
         let error = folder.stage("redb").unwrap_err();
-        assert!(
-            matches!(
-                error,
-                Error::Newer {
-                    found: 2,
-                    known: 1,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        let text = format!("has format {}, this release reads up to {known}", known + 1);
+        assert!(error.to_string().ends_with(&text), "{error}");
+    }
+
+    #[test]
+    fn a_folder_says_the_highest_level_its_log_ever_had() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::take(root.path()).unwrap();
+        folder.write_format("redb").unwrap();
+        let raised = |level| {
+            let news = folder.mark("redb").unwrap().raise(level).unwrap();
+            (news, fs::read(root.path().join("format")).unwrap())
+        };
+        assert_eq!(raised(0), (false, b"\x01redb".to_vec()));
+        assert_eq!(raised(2), (true, b"\x03redb".to_vec()));
+        assert_eq!(raised(1), (false, b"\x03redb".to_vec()));
+        assert_eq!(raised(1000), (true, b"\xffredb".to_vec()));
     }
 
     #[test]

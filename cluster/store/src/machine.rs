@@ -4,6 +4,7 @@ mod difference;
 mod snapshot;
 
 use crate::codec::{BadRecord, SnapshotHead, SnapshotRecord};
+use crate::folder::FormatMark;
 use crate::log::Growth;
 use crate::raft::{Entry, LogId, Outcome, Payload, SnapshotMeta, StoredMembership, Types};
 use crate::roster::Roster;
@@ -30,6 +31,7 @@ pub(crate) struct Machine {
     growth: Arc<Growth>,
     roster: Arc<Roster>,
     sums: Arc<Sums>,
+    format: FormatMark,
 }
 
 /// What the log up to one entry makes.
@@ -62,6 +64,7 @@ impl Machine {
         growth: Arc<Growth>,
         roster: Arc<Roster>,
         sums: Arc<Sums>,
+        format: FormatMark,
     ) -> Result<Self, String> {
         let applied = match snapshot {
             Some(record) => Applied::restore(record).map_err(|error| error.to_string())?,
@@ -75,6 +78,7 @@ impl Machine {
             growth,
             roster,
             sums,
+            format,
         };
         machine.show(Vec::new(), || {});
         Ok(machine)
@@ -100,11 +104,16 @@ impl Machine {
 }
 
 impl Machine {
-    /// What the swarm says of snapshots holds from the entry on that says it.
+    /// What the swarm says of snapshots, and of the level of what follows, holds from the entry on that says it.
     fn heed_settings(&self) {
         let Some(cluster) = self.applied.state.cluster() else {
             return;
         };
+        match self.format.raise(cluster.level) {
+            Ok(true) => tracing::info!(level = cluster.level, "feature level of the log"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the log's feature level is not written down"),
+        }
         let raft = &cluster.spec.raft;
         if raft.snapshot_interval > 0 {
             self.growth.snapshot_after(raft.snapshot_interval);

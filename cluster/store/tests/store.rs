@@ -290,6 +290,7 @@ fn swarm(snapshot_interval: u64, keep_old_snapshots: u64) -> Command {
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,
+        level: 0,
         unknown: Unknown::new(),
     };
     cluster.spec.raft.snapshot_interval = snapshot_interval;

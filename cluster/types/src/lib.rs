@@ -16,6 +16,7 @@ pub mod default;
 pub mod disconnect;
 pub mod endpoint;
 pub mod fault;
+pub mod feature;
 pub mod filter;
 pub mod id;
 pub mod json;

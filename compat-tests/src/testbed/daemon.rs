@@ -19,7 +19,7 @@ const STOP: Duration = Duration::from_secs(15);
 const BUILD: Duration = Duration::from_secs(30 * 60);
 
 /// Package and program.
-const SWARMRSD: [&str; 2] = ["swarmrs-apiproxy", "swarmrsd"];
+pub(super) const SWARMRSD: [&str; 2] = ["swarmrs-apiproxy", "swarmrsd"];
 
 /// One swarmrsd: its files stay when it is killed.
 pub struct Daemon {
@@ -113,6 +113,11 @@ impl Daemon {
         self.environment = variables.iter().map(own).collect();
     }
 
+    /// From its next start on it is another program.
+    pub(super) fn become_program(&mut self, binary: &Path) {
+        self.binary = binary.to_owned();
+    }
+
     /// The API socket.
     pub fn socket(&self) -> PathBuf {
         self.files.join("swarmrs.sock")
@@ -174,7 +179,7 @@ fn at_hand(binary: &Path, files: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The swarmrsd under test: `SWARMRSD` if set, else the one that cargo builds now, so that none is ever stale.
-pub(super) fn tested_binary() -> Result<PathBuf, Error> {
+pub fn tested_binary() -> Result<PathBuf, Error> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     if let Some(path) = std::env::var_os("SWARMRSD") {
         return Ok(path.into());
@@ -196,20 +201,26 @@ pub fn build_release() -> Result<PathBuf, Error> {
     build(SWARMRSD, &["--release"])
 }
 
-fn build([package, program]: [&str; 2], flags: &[&str]) -> Result<PathBuf, Error> {
+pub(super) fn build(program: [&str; 2], flags: &[&str]) -> Result<PathBuf, Error> {
+    build_in(workspace(), program, flags, None)
+}
+
+/// Builds a program of the workspace in `sources`; `last` follows the flags.
+pub(super) fn build_in(
+    sources: &Path,
+    [package, program]: [&str; 2],
+    flags: &[&str],
+    last: Option<&Path>,
+) -> Result<PathBuf, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.current_dir(workspace()).args([
-        "build",
-        "--quiet",
-        "--package",
-        package,
-        "--bin",
-        program,
-    ]);
+    command
+        .current_dir(sources)
+        .args(["build", "--quiet", "--package", package, "--bin", program]);
     command
         .args(["--message-format", "json-render-diagnostics"])
-        .args(flags);
+        .args(flags)
+        .args(last);
     let output = command::run(&mut command, b"", BUILD)?;
     output.success()?;
     let mut executable = output.stdout.lines().filter_map(|line| {

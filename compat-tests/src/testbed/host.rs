@@ -317,6 +317,15 @@ impl Host {
         }
     }
 
+    /// Ends swarmrsd with SIGTERM, if it runs, and starts the program `binary` in its place: an upgrade, or the way back.
+    pub fn replace_daemon(&mut self, binary: &Path) -> Result<(), Error> {
+        self.stop_daemon()?;
+        if let Some(daemon) = self.daemon.as_mut() {
+            daemon.become_program(binary);
+        }
+        self.start_daemon()
+    }
+
     /// Ends the engine with SIGKILL; containers run on.
     pub fn kill_engine(&mut self) {
         self.engine.kill();

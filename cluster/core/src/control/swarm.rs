@@ -15,6 +15,7 @@ use crate::allocator;
 use crate::plan::{Draft, Ids, Plan};
 use crate::state::State;
 use std::collections::BTreeMap;
+use swarmrs_types::feature::LEVEL;
 use swarmrs_types::object::{
     Cluster, JoinTokens, Network, Node, NodeState, PREDEFINED_LABEL, RootCa,
 };
@@ -111,6 +112,8 @@ pub fn bootstrap(
         default_addr_pool: init.default_addr_pool,
         subnet_size: init.subnet_size,
         data_path_port: init.data_path_port,
+        // Whoever joins later has to know it.
+        level: LEVEL,
         unknown: Default::default(),
     });
     for name in PREDEFINED {

@@ -140,6 +140,7 @@ pub(crate) fn cluster() -> Cluster {
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,
+        level: 0,
         unknown: Default::default(),
     }
 }

@@ -494,6 +494,7 @@ fn cluster() -> Cluster {
         default_addr_pool: Vec::new(),
         subnet_size: 0,
         data_path_port: 0,
+        level: 0,
         unknown: Default::default(),
     }
 }

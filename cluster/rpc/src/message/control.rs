@@ -25,6 +25,8 @@ pub struct PresenceReport {
     /// Whether the manager's disk is so full that it takes no commands.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_full: bool,
+    /// The feature level that the manager's release knows.
+    pub level: u32,
 }
 
 /// A session that is over.

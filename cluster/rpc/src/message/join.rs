@@ -94,6 +94,8 @@ pub struct JoinRequest {
     pub address: String,
     /// The number that it was given; none if it lost what it knew.
     pub raft_id: Option<u64>,
+    /// The feature level that its release knows.
+    pub level: u32,
 }
 
 /// It is noted that the manager asks; the leader lets it in.

@@ -2,6 +2,7 @@ use super::*;
 use crate::codec::{Codec, End};
 use crate::config::LogEngine;
 use crate::config::SnapshotPolicy;
+use crate::folder::Folder;
 use crate::machine::Machine;
 use crate::raft::{Payload, log_id};
 use crate::raw_log::{self, Contents, RawLog, Redb};
@@ -63,6 +64,8 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
         let path = folder.path().to_owned();
         let snapshots = Snapshots::open(path, codec(), 0, Threads::Own).unwrap();
         let feed = Arc::new(Feed::new(State::default()));
+        let parts = Folder::take(&folder.path().join("parts")).unwrap();
+        parts.write_format(self.0.name()).unwrap();
         let machine = Machine::new(
             None,
             feed,
@@ -70,6 +73,7 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
             growth,
             Arc::new(Roster::new(1)),
             Arc::default(),
+            parts.mark(self.0.name()).unwrap(),
         )
         .unwrap();
         let log = LogStorage::new(Cache::default(), &writer);

@@ -95,6 +95,7 @@ fn find(
     let feed = shared.feed.clone();
     let roster = shared.roster.clone();
     let sums = shared.sums.clone();
+    let mark = folder.mark(config.engine.name())?;
     let machine = Machine::new(
         snapshot,
         feed,
@@ -102,6 +103,7 @@ fn find(
         growth.clone(),
         roster,
         sums,
+        mark,
     );
     let machine = machine.map_err(|reason| {
         let path = snapshots.path().unwrap_or_else(|| folder.snapshots());

@@ -28,6 +28,9 @@ pub struct Cluster {
     pub subnet_size: u32,
     /// 0 means the default.
     pub data_path_port: u32,
+    /// The feature level that all managers have reached: see [`crate::feature`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub level: u32,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -41,6 +44,10 @@ impl Cluster {
             None => &self.root_ca.issuer,
         }
     }
+}
+
+fn is_zero(level: &u32) -> bool {
+    *level == 0
 }
 
 /// The certificate authority of the swarm. The key is here and nowhere else; the log is sealed.

@@ -69,14 +69,22 @@ pub fn join(state: &State, newcomer: Newcomer, now: ClusterTime) -> Result<Plan,
 
 /// A manager asks to be a member of the log, listening at `address` (`host:port`). Asked again, as after
 /// a crash, it changes nothing; asked with another `raft_id`, that node has lost its log and the member
-/// it was is given up. It is a manager once [`roles`](crate::roles) has admitted it.
+/// it was is given up. It is a manager once [`roles`](crate::roles) has admitted it. `level` is the feature level that it
+/// knows: one that could not read what is written is refused.
 pub fn join_manager(
     state: &State,
     node: NodeId,
     raft_id: u64,
     address: &str,
+    level: u32,
     now: ClusterTime,
 ) -> Result<Plan, Fault> {
+    if level < state.level() {
+        let needed = state.level();
+        return Err(precondition(format!(
+            "this swarm needs managers of feature level {needed}, and the release of this one has {level}: upgrade swarmrsd there"
+        )));
+    }
     let Some(old) = state.nodes().get(&node) else {
         return Err(unknown(node));
     };
@@ -90,7 +98,10 @@ pub fn join_manager(
     }
     let mut new = (**old).clone();
     if old.raft_id == Some(raft_id) {
-        new.manager_addr = Some(address.to_owned());
+        if new.manager_addr.as_deref() != Some(address) {
+            new.manager_addr = Some(address.to_owned());
+            new.status.addr = swarm::host(address).to_owned();
+        }
         new.candidate = None;
     } else {
         new.candidate = Some(Candidate {

@@ -7,7 +7,8 @@ use crate::control::node::join::{
 };
 use crate::control::node::{remove, update};
 use crate::roles::Member;
-use swarmrs_types::object::Candidate;
+use swarmrs_types::feature::LEVEL;
+use swarmrs_types::object::{Candidate, Cluster};
 use swarmrs_types::spec::NodeDescription;
 
 fn of(nodes: &[Node]) -> State {
@@ -221,7 +222,9 @@ fn a_manager_asks_to_be_a_member_once_and_again() {
     let plan = join(&state, newcomer(7, Role::Manager, ""), NOW).unwrap();
     apply(&mut state, plan);
     let id = NodeId(raw(7));
-    let ask = |state: &State, raft_id: u64| join_manager(state, id, raft_id, "192.0.2.7:2377", NOW);
+    let ask = |state: &State, raft_id: u64| {
+        join_manager(state, id, raft_id, "192.0.2.7:2377", LEVEL, NOW)
+    };
     let plan = ask(&state, 70).unwrap();
     apply(&mut state, plan);
     let candidate = |raft_id: u64| {
@@ -244,9 +247,36 @@ fn a_manager_asks_to_be_a_member_once_and_again() {
 }
 
 #[test]
+fn a_manager_that_could_not_read_the_log_is_refused_by_its_level() {
+    let mut state = of(&[a_node(1, Role::Manager)]);
+    let swarm = Cluster {
+        level: 3,
+        ..crate::orchestrator::tests::cluster()
+    };
+    put(&mut state, Object::Cluster(swarm.into()));
+    let ask = |level| join_manager(&state, NodeId(raw(1)), 70, "192.0.2.7:2377", level, NOW);
+    assert_eq!(
+        said(&ask(2).unwrap_err()),
+        "manager FailedPrecondition: this swarm needs managers of feature level 3, and the release of this one has 2: \
+         upgrade swarmrsd there"
+    );
+    ask(3).unwrap();
+    ask(4).unwrap();
+}
+
+#[test]
 fn only_who_is_to_be_a_manager_becomes_one() {
     let state = of(&[a_node(1, Role::Manager), a_node(2, Role::Worker)]);
-    let ask = |number: u64| join_manager(&state, NodeId(raw(number)), 70, "192.0.2.7:2377", NOW);
+    let ask = |number: u64| {
+        join_manager(
+            &state,
+            NodeId(raw(number)),
+            70,
+            "192.0.2.7:2377",
+            LEVEL,
+            NOW,
+        )
+    };
     let refused = format!(
         "manager FailedPrecondition: node {} is not to be a manager",
         raw(2)

@@ -80,6 +80,7 @@ fn a_swarm_begins_with_its_cluster_its_node_and_the_predefined_networks() {
         default_addr_pool: vec!["10.9.0.0/16".to_owned()],
         subnet_size: 25,
         data_path_port: 4000,
+        level: swarmrs_types::feature::LEVEL,
         unknown: Default::default(),
     };
     let mut node = a_node(9, Role::Manager);

@@ -1,0 +1,183 @@
+//! Two releases in one swarm: the daemon of the previous landing and this tree's, side by side, while a swarm is upgraded node
+//! by node under writes, and one goes back.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::json;
+use swarmrs_compat_tests::http::{self, Request};
+use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
+use swarmrs_compat_tests::swarm::{self, nodes, sleepers, until_nodes};
+use swarmrs_compat_tests::testbed::{previous_swarmrsd, tested_binary};
+use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+
+const SOON: Duration = Duration::from_secs(60);
+const MANAGERS: usize = 3;
+const HOSTS: usize = 4;
+
+/// Hosts that run the previous landing's daemon, in no swarm.
+fn of_the_previous(count: usize) -> Testbed {
+    let options = Options {
+        swarmrsd: Some(previous_swarmrsd().unwrap()),
+        ..Options::default()
+    };
+    Testbed::hosts(count, &options).unwrap()
+}
+
+/// Three managers and a worker, the first leads.
+fn joined(testbed: &Testbed) {
+    let first = testbed.host(0);
+    swarm::init(first);
+    for at in 1..HOSTS {
+        let role = if at < MANAGERS { "manager" } else { "worker" };
+        swarm::join(first, testbed.host(at), role);
+    }
+    until_nodes(
+        first,
+        &[
+            "atlas Ready Leader",
+            "boreas Ready Reachable",
+            "castor Ready Reachable",
+            "daphne Ready",
+        ],
+    );
+}
+
+/// Writes configs by the managers behind these sockets in turn until it is told to end; returns the names of those that were
+/// acknowledged, and how many were not.
+fn write(sockets: &[PathBuf], ended: &AtomicBool) -> (BTreeSet<String>, usize) {
+    let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
+    for number in 0.. {
+        if ended.load(Ordering::Relaxed) {
+            break;
+        }
+        let name = format!("c-{number}");
+        match written(&sockets[number % sockets.len()], &name) {
+            true => drop(acknowledged.insert(name)),
+            false => refused += 1,
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    (acknowledged, refused)
+}
+
+fn written(socket: &Path, name: &str) -> bool {
+    let body = json!({"Name": name, "Data": "eA=="}).to_string();
+    let request = Request {
+        method: "POST",
+        target: "/configs/create",
+        headers: &[("Content-Type", "application/json")],
+        body: Some(body.as_bytes()),
+    };
+    let answer = http::call(socket, &request, Duration::from_secs(10));
+    answer.is_ok_and(|answer| answer.status == 201)
+}
+
+fn configs(host: &Host) -> BTreeSet<String> {
+    let shown = host.docker_ok(&["config", "ls", "--format", "{{.Name}}"]);
+    shown.lines().map(str::to_owned).collect()
+}
+
+/// The containers of a service on every host, with when they started.
+fn containers(testbed: &Testbed, service: &str) -> BTreeSet<(String, String)> {
+    let all = (0..HOSTS).flat_map(|at| task_containers(testbed.host(at), service).unwrap());
+    let running = all.filter(|container| container.running);
+    running.map(|one| (one.container, one.started_at)).collect()
+}
+
+/// Replaces a host's daemon and waits until the swarm is whole again, as every manager sees it.
+fn replace(testbed: &mut Testbed, at: usize, by: &Path) {
+    testbed.host_mut(at).replace_daemon(by).unwrap();
+    for manager in 0..MANAGERS {
+        let host = testbed.host(manager);
+        wait::until("a whole swarm", SOON, || {
+            let shown = nodes(host)?;
+            let ready = shown.iter().filter(|line| line.contains(" Ready")).count();
+            let reachable = shown
+                .iter()
+                .filter(|line| line.ends_with(" Reachable"))
+                .count();
+            match (ready, reachable) {
+                (HOSTS, 2) => Ok(()),
+                _ => Err(format!("{} after host {at}: {shown:#?}", host.name())),
+            }
+        })
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_swarm_is_upgraded_node_by_node_under_writes_and_one_goes_back() {
+    let (previous, this) = (previous_swarmrsd().unwrap(), tested_binary().unwrap());
+    let mut testbed = of_the_previous(HOSTS);
+    joined(&testbed);
+    let service = sleepers(testbed.host(0), HOSTS, &[]);
+    let before = containers(&testbed, &service);
+    let sockets: Vec<_> = (0..MANAGERS).map(|at| testbed.host(at).socket()).collect();
+    let ended = AtomicBool::new(false);
+    let (acknowledged, refused) = thread::scope(|scope| {
+        let writer = scope.spawn(|| write(&sockets, &ended));
+        // An old leader with new followers, then a new leader with an old one, first the way up, then back.
+        for (at, by) in [
+            (2, &this),
+            (1, &this),
+            (0, &this),
+            (2, &previous),
+            (2, &this),
+            (3, &this),
+        ] {
+            replace(&mut testbed, at, by);
+            println!("host {at} runs {}", by.display());
+        }
+        ended.store(true, Ordering::Relaxed);
+        writer.join().unwrap()
+    });
+    println!("{} writes acknowledged, {refused} not", acknowledged.len());
+    assert!(acknowledged.len() > 100);
+    for at in 0..MANAGERS {
+        let known = configs(testbed.host(at));
+        let lost: Vec<_> = acknowledged.difference(&known).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+    assert_eq!(
+        containers(&testbed, &service),
+        before,
+        "no container was restarted"
+    );
+    testbed
+        .host(1)
+        .docker_ok(&["service", "scale", "--detach", &format!("{service}=6")]);
+    wait_for_replicas(testbed.host(2), &service, "6/6").unwrap();
+}
+
+#[test]
+fn a_daemon_that_is_too_old_for_a_swarm_is_refused_by_name() {
+    let previous = previous_swarmrsd().unwrap();
+    let mut testbed = Testbed::hosts(2, &Options::default()).unwrap();
+    swarm::init(testbed.host(0));
+    testbed.host_mut(1).replace_daemon(&previous).unwrap();
+    let (first, second) = (testbed.host(0), testbed.host(1));
+    let token = first.docker_ok(&["swarm", "join-token", "--quiet", "manager"]);
+    let to = format!("{}:2377", first.address());
+    let refused = second
+        .docker(&["swarm", "join", "--token", &token, &to])
+        .unwrap();
+    assert_ne!(refused.status, 0);
+    let why = "this swarm needs managers of feature level 1, and the release of this one has 0";
+    assert!(refused.stderr.contains(why), "{refused:?}");
+
+    testbed.host_mut(0).stop_daemon().unwrap();
+    let error = testbed
+        .host_mut(0)
+        .replace_daemon(&previous)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("format has format 2, this release reads up to 1"),
+        "{error}"
+    );
+}

@@ -34,6 +34,7 @@ PARTS=(
     "package      the Debian package: upgraded over running tasks, purged"
     "operations   the operator pages, run"
     "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former)"
+    "addresses    nodes at addresses and ports of their choice, and nodes whose address changes"
     "install      contrib/install on a bare Debian (made by debootstrap), which then joins a swarm"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
     "payload      secrets and configs in containers, beside the stock swarm, and nowhere else"
@@ -70,7 +71,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations mixed install reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations mixed addresses install reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -215,6 +216,7 @@ part takeover suite takeover
 part package suite package
 part operations suite operations
 part mixed suite mixed
+part addresses suite addresses
 part install suite install
 part reboot suite reboot
 part payload suite payload

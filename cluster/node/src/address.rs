@@ -28,6 +28,14 @@ pub async fn interfaces(engine: &Engine) -> Vec<Interface> {
     found.into_values().collect()
 }
 
+/// All addresses that this machine has now.
+pub fn all() -> BTreeSet<IpAddr> {
+    let found = getifaddrs().into_iter().flatten();
+    found
+        .filter_map(|entry| entry.address.as_ref().and_then(ip_of))
+        .collect()
+}
+
 /// The bridges of the engine's networks: `docker0`, and `br-` with the start of the network's id.
 async fn bridges(engine: &Engine) -> BTreeSet<String> {
     let filters = Filters::new().with("driver", "bridge");

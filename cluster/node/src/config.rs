@@ -69,6 +69,11 @@ impl Config {
         self.swarm_root().join("managers.json")
     }
 
+    /// The advertised address, if it was seen to be one of this machine.
+    pub fn own_address(&self) -> PathBuf {
+        self.swarm_root().join("own-address")
+    }
+
     /// The mark of a swarm that is being made or left.
     pub fn unfinished(&self) -> PathBuf {
         self.swarm_root().join("unfinished")

@@ -46,6 +46,7 @@ mod logs;
 mod manager;
 mod managers;
 mod membership;
+mod moved;
 mod networks;
 mod peers;
 mod presence;

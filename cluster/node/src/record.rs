@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use swarmrs_core::control::swarm::Addresses;
 use swarmrs_types::NodeId;
@@ -98,6 +99,20 @@ impl StartRecord {
     pub fn admitted(self) -> Self {
         StartRecord {
             newcomer: false,
+            ..self
+        }
+    }
+
+    /// As one at another address; where it listened on the old one alone, it listens on the new one.
+    #[must_use]
+    pub fn moved(self, from: IpAddr, to: IpAddr) -> Self {
+        let there = |address: &str| match address.parse::<SocketAddr>() {
+            Ok(address) if address.ip() == from => SocketAddr::new(to, address.port()).to_string(),
+            _ => address.to_owned(),
+        };
+        StartRecord {
+            listen_addr: there(&self.listen_addr),
+            advertise_addr: there(&self.advertise_addr),
             ..self
         }
     }

@@ -12,6 +12,7 @@ use crate::local::{Standing, State};
 use crate::lock::{self, SharedKeys};
 use crate::manager::{self, Ground, Manager, Told};
 use crate::managers::KnownManagers;
+use crate::moved;
 use crate::networks;
 use crate::peers::Peers;
 use crate::record::{self, RecordError, StartRecord};
@@ -27,7 +28,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 use swarmrs_agent::Networks;
 use swarmrs_core::State as ClusterState;
-use swarmrs_core::control::swarm::{host, moved};
+use swarmrs_core::control::swarm::{self, host};
 use swarmrs_engine::Engine;
 use swarmrs_network::Handle;
 use swarmrs_security::{Keys, Keystore, UnlockKey};
@@ -177,6 +178,7 @@ impl Node {
         tokio::spawn(leases::follow(Arc::downgrade(&node.0)));
         tokio::spawn(follow_engine(Arc::downgrade(&node.0)));
         tokio::spawn(turn::follow(Arc::downgrade(&node.0), taken));
+        tokio::spawn(moved::follow(Arc::downgrade(&node.0)));
         Ok(node)
     }
 
@@ -328,7 +330,7 @@ impl Node {
         let clock = ClusterClock::start(state.time());
         clock.lead(state.time());
         let now = clock.now();
-        let plan = moved(
+        let plan = swarm::moved(
             &state,
             record.node,
             record.raft_id,
@@ -525,6 +527,10 @@ pub(crate) enum Running {
 }
 
 impl Running {
+    pub fn is_manager(&self) -> bool {
+        matches!(self, Running::Manager(_))
+    }
+
     /// Ends it; containers are left alone.
     pub async fn stop(self) {
         match self {

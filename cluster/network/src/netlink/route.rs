@@ -15,6 +15,8 @@ pub(crate) struct Link {
     pub index: u32,
     pub name: String,
     pub mtu: u32,
+    /// Of a VXLAN link: where its frames come from, and the port they go to. Of others it says nothing.
+    pub tunnel: Option<(IpAddr, u16)>,
 }
 
 /// What a link is made as.
@@ -325,7 +327,27 @@ fn link_of(payload: &[u8]) -> Link {
         index: u32_at(payload, 4),
         name: name.to_string_lossy().into_owned(),
         mtu: u32_at(attribute(attributes, libc::IFLA_MTU).unwrap_or_default(), 0),
+        tunnel: tunnel_of(attributes),
     }
+}
+
+fn tunnel_of(attributes: &[u8]) -> Option<(IpAddr, u16)> {
+    let info = attribute(attributes, libc::IFLA_LINKINFO)?;
+    let kind = attribute(info, libc::IFLA_INFO_KIND)?;
+    let data = attribute(info, libc::IFLA_INFO_DATA)?;
+    let fourth = || {
+        let local: [u8; 4] = attribute(data, IFLA_VXLAN_LOCAL)?.try_into().ok()?;
+        Some(IpAddr::from(local))
+    };
+    let sixth = || {
+        let local: [u8; 16] = attribute(data, IFLA_VXLAN_LOCAL6)?.try_into().ok()?;
+        Some(IpAddr::from(local))
+    };
+    let port: [u8; 2] = attribute(data, IFLA_VXLAN_PORT)?.try_into().ok()?;
+    let local = fourth()
+        .or_else(sixth)
+        .filter(|_| kind.starts_with(b"vxlan"))?;
+    Some((local, u16::from_be_bytes(port)))
 }
 
 /// An address family's number.

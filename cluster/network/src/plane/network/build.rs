@@ -74,7 +74,7 @@ impl Network {
             true => None,
             false => Some(Self::find_uplink(overlay, site, &mut links)?),
         };
-        let vxlan = links.link(VXLAN)?.map(|link| link.index);
+        let vxlan = Self::find_vxlan(site, &mut links)?;
         let present = links.links()?;
         let mut network = Self::standing(
             overlay,
@@ -89,6 +89,19 @@ impl Network {
             network.ports.insert(address, port(vec![address]));
         }
         Ok(network)
+    }
+
+    /// The link to the other nodes. One that leaves from where this node was before is none: it is made anew.
+    fn find_vxlan(site: &Site<'_>, links: &mut Socket) -> io::Result<Option<u32>> {
+        let Some(link) = links.link(VXLAN)? else {
+            return Ok(None);
+        };
+        let here = (site.config.data_path, site.config.data_path_port);
+        if link.tunnel == Some(here) {
+            return Ok(Some(link.index));
+        }
+        links.delete_named(VXLAN)?;
+        Ok(None)
     }
 
     fn standing(

@@ -1,0 +1,191 @@
+//! Nodes at addresses and ports of their own choice, and nodes whose address changes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use swarmrs_compat_tests::swarm::until_nodes;
+use swarmrs_compat_tests::web::{answers, overlay, servers};
+use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+
+const SOON: Duration = Duration::from_secs(60);
+
+/// Runs a program on the host; it must go well.
+#[track_caller]
+fn inside(host: &Host, line: &str) -> String {
+    let output = host.inside(&["sh", "-ec", line]).unwrap();
+    assert_eq!(output.status, 0, "{line}: {output:?}");
+    output.stdout
+}
+
+/// The host's second address, for the packets of networks alone.
+fn second(at: usize) -> String {
+    format!("10.78.0.{}", at + 1)
+}
+
+fn token(manager: &Host, role: &str) -> String {
+    manager.docker_ok(&["swarm", "join-token", "--quiet", role])
+}
+
+/// Waits until so many tasks of the service answer in a container on the host.
+#[track_caller]
+fn until_all_answer(host: &Host, network: &str, service: &str, tasks: usize) {
+    let answered = wait::until("all tasks answer", SOON, || {
+        let who: BTreeSet<String> = answers(host, network, service, 20).into_iter().collect();
+        match who.len() == tasks {
+            true => Ok(()),
+            false => Err(format!("{who:?}")),
+        }
+    });
+    answered.unwrap();
+}
+
+#[test]
+fn every_address_and_port_may_be_another_than_the_usual() {
+    let mut testbed = Testbed::hosts(3, &Options::default()).unwrap();
+    for at in 0..3 {
+        let add = format!("ip address add {}/24 dev eth0", second(at));
+        inside(testbed.host(at), &add);
+    }
+    let first = testbed.host(0);
+    let here = format!("{}:2399", first.address());
+    let (data, port) = (second(0), "5789");
+    let at = ["--listen-addr", &here, "--advertise-addr", &here];
+    let packets = ["--data-path-addr", &data, "--data-path-port", port];
+    first.docker_ok(&[&["swarm", "init"], &at[..], &packets].concat());
+    for (at, role, listen) in [(1, "manager", "eth0:2401"), (2, "worker", "0.0.0.0:2402")] {
+        let host = testbed.host(at);
+        // Of the two addresses of eth0 neither is the obvious one.
+        let listen = listen.replace("eth0", host.address());
+        let (token, data) = (token(first, role), second(at));
+        let join = ["swarm", "join", "--token", &token, "--listen-addr", &listen];
+        let advertise = ["--advertise-addr", host.address()];
+        let packets = ["--data-path-addr", &data, &here];
+        host.docker_ok(&[&join[..], &advertise, &packets].concat());
+    }
+    until_nodes(
+        first,
+        &[
+            "atlas Ready Leader",
+            "boreas Ready Reachable",
+            "castor Ready",
+        ],
+    );
+    let shown = [
+        "node",
+        "inspect",
+        "--format",
+        "{{.ManagerStatus.Addr}}",
+        "boreas",
+    ];
+    let expected = format!("{}:2401", testbed.host(1).address());
+    assert_eq!(first.docker_ok(&shown), expected);
+
+    // Packets of networks go by the second addresses and that port, and by no other way.
+    for at in 0..3 {
+        inside(
+            testbed.host(at),
+            "nft add table inet closed && nft add chain inet closed in '{ type filter hook input priority 0; }' &&
+             nft add rule inet closed in ip daddr 10.77.0.0/24 udp dport { 4789, 5789 } drop &&
+             nft add rule inet closed in udp dport 4789 drop",
+        );
+    }
+    let network = overlay(first, &[]);
+    let service = servers(first, 3, &["--network", &network, "--mode", "replicated"]);
+    for at in 0..2 {
+        until_all_answer(testbed.host(at), &network, &service, 3);
+    }
+    assert!(inside(first, "ss --udp --listening --numeric").contains(":5789"));
+
+    // Whoever starts again is there again, and the others are found at what they said.
+    for at in [1, 0] {
+        testbed.host_mut(at).kill_daemon();
+        testbed.host_mut(at).start_daemon().unwrap();
+    }
+    wait::until("both managers", SOON, || {
+        let shown = swarmrs_compat_tests::swarm::nodes(testbed.host(1))?;
+        match shown.iter().filter(|line| line.contains(" Ready")).count() == 3
+            && shown.iter().any(|line| line.ends_with("Reachable"))
+        {
+            true => Ok(()),
+            false => Err(format!("{shown:#?}")),
+        }
+    })
+    .unwrap();
+}
+
+/// Gives the host another address, as a lease that was not renewed does.
+fn move_to(host: &Host, address: &str) {
+    let line = format!(
+        "ip address add {address}/24 dev eth0 && ip address delete {}/24 dev eth0",
+        host.address()
+    );
+    inside(host, &line);
+    // The new one becomes the first of the link.
+    inside(
+        host,
+        &format!("ip address show dev eth0 | grep -q 'inet {address}/24'"),
+    );
+}
+
+fn shown_address(manager: &Host, node: &str, format: &str) -> String {
+    manager.docker_ok(&["node", "inspect", "--format", format, node])
+}
+
+#[test]
+fn a_node_whose_address_changes_says_so_and_works_on() {
+    let testbed = Testbed::hosts(4, &Options::default()).unwrap();
+    let first = testbed.host(0);
+    swarmrs_compat_tests::swarm::init(first);
+    for (at, role) in [(1, "manager"), (2, "manager"), (3, "worker")] {
+        swarmrs_compat_tests::swarm::join(first, testbed.host(at), role);
+    }
+    let whole = [
+        "atlas Ready Leader",
+        "boreas Ready Reachable",
+        "castor Ready Reachable",
+        "daphne Ready",
+    ];
+    until_nodes(first, &whole);
+    let network = overlay(first, &[]);
+    let service = servers(first, 4, &["--network", &network]);
+    until_all_answer(first, &network, &service, 4);
+
+    for (at, address, format, expected) in [
+        (3, "10.77.0.33", "{{.Status.Addr}}", "10.77.0.33"),
+        (
+            2,
+            "10.77.0.32",
+            "{{.ManagerStatus.Addr}}",
+            "10.77.0.32:2377",
+        ),
+    ] {
+        let (host, begun) = (testbed.host(at), std::time::Instant::now());
+        move_to(host, address);
+        wait::until("its new address", SOON, || {
+            match shown_address(first, host.name(), format) {
+                shown if shown == expected => Ok(()),
+                shown => Err(shown),
+            }
+        })
+        .unwrap();
+        until_nodes(first, &whole);
+        println!(
+            "{}: known at {address} after {:?}",
+            host.name(),
+            begun.elapsed()
+        );
+    }
+    assert_eq!(
+        shown_address(first, "castor", "{{.Status.Addr}}"),
+        "10.77.0.32"
+    );
+    // Packets find the containers there, and those of the moved hosts find the others.
+    for at in [0, 2] {
+        until_all_answer(testbed.host(at), &network, &service, 4);
+    }
+    let again = testbed
+        .host(2)
+        .docker_ok(&["node", "ls", "--format", "{{.Hostname}}"]);
+    assert_eq!(again.lines().count(), 4);
+}

@@ -3,7 +3,7 @@
 //! The containers know nothing of it.
 
 use crate::lock::SharedKeys;
-use crate::record;
+use crate::record::{self, StartRecord};
 use crate::renew::{self, AskError};
 use crate::role::{Inner, Node, NodeError, Role, Running, Turn};
 use crate::way::Way;
@@ -55,15 +55,16 @@ impl Node {
     /// A manager whose number is dismissed, or who is doubted, is what its next certificate says; the log of a number that is
     /// dismissed is of no use any more.
     async fn dismissed(&self) -> Result<(), NodeError> {
-        let (way, keys, store) = match &**self.0.role.load() {
+        let (record, way, keys, store) = match &**self.0.role.load() {
             Role::Manager(manager) => (
+                manager.record.clone(),
                 manager.way.clone(),
                 manager.keys.clone(),
                 manager.desk.store.clone(),
             ),
             _ => return Ok(()),
         };
-        let Some(role) = next_role(self, &way, &keys).await else {
+        let Some(role) = next_role(self, &record, &way, &keys).await else {
             return Ok(());
         };
         let is_dismissed = *store.dismissed().borrow();
@@ -72,10 +73,9 @@ impl Node {
             return Ok(());
         }
         let _turn = self.0.turn.lock().await;
-        let record = match &**self.0.role.load() {
-            Role::Manager(manager) => manager.record.clone(),
-            _ => return Ok(()),
-        };
+        if !self.is_still(&record) {
+            return Ok(());
+        }
         info!(node = %record.node, role = role.as_str(), "this member of the quorum was dismissed");
         if let Some(Running::Manager(manager)) =
             self.take_running(Role::Starting(record.clone())).await
@@ -99,8 +99,21 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Whether the node is the same member of the log as this record's.
+    fn is_still(&self, record: &StartRecord) -> bool {
+        let is = |now: &StartRecord| (now.node, now.raft_id) == (record.node, record.raft_id);
+        matches!(&**self.0.role.load(), Role::Manager(manager) if is(&manager.record))
+    }
+}
+
 /// Asks until a manager answers. None: the node was removed, or is something else by now.
-async fn next_role(node: &Node, way: &Way, keys: &SharedKeys) -> Option<swarmrs_security::Role> {
+async fn next_role(
+    node: &Node,
+    record: &StartRecord,
+    way: &Way,
+    keys: &SharedKeys,
+) -> Option<swarmrs_security::Role> {
     loop {
         match renew::ask(way, keys).await {
             Ok(role) => return Some(role),
@@ -109,6 +122,10 @@ async fn next_role(node: &Node, way: &Way, keys: &SharedKeys) -> Option<swarmrs_
             {
                 warn!(%refusal, "removed from the swarm");
                 let _turn = node.0.turn.lock().await;
+                // It may have left meanwhile, and joined again as another.
+                if !node.is_still(record) {
+                    return None;
+                }
                 let removed = Role::Error(REMOVED.to_owned());
                 if let Some(running) = node.take_running(removed).await {
                     running.stop().await;
@@ -118,7 +135,7 @@ async fn next_role(node: &Node, way: &Way, keys: &SharedKeys) -> Option<swarmrs_
             Err(error) => warn!(%error, "dismissed, and no new certificate yet"),
         }
         tokio::time::sleep(AGAIN).await;
-        if !matches!(&**node.0.role.load(), Role::Manager(_)) {
+        if !node.is_still(record) {
             return None;
         }
     }

@@ -1,4 +1,4 @@
-//! Several hosts as one swarm, by the stock command: who joins and leaves, who manages, and what is lost on ugly days.
+//! Several hosts as one swarm, by the stock command: who joins and leaves, who manages, whom they trust, and what is lost on ugly days.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod agents;
@@ -15,3 +15,4 @@ mod means;
 mod members;
 mod networks;
 mod strangers;
+mod trust;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use swarmrs_compat_tests::http::Request;
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::{Options, Testbed, wait};
+use swarmrs_compat_tests::{Host, Options, Testbed, wait};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const CANARY: &str = "canary-7f3e91c4";
@@ -17,6 +17,41 @@ const ENCODED: [&str; 3] = [
     "NhbmFyeS03ZjNlOTFjN",
     "jYW5hcnktN2YzZTkxYz",
 ];
+
+/// Brings the swarm a root and its key, and then one more with a key that is not its own. Answers the lines of the keys.
+fn rotated_by_a_root_of_ours(host: &Host) -> Vec<String> {
+    const MAKE: &str = "set -e; cd \"$1\"; for name in one two; do openssl req -x509 -newkey ec -nodes -days 3650 \
+        -pkeyopt ec_paramgen_curve:prime256v1 -subj /CN=$name -keyout $name.key -out $name.crt; done";
+    let folder = host.files().join("roots");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut make = std::process::Command::new("bash");
+    let made = make
+        .args(["-c", MAKE, "roots"])
+        .arg(&folder)
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    let file = |name: &str| folder.join(name).display().to_string();
+    let rotate = ["swarm", "ca", "--rotate", "--quiet"];
+    let bring = |cert: &str, key: &str| {
+        let (cert, key) = (file(cert), file(key));
+        host.docker(&[&rotate[..], &["--ca-cert", &cert, "--ca-key", &key]].concat())
+            .unwrap()
+    };
+    let taken = bring("one.crt", "one.key");
+    assert_eq!(taken.status, 0, "{taken:?}");
+    let refused = bring("two.crt", "one.key");
+    assert!(
+        refused.stderr.contains("certificate key mismatch"),
+        "{refused:?}"
+    );
+    let lines = |name: &str| {
+        let key = std::fs::read_to_string(file(name)).unwrap();
+        let body = key.lines().filter(|line| !line.starts_with("-----"));
+        body.map(str::to_owned).collect::<Vec<_>>()
+    };
+    [lines("one.key"), lines("two.key")].concat()
+}
 
 #[test]
 fn a_session_at_trace_level_leaves_no_secret_in_the_log() {
@@ -42,6 +77,7 @@ fn a_session_at_trace_level_leaves_no_secret_in_the_log() {
                 .to_owned(),
         );
     }
+    secrets.extend(rotated_by_a_root_of_ours(host));
     let env = format!("PASSWORD={CANARY}");
     host.docker_ok(&[
         "service",

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use swarmrs_core::{Change, Command, Expect, Object, State};
 use swarmrs_types::endpoint::Segment;
 use swarmrs_types::object::{
-    self, Allocated, Attached, Cluster, ContainerStatus, Endpoint, JoinTokens, NodeState, RootCa,
-    SpecVersion, TaskOrigin, TaskStatus, UpdateState, UpdateStatus, VirtualIp,
+    self, Allocated, Attached, CertIssuer, Cluster, ContainerStatus, Endpoint, JoinTokens,
+    NodeState, RootCa, RootRotation, SpecVersion, TaskOrigin, TaskStatus, UpdateState,
+    UpdateStatus, VirtualIp,
 };
 use swarmrs_types::spec::{
     NodeDescription, PortConfig, Protocol, PublishMode, ServiceSpec, SwarmSpec, TlsInfo,
@@ -377,6 +378,32 @@ fn a_leading_manager_and_a_worker() {
         ..(**found).clone()
     };
     assert_eq!(shown(&node(&object, rank), NODE), format!("{worker}}}"));
+}
+
+#[test]
+fn while_another_authority_takes_the_roots_place_it_is_the_issuer_and_its_key_is_not_shown() {
+    let mut cluster = cluster_object();
+    let text = |text: &str| text.to_owned();
+    cluster.root_rotation = Some(RootRotation {
+        certificate: text("NEXT PEM"),
+        key: "SECRET KEY".into(),
+        cross_signed: text("CROSS PEM"),
+        issuer: CertIssuer {
+            subject: text("TkVYVA"),
+            public_key: text("TktFWQ"),
+        },
+    });
+    let state = state(vec![
+        Object::Cluster(Arc::new(cluster)),
+        Object::Node(Arc::new(node_object())),
+    ]);
+    let shown = serde_json::to_value(swarm(&state, NODE.parse().unwrap()).unwrap()).unwrap();
+    assert_eq!(shown["RootRotationInProgress"], json!(true));
+    let expected = json!({
+        "TrustRoot": "ROOT PEM", "CertIssuerSubject": "TkVYVA", "CertIssuerPublicKey": "TktFWQ",
+    });
+    assert_eq!(shown["TLSInfo"], expected);
+    assert!(!shown.to_string().contains("SECRET"));
 }
 
 #[test]

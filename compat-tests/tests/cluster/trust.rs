@@ -1,4 +1,5 @@
-//! One root takes another's place under a running swarm of five hosts, and what the stock command says of it.
+//! One root takes another's place under a running swarm of five hosts, and what the stock command says of it. By hand:
+//! `cargo test -p swarmrs-compat-tests --test cluster trust -- --ignored --test-threads 1`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,7 @@ fn until_settled(host: &Host) {
 }
 
 #[test]
+#[ignore = "by hand: each rotates several times on hosts of its own"]
 fn a_root_takes_anothers_place_under_a_running_service() {
     let mut testbed = joined(&Options::default());
     let named = ["--name", "steady", "--mode", "global"];
@@ -278,6 +280,7 @@ fn spoken(options: &Options, roots: &Path) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "by hand: each rotates several times on hosts of its own"]
 fn rotations_and_what_is_refused_of_them_are_spoken_of_as_by_the_stock_swarm() {
     let roots = Roots::make();
     let folder = roots.0.clone();

@@ -1,5 +1,5 @@
 //! One root takes another's place under a running swarm of five hosts, and what the stock command says of it. By hand:
-//! `cargo test -p swarmrs-compat-tests --test cluster trust -- --ignored --test-threads 1`.
+//! `contrib/test.sh --only trust`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -279,3 +279,16 @@ pub(crate) async fn leads(raft: &Raft) -> Result<(), Error> {
 pub(crate) fn consensus(error: impl std::fmt::Display) -> Error {
     Error::Consensus(error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_ends_right_now_is_over() {
+        let (lease, moment) = (Duration::from_secs(1), Duration::from_nanos(1));
+        assert_eq!(left_of(lease, lease - moment), Some(moment));
+        assert_eq!(left_of(lease, lease), None);
+        assert_eq!(left_of(lease, lease + moment), None);
+    }
+}

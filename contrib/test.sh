@@ -43,7 +43,7 @@ PARTS=(
     "beside       prunes, removals and Compose beside the swarm"
     "secrets-log  no secret in the log"
     "transcripts  the same scenario on the stock swarm and on ours"
-    "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, beside the stock swarm"
+    "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, their root rotated, beside the stock swarm"
     "fields       every flag of services, what is refused, and a course, on both swarms"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
@@ -51,7 +51,6 @@ PARTS=(
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
     "busy         two minutes without a free processor: no election, no node down"
-    "trust        the root rotated on five hosts under a running service, and what is said of it beside the stock swarm"
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "firewalls    networks beside ufw and firewalld, and their reloads"
     "prometheus   Debian's Prometheus finds the tasks of a service"
@@ -241,7 +240,6 @@ part fields suite fields
 part cluster suite cluster
 part quickstart quickstart
 part busy suite cluster nobody_is_elected --ignored
-part trust suite cluster trust:: --ignored
 part engines-26 suite engines on_26
 part firewalls suite firewalls
 part prometheus suite network_users prometheus_itself --ignored

@@ -1,5 +1,4 @@
-//! One root takes another's place under a running swarm of five hosts, and what the stock command says of it. By hand:
-//! `contrib/test.sh --only trust`.
+//! One root takes another's place under a running swarm of five hosts, and what the stock command says of it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -107,7 +106,6 @@ fn until_settled(host: &Host) {
 }
 
 #[test]
-#[ignore = "by hand: each rotates several times on hosts of its own"]
 fn a_root_takes_anothers_place_under_a_running_service() {
     let mut testbed = joined(&Options::default());
     let named = ["--name", "steady", "--mode", "global"];
@@ -280,7 +278,6 @@ fn spoken(options: &Options, roots: &Path) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "by hand: each rotates several times on hosts of its own"]
 fn rotations_and_what_is_refused_of_them_are_spoken_of_as_by_the_stock_swarm() {
     let roots = Roots::make();
     let folder = roots.0.clone();

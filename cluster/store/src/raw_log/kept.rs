@@ -4,9 +4,10 @@
 //! before. What they leave of a damaged log is no evidence any more, so a log that is refused is put
 //! back as it was. The copy lives in memory that belongs to no heap and goes with the process.
 
+use crate::folder::replace;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// A copy of a file, or of a folder with all that is in it.
@@ -42,9 +43,8 @@ impl Kept {
             copy.seek(SeekFrom::Start(0))?;
             copy.read_to_end(&mut bytes)?;
             if fs::read(&path).ok().as_ref() != Some(&bytes) {
-                let mut file = File::create(&path)?;
-                file.write_all(&bytes)?;
-                file.sync_all()?;
+                // Whoever dies here leaves the one or the other, never half a log.
+                replace(&path, &bytes)?;
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Clients: each asks one member after the other to write or to read, and remembers what it was told.
 
-use crate::dice::Dice;
+use crate::dice::{Dice, mix};
 use crate::history::{History, Outcome, VALUE, sum};
 use crate::member::Member;
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use tokio::time::timeout;
 
 /// As many things are written to.
 const KEYS: u64 = 10;
+
+/// The longest write, about, in bytes.
+const LONG: u64 = 30_000;
 
 /// How long a client waits.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -90,7 +93,11 @@ pub async fn write(store: &Store, key: u64, value: u64, time: ClusterTime) -> Ou
         spec: NetworkSpec {
             name: format!("net{key}"),
             driver: "overlay".to_owned(),
-            labels: [(VALUE.to_owned(), value.to_string())].into(),
+            labels: [
+                (VALUE.to_owned(), value.to_string()),
+                ("padding".to_owned(), padding(value)),
+            ]
+            .into(),
             ..NetworkSpec::default()
         },
         segments: Vec::new(),
@@ -117,6 +124,15 @@ pub async fn write(store: &Store, key: u64, value: u64, time: ClusterTime) -> Ou
             }
         }
     }
+}
+
+/// One in four writes is long: the journal of a log is to be full several times in a world.
+fn padding(value: u64) -> String {
+    let length = match value % 4 {
+        0 => mix(value) % LONG,
+        _ => 0,
+    };
+    "x".repeat(length as usize)
 }
 
 pub async fn read(store: &Store) -> Outcome {

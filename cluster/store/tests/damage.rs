@@ -245,8 +245,8 @@ async fn what_is_not_a_whole_store_of_ours_is_refused_by_name_and_left_alone() {
         ),
         (
             "a newer format",
-            |f| fs::write(f.join("format"), b"\x02redb").unwrap(),
-            "has format 2, this release reads up to 1",
+            |f| fs::write(f.join("format"), b"\xffredb").unwrap(),
+            "has format 255, this release reads up to",
         ),
         (
             "another engine",

@@ -13,6 +13,7 @@ PARTS=(
     "clippy       lints, on all targets, warnings denied"
     "deny         licences, bans and sources of what we depend on (if cargo-deny is there)"
     "unit         every crate's own tests"
+    "simulation   agreement in 500 simulated worlds"
     "layers       who imports whom"
     "scripts      what shellcheck says of contrib"
     "testbed      the hosts that the following parts stand on"
@@ -33,7 +34,6 @@ PARTS=(
     "takeover     contrib/takeover.sh, undone from wherever it may have died"
     "package      the Debian package: upgraded over running tasks, purged"
     "operations   the operator pages, run"
-    "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former, if the clone has it)"
     "addresses    nodes at addresses and ports of their choice, and nodes whose address changes"
     "install      contrib/install on a bare Debian (made by debootstrap), which then joins a swarm"
     "reboot       shutdowns and power cuts of a machine, boot in either order"
@@ -50,6 +50,7 @@ PARTS=(
 
 # Parts that take long and run only when they are named, or with --all.
 EXTRA=(
+    "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former)"
     "busy         two minutes without a free processor: no election, no node down"
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
     "firewalls    networks beside ufw and firewalld, and their reloads"
@@ -71,7 +72,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations mixed addresses install reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations addresses install reboot payload socket tls beside secrets-log transcripts fields cluster) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -183,18 +184,12 @@ unit() {
         bounded cargo test --package swarmrs-compat-tests --lib --bins
 }
 
-scripts() { shellcheck --severity warning contrib/*.sh contrib/install contrib/debian/postinst contrib/debian/prerm contrib/debian/postrm; }
-
-# The former daemon is built from this clone's own history. One that does not reach so far has nothing to mix.
-mixed() {
-    local tree
-    tree=$(grep --invert-match '^#' contrib/previous-landing)
-    if ! git cat-file -e "$tree" 2>/dev/null; then
-        echo "this clone's history does not have $tree, which landed before: releases are not mixed here"
-        return
-    fi
-    suite mixed
+# The unit tests run a few of them.
+simulation() {
+    SWARMRS_SIMULATION_SEEDS=500 bounded cargo test --quiet --package swarmrs-store --test simulation whatever_breaks
 }
+
+scripts() { shellcheck --severity warning contrib/*.sh contrib/install contrib/debian/postinst contrib/debian/prerm contrib/debian/postrm; }
 
 quickstart() {
     bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh && bounded bash contrib/quickstart.sh --down
@@ -206,6 +201,7 @@ part fmt cargo fmt --all --check
 part clippy cargo clippy --quiet --workspace --all-targets -- -D warnings
 part deny deny
 part unit unit
+part simulation simulation
 part layers suite layers
 part scripts scripts
 part testbed suite testbed
@@ -226,7 +222,6 @@ part units suite units
 part takeover suite takeover
 part package suite package
 part operations suite operations
-part mixed mixed
 part addresses suite addresses
 part install suite install
 part reboot suite reboot
@@ -239,6 +234,7 @@ part transcripts suite transcripts
 part fields suite fields
 part cluster suite cluster
 part quickstart quickstart
+part mixed suite mixed
 part busy suite cluster nobody_is_elected --ignored
 part engines-26 suite engines on_26
 part firewalls suite firewalls

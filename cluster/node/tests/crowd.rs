@@ -327,7 +327,7 @@ async fn kill_the_manager_of_most(victim_leads: bool) {
     let at_victim = |walker: &&Walker| walker.at().as_ref() == Some(&scene.victim.made.address);
     let there = scene.crowd.iter().filter(at_victim).count();
     // On a machine with no time to spare some have moved on by then.
-    assert!(there > CROWD * 2 / 3, "{there} sessions there");
+    assert!(there > CROWD / 2, "{there} sessions there");
 
     scene.victim.kill();
     let killed = Instant::now();

@@ -81,16 +81,20 @@ program=$(CARGO_TARGET_DIR=$target cargo test --manifest-path "$copy/Cargo.toml"
     --no-run --message-format json-render-diagnostics | grep -o '"executable":"[^"]*/simulation-[^"]*"' | cut -d'"' -f4)
 
 cd "$root/cluster/store"
+tested=$(grep -o 'SWARMRS_SIMULATION_SEEDS=[0-9]*' "$root/contrib/test.sh")
 total=0 survivors=0
 while IFS=$'\t' read -r number words; do
     total=$((total + 1))
-    if PLANTED=$number SWARMRS_SIMULATION_STOP=1 timeout 900 "$program" --nocapture >"$copy/output" 2>&1; then
-        echo "SURVIVED  $words"
-        survivors=$((survivors + 1))
+    status=0
+    env "$tested" SWARMRS_SIMULATION_STOP=1 PLANTED="$number" \
+        timeout 1800 "$program" whatever_breaks --nocapture >"$copy/output" 2>&1 || status=$?
+    told='s/^SWARMRS_SIMULATION_FIRST=\([0-9]*\) SWARMRS_SIMULATION_SEEDS=1: /seed \1: /p'
+    found=$(sed -n "$told" "$copy/output" | sed -n 1p | cut -c1-170)
+    if [ -n "$found" ]; then
+        echo "found     $words ($found)"
     else
-        found=$(grep -m 1 -o 'SEEDS=1: .*' "$copy/output" | cut -c10- | cut -c1-160)
-        seed=$(grep -m 1 -o 'SIMULATION_FIRST=[0-9]*' "$copy/output" | cut -d= -f2)
-        echo "found     $words (seed ${seed:-?}:${found:- no word})"
+        echo "SURVIVED  $words (status $status)"
+        survivors=$((survivors + 1))
     fi
 done <"$copy/bugs"
 echo "$total bugs, $survivors not found"

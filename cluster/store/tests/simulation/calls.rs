@@ -53,17 +53,6 @@ pub fn begin(root: &Path, dice: &mut Dice) {
     IS_SIMULATED.set(true);
 }
 
-/// No more.
-pub fn end() {
-    IS_SIMULATED.set(false);
-    MACHINES.take();
-}
-
-/// Whether this thread does.
-pub fn is_simulated() -> bool {
-    IS_SIMULATED.get()
-}
-
 /// The folder of a machine.
 pub fn folder(machine: u64) -> PathBuf {
     with(|machines| machines.root.join(machine.to_string()))

@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(4);
 /// One that waits for its answer, or does nothing for a while.
 pub struct Client {
     busy: Arc<AtomicBool>,
-    /// Where it asked, and in which tick it gives up.
+    /// Whom it asked last.
     asked: u64,
     rests_until: u64,
     dice: Dice,

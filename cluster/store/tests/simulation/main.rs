@@ -31,16 +31,16 @@ mod world;
 use dice::Dice;
 use disk::Death;
 use nemesis::Nemesis;
-use std::cell::RefCell;
+use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use world::{Broken, World};
 
 /// A few, for whoever tests everything; contrib/test.sh has a part that runs 500.
 const SEEDS: u64 = 20;
 
-/// The seed of the world that this process is to be.
+/// The seed of the world that this process is to be. Its machines have their files in the folder where it was started.
 const WORLD: &str = "SWARMRS_SIMULATION_WORLD";
 
 /// Begins the line on which such a process says what came of it.
@@ -50,35 +50,13 @@ const TOLD: &str = "told: ";
 const UGLY: u64 = 650;
 
 /// What came of one world.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Told {
     ticks: u64,
     steps: u64,
     writes: u64,
     reads: u64,
     unknown: u64,
-}
-
-thread_local! {
-    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
-}
-
-/// What a task of the present world panicked with.
-fn panicked() -> Option<String> {
-    PANIC.take()
-}
-
-/// From here on a world learns of panics in it.
-fn note_panics() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| match calls::is_simulated() {
-            false => before(panic),
-            true if swarmrs_store::panic_is_contained() => {}
-            true => PANIC.set(Some(format!("a panic: {panic}"))),
-        }));
-    });
 }
 
 fn number(name: &str, otherwise: u64) -> u64 {
@@ -105,7 +83,7 @@ fn live(dice: &mut Dice) -> Result<Told, Broken> {
     let end = world.now + UGLY;
     while world.now < end {
         world.step()?;
-        nemesis.act(&mut world)?;
+        nemesis.act(&mut world);
     }
     world.heal();
     world.dismiss_clients();
@@ -154,25 +132,23 @@ fn settle(world: &mut World) -> Result<(), Broken> {
 
 /// One world, in a process of its own.
 fn run(seed: u64) -> Result<Told, Broken> {
-    let program = std::env::current_exe().unwrap();
-    let mut process = std::process::Command::new(program);
+    let folder = tempfile::TempDir::with_prefix_in("swarmrs-sim-", "/dev/shm").unwrap();
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap());
     process.args(["a_world_in_a_process_of_its_own", "--exact", "--nocapture"]);
-    let output = process.env(WORLD, seed.to_string()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let told = said.lines().find_map(|line| line.strip_prefix(TOLD));
+    process.env(WORLD, seed.to_string()).current_dir(&folder);
+    let output = process.output().unwrap();
     let why = String::from_utf8_lossy(&output.stderr);
     tell(|| why.to_string());
-    let numbers = told.map(|told| told.split(' ').map(|number| number.parse().unwrap()));
-    match numbers.map(Iterator::collect::<Vec<u64>>).as_deref() {
-        Some(&[ticks, steps, writes, reads, unknown]) => Ok(Told {
-            ticks,
-            steps,
-            writes,
-            reads,
-            unknown,
-        }),
-        _ => Err(format!("{} {why}", output.status)),
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.lines().find_map(|line| line.strip_prefix(TOLD)) {
+        Some(told) => serde_json::from_str(told).unwrap(),
+        None => Err(format!("{} {why}", output.status)),
     }
+}
+
+/// Says what came of the world that this process is.
+fn say(lived: &Result<Told, Broken>) {
+    println!("\n{TOLD}{}", serde_json::to_string(lived).unwrap());
 }
 
 #[test]
@@ -180,35 +156,20 @@ fn a_world_in_a_process_of_its_own() {
     let Ok(seed) = std::env::var(WORLD) else {
         return;
     };
-    note_panics();
-    match live_alone(seed.parse().unwrap()) {
-        Ok(told) => println!(
-            "\n{TOLD}{} {} {} {} {}",
-            told.ticks, told.steps, told.writes, told.reads, told.unknown
-        ),
-        Err(broken) => panic!("{broken}"),
-    }
-}
-
-/// On a thread of its own, which simulates from its first step on.
-fn live_alone(seed: u64) -> Result<Told, Broken> {
+    // Its runtimes would go on without the task.
+    std::panic::set_hook(Box::new(|panic| {
+        if !swarmrs_store::panic_is_contained() {
+            say(&Err(format!("a panic: {panic}")));
+            std::process::exit(1);
+        }
+    }));
+    let mut dice = Dice::new(seed.parse().unwrap());
     let simulate = move || {
-        let root = std::path::Path::new("/dev/shm")
-            .join(format!("swarmrs-sim-{}-{seed}", std::process::id()));
-        let mut dice = Dice::new(seed);
-        calls::begin(&root, &mut dice);
-        let lived = std::panic::catch_unwind(|| live(&mut dice.clone()));
-        calls::end();
-        // It may never have been made.
-        let _removed = std::fs::remove_dir_all(&root);
-        lived.unwrap_or_else(|_| Err(panicked().unwrap_or_default()))
+        calls::begin(&std::env::current_dir().unwrap(), &mut dice);
+        say(&live(&mut dice));
     };
-    let thread = std::thread::Builder::new().name(format!("seed {seed}"));
-    thread
-        .spawn(simulate)
-        .unwrap()
-        .join()
-        .unwrap_or_else(|_| Err("the world itself broke".to_owned()))
+    // What is drawn once for each thread comes from the seed too: this one simulates from its first step on.
+    std::thread::spawn(simulate).join().unwrap();
 }
 
 #[test]
@@ -218,8 +179,8 @@ fn whatever_breaks_what_was_agreed_on_stays() {
         number("SWARMRS_SIMULATION_SEEDS", SEEDS),
     );
     let stops = number("SWARMRS_SIMULATION_STOP", 0) > 0;
-    let next = Arc::new(AtomicU64::new(first));
-    let sums = Arc::new(Mutex::new((Told::default(), Vec::new())));
+    let next = AtomicU64::new(first);
+    let sums = Mutex::new((Told::default(), Vec::new()));
     let begun = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -249,7 +210,7 @@ fn whatever_breaks_what_was_agreed_on_stays() {
             });
         }
     });
-    let (told, broken) = &*sums.lock().unwrap();
+    let (told, broken) = sums.into_inner().unwrap();
     eprintln!(
         "{seeds} seeds in {:.1} s: {told:?}",
         begun.elapsed().as_secs_f64()

@@ -4,7 +4,7 @@ use crate::calls;
 use crate::dice::Dice;
 use crate::disk::{Death, Trouble};
 use crate::network::{Weather, member};
-use crate::world::{Broken, World};
+use crate::world::World;
 
 /// What can be done to a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Nemesis {
     }
 
     /// Does what is due.
-    pub fn act(&mut self, world: &mut World) -> Result<(), Broken> {
+    pub fn act(&mut self, world: &mut World) {
         let now = world.now;
         let undo = self.undo.iter().copied();
         let (due, later): (Vec<_>, Vec<_>) = undo.partition(|(at, _)| *at <= now);
@@ -103,7 +103,6 @@ impl Nemesis {
             crate::tell(|| format!("{now:5} {mischief:?} {target}; {}", world.picture()));
             self.do_it(world, mischief, target);
         }
-        Ok(())
     }
 
     /// More often than not whoever leads.

@@ -126,9 +126,12 @@ impl Machine {
 impl Applied {
     fn restore(record: &SnapshotRecord) -> Result<Self, BadSnapshot> {
         let state = State::restore(&record.state)?;
+        let mut sum = Sum::default();
+        let made = difference(&State::default(), &state);
+        made.iter().for_each(|event| sum.note(event));
         Ok(Applied {
-            sum: Sum::of(&state),
             state,
+            sum,
             last: record.last(),
             membership: record.membership()?,
             departed: record.departed.clone(),

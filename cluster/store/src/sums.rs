@@ -8,7 +8,7 @@
 use crate::figures::Measures;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use swarmrs_core::{Delta, Event, State};
+use swarmrs_core::{Delta, Event};
 
 /// How many sums are kept for comparison: a member may be so far ahead of what the leader said last.
 const KEPT: usize = 512;
@@ -35,38 +35,6 @@ struct Known {
 }
 
 impl Sum {
-    pub(crate) fn of(state: &State) -> Sum {
-        let mut sum = Sum::default();
-        sum.add_all(
-            "cluster",
-            state.cluster().map(|c| (c.id.as_str(), c.meta.version)),
-        );
-        let nodes = state.nodes().iter();
-        sum.add_all("node", nodes.map(|n| (n.id.as_str(), n.meta.version)));
-        let services = state.services().iter();
-        sum.add_all("service", services.map(|s| (s.id.as_str(), s.meta.version)));
-        let tasks = state.tasks().iter();
-        sum.add_all("task", tasks.map(|t| (t.id.as_str(), t.meta.version)));
-        let networks = state.networks().iter();
-        sum.add_all("network", networks.map(|n| (n.id.as_str(), n.meta.version)));
-        let attachments = state.attachments().iter();
-        sum.add_all(
-            "attachment",
-            attachments.map(|a| (a.id.as_str(), a.meta.version)),
-        );
-        let secrets = state.secrets().iter();
-        sum.add_all("secret", secrets.map(|s| (s.id.as_str(), s.meta.version)));
-        let configs = state.configs().iter();
-        sum.add_all("config", configs.map(|c| (c.id.as_str(), c.meta.version)));
-        sum
-    }
-
-    fn add_all<'a>(&mut self, kind: &str, objects: impl IntoIterator<Item = (&'a str, u64)>) {
-        for (id, version) in objects {
-            self.0 = self.0.wrapping_add(hash(kind, id, version));
-        }
-    }
-
     /// The sum after `event`.
     pub(crate) fn note(&mut self, event: &Event) {
         match event {

@@ -17,7 +17,6 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU8, Ordering};
 use swarmrs_types::feature::LEVEL;
 
 /// The version of a folder whose log holds nothing above feature level 0. Every level adds one: a release that does not know
@@ -132,7 +131,7 @@ impl Folder {
         Ok(FormatMark {
             path,
             engine,
-            version: AtomicU8::new(bytes.first().copied().unwrap_or(FIRST)),
+            version: bytes.first().copied().unwrap_or(FIRST),
         })
     }
 
@@ -179,18 +178,18 @@ impl Folder {
 pub(crate) struct FormatMark {
     path: PathBuf,
     engine: &'static str,
-    version: AtomicU8,
+    version: u8,
 }
 
 impl FormatMark {
     /// The log holds entries of this level from now on. Says whether that is news.
-    pub(crate) fn raise(&self, level: u32) -> io::Result<bool> {
+    pub(crate) fn raise(&mut self, level: u32) -> io::Result<bool> {
         let version = version(level);
-        if version <= self.version.load(Ordering::Relaxed) {
+        if version <= self.version {
             return Ok(false);
         }
         replace(&self.path, &format_bytes(version, self.engine))?;
-        self.version.store(version, Ordering::Relaxed);
+        self.version = version;
         Ok(true)
     }
 }

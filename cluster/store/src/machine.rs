@@ -105,7 +105,7 @@ impl Machine {
 
 impl Machine {
     /// What the swarm says of snapshots, and of the level of what follows, holds from the entry on that says it.
-    fn heed_settings(&self) {
+    fn heed_settings(&mut self) {
         let Some(cluster) = self.applied.state.cluster() else {
             return;
         };

@@ -13,7 +13,7 @@ mod writer;
 pub(crate) use acknowledged::Acknowledged;
 pub(crate) use alone::go_on_alone;
 pub(crate) use load::{Loaded, load};
-pub(crate) use writer::{Growth, Pace, Writer};
+pub(crate) use writer::{Disk, Growth, Pace, Writer};
 
 use crate::codec::Mark;
 use crate::raft::{Entry, LogId, Types, Vote};

@@ -26,23 +26,13 @@ fn codec() -> Codec {
     Codec::new(Sealer::new(&DataKey::from_bytes([7; DataKey::LEN])))
 }
 
-fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path) -> Writer {
+fn writer(log: impl RawLog, growth: Arc<Growth>, folder: &Path, pace: Arc<Pace>) -> Writer {
     let path = folder.join("acknowledged");
     Acknowledged::create(&path).unwrap();
     let (acknowledged, _) = Acknowledged::open(&path).unwrap();
-    let end = End::default();
-    let (measures, pace) = (Arc::default(), Arc::default());
-    let threads = Threads::Own;
-    Writer::start(
-        log,
-        codec(),
-        growth,
-        end,
-        acknowledged,
-        measures,
-        (pace, &threads),
-    )
-    .unwrap()
+    let (end, measures) = (End::default(), Arc::default());
+    let disk = Disk::new(log, codec(), growth, end, acknowledged, measures);
+    Writer::start(disk, pace, &Threads::Own).unwrap()
 }
 
 fn entry(index: u64) -> Entry {
@@ -60,7 +50,7 @@ impl StoreBuilder<Types, LogStorage, Machine, TempDir> for On {
         let folder = tempfile::tempdir().unwrap();
         let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
         let log = raw_log::create(self.0, &folder.path().join("log")).unwrap();
-        let writer = writer(log, growth.clone(), folder.path());
+        let writer = writer(log, growth.clone(), folder.path(), Arc::default());
         let path = folder.path().to_owned();
         let snapshots = Snapshots::open(path, codec(), 0, Threads::Own).unwrap();
         let feed = Arc::new(Feed::new(State::default()));
@@ -146,7 +136,7 @@ fn bench() -> Bench {
     };
     let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
     let folder = tempfile::tempdir().unwrap();
-    let writer = writer(log, growth, folder.path());
+    let writer = writer(log, growth, folder.path(), Arc::default());
     Bench {
         storage: LogStorage::new(Cache::default(), &writer),
         syncing,
@@ -215,24 +205,10 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
 #[tokio::test]
 async fn where_nobody_else_waits_an_append_is_durable_when_it_returns() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("acknowledged");
-    Acknowledged::create(&path).unwrap();
-    let (acknowledged, _) = Acknowledged::open(&path).unwrap();
     let log = raw_log::create(LogEngine::Redb, &folder.path().join("log")).unwrap();
     let growth = Arc::new(Growth::new(0, 0, SnapshotPolicy::default()));
     let pace = Arc::new(Pace::default());
-    let measures = Arc::default();
-    let end = End::default();
-    let writer = Writer::start(
-        log,
-        codec(),
-        growth,
-        end,
-        acknowledged,
-        measures,
-        (pace.clone(), &Threads::Own),
-    );
-    let writer = writer.unwrap();
+    let writer = writer(log, growth, folder.path(), pace.clone());
     let mut storage = LogStorage::new(Cache::default(), &writer);
     pace.set_alone(true);
     let first = pace.enter();

@@ -170,25 +170,7 @@ struct Queue {
 }
 
 impl Writer {
-    /// Writes to `log`, which ends at `end`.
-    pub(crate) fn start(
-        log: impl RawLog,
-        codec: Codec,
-        growth: Arc<Growth>,
-        end: End,
-        acknowledged: Acknowledged,
-        measures: Arc<Measures>,
-        (pace, threads): (Arc<Pace>, &Threads),
-    ) -> Result<Self, Error> {
-        let disk = Disk {
-            log: Box::new(log),
-            codec,
-            growth,
-            end,
-            acknowledged,
-            measures,
-            failed: None,
-        };
+    pub(crate) fn start(disk: Disk, pace: Arc<Pace>, threads: &Threads) -> Result<Self, Error> {
         let desk = Arc::new(Desk {
             queue: Mutex::default(),
             bell: Bell::of(threads),
@@ -310,7 +292,8 @@ impl Desk {
     }
 }
 
-struct Disk {
+/// The log's engine, and what is to be known for writing to it.
+pub(crate) struct Disk {
     log: Box<dyn RawLog>,
     codec: Codec,
     growth: Arc<Growth>,
@@ -322,6 +305,26 @@ struct Disk {
 }
 
 impl Disk {
+    /// Writes to `log`, which ends at `end`.
+    pub(crate) fn new(
+        log: impl RawLog,
+        codec: Codec,
+        growth: Arc<Growth>,
+        end: End,
+        acknowledged: Acknowledged,
+        measures: Arc<Measures>,
+    ) -> Self {
+        Disk {
+            log: Box::new(log),
+            codec,
+            growth,
+            end,
+            acknowledged,
+            measures,
+            failed: None,
+        }
+    }
+
     fn work(&mut self, jobs: Vec<Job>) {
         let mut answers = Vec::new();
         for job in jobs {

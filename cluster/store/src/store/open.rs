@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::current::Shared;
 use crate::error::Error;
 use crate::folder::{Folder, Stage};
-use crate::log::{Acknowledged, Growth, Loaded, LogStorage, Writer, go_on_alone, load};
+use crate::log::{Acknowledged, Disk, Growth, Loaded, LogStorage, Writer, go_on_alone, load};
 use crate::machine::Machine;
 use crate::raft_thread::Parts;
 use crate::raw_log::{self, Contained, Kept, RawLog};
@@ -128,15 +128,9 @@ fn start(
     let is_initialized = found.loaded.is_initialized();
     let (end, growth) = (found.loaded.end, found.growth);
     let measures = shared.measures.clone();
-    let writer = Writer::start(
-        found.log,
-        codec,
-        growth.clone(),
-        end,
-        found.acknowledged,
-        measures,
-        (shared.pace.clone(), &config.threads),
-    )?;
+    let (log, acknowledged) = (found.log, found.acknowledged);
+    let disk = Disk::new(log, codec, growth.clone(), end, acknowledged, measures);
+    let writer = Writer::start(disk, shared.pace.clone(), &config.threads)?;
     shared.growth.store(Some(growth.clone()));
     shared
         .initialized

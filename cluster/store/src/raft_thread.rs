@@ -175,6 +175,13 @@ impl Keeper {
     /// On a thread of its own, and each core on a runtime of its own: with it go all tasks of the core, and with them the
     /// last ways to the writer.
     fn run(mut self, parts: Parts, started: Started) {
+        let between = match new_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                parts.split().1.close();
+                return tell(started, Err(error));
+            }
+        };
         let mut started = Some(started);
         let mut next = Some(parts);
         while let Some(parts) = next {
@@ -184,7 +191,7 @@ impl Keeper {
                 Err(error) => Ended::Failed(error.to_string()),
             };
             rest.close();
-            next = runtime_in_time().block_on(self.follow_up(ended, &mut started));
+            next = between.block_on(self.follow_up(ended, &mut started));
         }
     }
 
@@ -222,8 +229,7 @@ impl Keeper {
             (Ended::Stopped, _) => None,
             (Ended::Failed(reason), None) => self.reopen(reason).await,
             (Ended::Failed(reason), Some(started)) => {
-                // Nobody waits if whoever opens the store has given up.
-                let _unheard = started.send(Err(Error::Consensus(reason)));
+                tell(started, Err(Error::Consensus(reason)));
                 None
             }
         }
@@ -286,14 +292,9 @@ impl Keeper {
     }
 }
 
-/// A runtime, as soon as the system gives one.
-fn runtime_in_time() -> Runtime {
-    loop {
-        match new_runtime() {
-            Ok(runtime) => return runtime,
-            Err(_) => std::thread::sleep(RETRY),
-        }
-    }
+/// Nobody waits if whoever opens the store has given up.
+fn tell(started: Started, outcome: Result<(), Error>) {
+    let _unheard = started.send(outcome);
 }
 
 fn new_runtime() -> Result<Runtime, Error> {
@@ -332,8 +333,7 @@ async fn until_failed(
     let following = follow(raft.clone(), shared.clone(), config.timing, transport);
     let mut follower = pin!(following);
     if let Some(started) = started.take() {
-        // Nobody waits if whoever opens the store has given up.
-        let _unheard = started.send(Ok(()));
+        tell(started, Ok(()));
     }
     loop {
         tokio::select! {

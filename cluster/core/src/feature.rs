@@ -55,8 +55,7 @@ impl Rise {
 /// The highest level that all members know.
 fn common(state: &State, members: &[Member], told: &BTreeMap<NodeId, u32>) -> u32 {
     let level = |member: &Member| {
-        let mut nodes = state.nodes().iter();
-        let node = nodes.find(|node| node.raft_id == Some(member.raft_id))?;
+        let node = state.node_of_member(member.raft_id)?;
         told.get(&node.id).copied().filter(|_| member.reachable)
     };
     let levels = members

@@ -185,8 +185,7 @@ fn may_dismiss(members: &[Member], raft_id: u64) -> bool {
 
 fn moves(state: &State, members: &[Member]) -> Vec<Step> {
     let moved = members.iter().filter_map(|member| {
-        let mut nodes = state.nodes().iter();
-        let node = nodes.find(|node| node.raft_id == Some(member.raft_id))?;
+        let node = state.node_of_member(member.raft_id)?;
         let address = node.manager_addr.as_ref()?;
         (*address != member.address).then(|| Step::Readdress {
             raft_id: member.raft_id,

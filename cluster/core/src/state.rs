@@ -74,6 +74,11 @@ impl State {
         &self.nodes
     }
 
+    /// The node whose manager is this member of the log.
+    pub fn node_of_member(&self, raft_id: u64) -> Option<&Arc<Node>> {
+        self.nodes.iter().find(|node| node.raft_id == Some(raft_id))
+    }
+
     pub fn services(&self) -> &Table<ServiceId, Service> {
         &self.services
     }

@@ -204,7 +204,8 @@ impl Manager {
     /// A state as reads see it.
     pub fn view(&self, state: Arc<State>) -> ClusterView {
         let leader = self.desk.store.leadership().borrow().leader.clone();
-        let node = leader.and_then(|leader| node_of(&state, leader.raft_id));
+        let node = leader.and_then(|leader| state.node_of_member(leader.raft_id));
+        let node = node.map(|node| node.id);
         let reachable = self.presence.reachable(&self.desk.store);
         ClusterView::new(state, self.record.node, node, &self.live, reachable)
     }
@@ -248,14 +249,6 @@ async fn close(store: &Store) {
     if let Err(error) = store.shutdown().await {
         error!(%error, "the store did not close cleanly");
     }
-}
-
-/// The node whose manager is this member.
-fn node_of(state: &State, raft_id: u64) -> Option<NodeId> {
-    let mut nodes = state.nodes().iter();
-    nodes
-        .find(|node| node.raft_id == Some(raft_id))
-        .map(|node| node.id)
 }
 
 fn listen_error(record: &StartRecord, source: std::io::Error) -> NodeError {

@@ -8,7 +8,7 @@
 //! | level | what it allows to be written |
 //! |---|---|
 //! | 0 | what the releases wrote that told no level |
-//! | 1 | the level itself |
+//! | 1 | the level itself; another authority of the swarm (`root_rotation`, and a root's `issuer`) |
 //!
 //! Whoever adds a shape: take the next level if this one was released, add a row, and write the shape only where
 //! `State::level` has reached it. A field at the top of an object with a default needs no level, if it does no harm that
@@ -16,6 +16,9 @@
 
 /// The highest level this release knows.
 pub const LEVEL: u32 = 1;
+
+/// From which on the swarm's authority may be changed: older managers would go on to issue by the root there was.
+pub const AUTHORITY: u32 = 1;
 
 #[cfg(test)]
 mod tests {

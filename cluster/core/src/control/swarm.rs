@@ -158,6 +158,7 @@ pub fn update(
         return Err(Fault::daemon(Code::Internal, "the swarm is not made yet"));
     };
     expect_version(version, old.meta.version)?;
+    rotations.authority.check(state)?;
     let mut new = (**old).clone();
     new.spec = settings::of_root(settings::whole(spec), &old.root_ca);
     rotations.authority.apply(&mut new);

@@ -7,10 +7,12 @@
 //!
 //! What certificates say is judged before ([`Authority`] is what came of it): here they are texts.
 
+use crate::feature::SETTLED;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
+use swarmrs_types::feature::AUTHORITY;
 use swarmrs_types::object::{Cluster, JoinTokens, Node, RootCa, RootRotation};
-use swarmrs_types::{ClusterTime, SecretText};
+use swarmrs_types::{ClusterTime, Code, Fault, SecretText};
 
 /// What becomes of the authority.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +28,20 @@ pub enum Authority {
 }
 
 impl Authority {
+    /// A change waits until all managers can read it.
+    pub(super) fn check(&self, state: &State) -> Result<(), Fault> {
+        let level = state.level();
+        if *self == Authority::Stays || level >= AUTHORITY {
+            return Ok(());
+        }
+        let minutes = SETTLED.as_secs() / 60;
+        let text = format!(
+            "the root CA cannot be changed yet: that needs feature level {AUTHORITY}, and this swarm has {level} until \
+             all its managers have run a release that knows it for {minutes} minutes"
+        );
+        Err(Fault::manager(Code::FailedPrecondition, text))
+    }
+
     pub(super) fn apply(self, cluster: &mut Cluster) {
         match (self, &mut cluster.root_rotation) {
             (Authority::Stays, _) | (Authority::NextKeyed(_), None) => {}

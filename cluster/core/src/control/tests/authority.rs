@@ -161,6 +161,40 @@ fn in_a_swarm_of_an_earlier_release_nobody_is_asked_to_change_before_there_is_an
 }
 
 #[test]
+fn below_the_level_at_which_all_managers_know_of_it_the_authority_is_not_changed() {
+    let mut state = swarm();
+    let mut cluster = (**state.cluster().unwrap()).clone();
+    cluster.level = 0;
+    put(&mut state, Object::Cluster(cluster.into()));
+    let asked = |authority| {
+        let cluster = state.cluster().unwrap();
+        let rotations = Rotations {
+            authority,
+            ..Rotations::default()
+        };
+        update(
+            &state,
+            cluster.meta.version,
+            cluster.spec.clone(),
+            rotations,
+            NOW,
+        )
+    };
+    asked(Authority::Stays).unwrap();
+    for authority in [
+        Authority::Replaced(on_its_way("two")),
+        Authority::Keyed("its key".into()),
+        Authority::NextKeyed("its key".into()),
+    ] {
+        assert_eq!(
+            said(&asked(authority).unwrap_err()),
+            "manager FailedPrecondition: the root CA cannot be changed yet: that needs feature level 1, and this swarm \
+             has 0 until all its managers have run a release that knows it for 10 minutes"
+        );
+    }
+}
+
+#[test]
 fn no_key_of_an_authority_shows_in_debug_output() {
     let shown = format!("{:?}", Authority::Replaced(on_its_way("two")));
     assert!(!shown.contains("key"), "{shown}");

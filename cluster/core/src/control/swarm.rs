@@ -189,7 +189,7 @@ pub fn force(
         return Err(Fault::daemon(Code::Internal, "the swarm is not made yet"));
     };
     let mut new = (**old).clone();
-    new.spec = settings::over(new.spec, spec);
+    new.spec = settings::of_root(settings::over(new.spec, spec), &old.root_ca);
     new.spec.encryption_config.auto_lock_managers |= locks(&old.spec);
     new.unlock_key = unlock_key(&new, drawn, false);
     let mut draft = Draft::new(state, now);

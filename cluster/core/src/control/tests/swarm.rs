@@ -313,6 +313,28 @@ fn a_forced_swarm_takes_what_the_request_says_and_stays_locked() {
 }
 
 #[test]
+fn an_external_ca_of_which_no_root_is_said_issues_for_the_one_there_is() {
+    let outside = json!({"Protocol": "cfssl", "URL": "https://192.0.2.9/sign"});
+    let said = json!({"CAConfig": {"ExternalCAs": [outside]}});
+    let mut spec = defaults();
+    lay(&mut spec, said.clone());
+    let made = with_manager().0;
+    let plan = update(
+        &made,
+        made.cluster().unwrap().meta.version,
+        read(&spec),
+        Rotations::default(),
+        NOW,
+    );
+    let mut updated = made.clone();
+    apply(&mut updated, plan.unwrap());
+    for state in [updated, forced(&made, said)] {
+        let external = &state.cluster().unwrap().spec.ca_config.external_cas[0];
+        assert_eq!(external.ca_cert, "certificate");
+    }
+}
+
+#[test]
 fn a_manager_says_where_it_is_only_if_it_moved() {
     let (state, id) = with_manager();
     assert!(moved(&state, id, 7, "192.0.2.1:2377", NOW).is_empty());

@@ -8,13 +8,18 @@
 //!                            ours      ours       ours      └───────── the original's ────────────────────────┘
 //! ```
 
+use super::profile;
 use crate::certificate::{decode, encode, parse};
-use crate::{Error, PrivateKey, random};
+use crate::{Error, PrivateKey};
 use rcgen::string::PrintableString;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, KeyPair,
     PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, SigningKey,
 };
+use rustls_pki_types::AlgorithmIdentifier;
+use rustls_pki_types::alg_id::{ECDSA_SHA256, ECDSA_SHA384, RSA_PKCS1_SHA256};
+use std::fmt::Display;
+use x509_parser::asn1_rs::{Any, FromDer as _};
 use x509_parser::x509::AttributeTypeAndValue;
 
 const INTEGER: u8 = 0x02;
@@ -28,32 +33,19 @@ const V3: [u8; 5] = [VERSION, 3, INTEGER, 1, 2];
 /// Object identifier 2.5.29.35, the extension that names the key of the signer: the original's own.
 const AUTHORITY_KEY: [u8; 5] = [0x06, 3, 0x55, 0x1d, 0x23];
 
-/// The algorithms of signatures, as certificates name them.
-const ECDSA_SHA256: &[u8] = &[
-    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02,
-];
-const ECDSA_SHA384: &[u8] = &[
-    0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x03,
-];
-const RSA_SHA256: &[u8] = &[
-    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b, 0x05, 0x00,
-];
-
 /// `original`, certified by the owner of `signer` and `key`. All are DER; the answer is PEM.
 pub(super) fn sign(original: &[u8], signer: &[u8], key: &PrivateKey) -> Result<String, Error> {
     let pair = key.pair()?;
-    let algorithm = algorithm(&pair)?;
-    let serial = random::bytes::<19>()?;
+    let algorithm = tlv(SEQUENCE, &algorithm(&pair)?);
     let mut body = V3.to_vec();
-    // A leading 1 makes it positive and never shorter.
-    body.extend(tlv(INTEGER, &[&[1], serial.as_slice()].concat()));
-    body.extend_from_slice(algorithm);
+    body.extend(tlv(INTEGER, profile::serial()?.as_ref()));
+    body.extend_from_slice(&algorithm);
     body.extend_from_slice(parse(signer)?.subject().as_raw());
     body.extend(kept(original)?);
     let body = tlv(SEQUENCE, &body);
     let signature = pair.sign(&body).map_err(Error::Sign)?;
     let signature = tlv(BIT_STRING, &[&[0], signature.as_slice()].concat());
-    let whole = [body, algorithm.to_vec(), signature].concat();
+    let whole = [body, algorithm, signature].concat();
     Ok(encode(&tlv(SEQUENCE, &whole)))
 }
 
@@ -74,18 +66,7 @@ pub(super) fn request(cert: &str, key: &PrivateKey) -> Result<CrossRequest, Erro
     let ders = decode(cert)?;
     let certificate = parse(&ders[0])?;
     let name = certificate.subject();
-    let first = |mut parts: Box<dyn Iterator<Item = &AttributeTypeAndValue<'_>> + '_>| {
-        parts
-            .next()
-            .and_then(|part| part.as_str().ok())
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (common_name, unit, organisation) = (
-        first(Box::new(name.iter_common_name())),
-        first(Box::new(name.iter_organizational_unit())),
-        first(Box::new(name.iter_organization())),
-    );
+    let common_name = text(name.iter_common_name().next());
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     // As our own roots are called: names are compared by their bytes.
@@ -101,16 +82,21 @@ pub(super) fn request(cert: &str, key: &PrivateKey) -> Result<CrossRequest, Erro
     Ok(CrossRequest {
         request: request.map_err(Error::Sign)?,
         common_name,
-        unit,
-        organisation,
+        unit: text(name.iter_organizational_unit().next()),
+        organisation: text(name.iter_organization().next()),
     })
 }
 
-fn algorithm(pair: &KeyPair) -> Result<&'static [u8], Error> {
+fn text(part: Option<&AttributeTypeAndValue<'_>>) -> String {
+    let text = part.and_then(|part| part.as_str().ok());
+    text.unwrap_or_default().to_owned()
+}
+
+fn algorithm(pair: &KeyPair) -> Result<AlgorithmIdentifier, Error> {
     let known = [
         (&PKCS_ECDSA_P256_SHA256, ECDSA_SHA256),
         (&PKCS_ECDSA_P384_SHA384, ECDSA_SHA384),
-        (&PKCS_RSA_SHA256, RSA_SHA256),
+        (&PKCS_RSA_SHA256, RSA_PKCS1_SHA256),
     ];
     let found = known
         .into_iter()
@@ -121,17 +107,16 @@ fn algorithm(pair: &KeyPair) -> Result<&'static [u8], Error> {
 
 /// What stays of the original: validity, subject, key, extensions.
 fn kept(original: &[u8]) -> Result<Vec<u8>, Error> {
-    let mut parts = children(content(content_of_first(original)?)?)?
-        .into_iter()
-        .peekable();
+    let original = parse(original)?;
+    let parts = inside(original.tbs_certificate.as_ref())?;
+    let mut parts = parts.into_iter().peekable();
     parts.next_if(|part| part.first() == Some(&VERSION));
     let mut kept = Vec::new();
     // Serial, algorithm and issuer are ours to say.
     for part in parts.skip(3) {
         match part.first() {
             Some(&EXTENSIONS) => {
-                let list = content(content(part)?)?;
-                let mut ours = children(list)?;
+                let mut ours = inside(content(part)?)?;
                 ours.retain(|extension| {
                     !content(extension).is_ok_and(|it| it.starts_with(&AUTHORITY_KEY))
                 });
@@ -143,51 +128,26 @@ fn kept(original: &[u8]) -> Result<Vec<u8>, Error> {
     Ok(kept)
 }
 
-/// The first element inside of an element, as it stands there.
-fn content_of_first(element: &[u8]) -> Result<&[u8], Error> {
-    children(content(element)?)?
-        .first()
-        .copied()
-        .ok_or_else(malformed)
-}
-
-/// What is inside of an element.
-fn content(element: &[u8]) -> Result<&[u8], Error> {
-    let (head, length) = measure(element)?;
-    Ok(&element[head..head + length])
-}
-
-/// The elements that stand side by side.
-fn children(mut bytes: &[u8]) -> Result<Vec<&[u8]>, Error> {
+/// The elements inside of an element, each as it stands there.
+fn inside(element: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    let mut bytes = content(element)?;
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let (head, length) = measure(bytes)?;
-        let (one, rest) = bytes.split_at(head + length);
-        found.push(one);
+        let (rest, _) = Any::from_der(bytes).map_err(malformed)?;
+        found.push(&bytes[..bytes.len() - rest.len()]);
         bytes = rest;
     }
     Ok(found)
 }
 
-/// Lengths of an element's head and of its content, both within the bytes.
-fn measure(bytes: &[u8]) -> Result<(usize, usize), Error> {
-    let first = *bytes.get(1).ok_or_else(malformed)?;
-    let (head, length) = match first {
-        short @ 0..0x80 => (2, usize::from(short)),
-        long => {
-            let count = usize::from(long & 0x7f);
-            let digits = bytes.get(2..2 + count).filter(|_| (1..=4).contains(&count));
-            let digits = digits.ok_or_else(malformed)?;
-            let length = digits
-                .iter()
-                .fold(0, |sum, digit| sum << 8 | usize::from(*digit));
-            (2 + count, length)
-        }
-    };
-    match bytes.len() >= head + length {
-        true => Ok((head, length)),
-        false => Err(malformed()),
-    }
+/// What is inside of an element.
+fn content(element: &[u8]) -> Result<&[u8], Error> {
+    let (_, element) = Any::from_der(element).map_err(malformed)?;
+    Ok(element.data)
+}
+
+fn malformed(error: impl Display) -> Error {
+    Error::Certificate(error.to_string())
 }
 
 /// An element in DER.
@@ -205,8 +165,4 @@ pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     }
     element.extend_from_slice(content);
     element
-}
-
-fn malformed() -> Error {
-    Error::Certificate("not in DER".into())
 }

@@ -97,7 +97,7 @@ fn valid(begin: SystemTime, end: SystemTime) -> Result<CertificateParams, Error>
 /// A random serial number of 20 bytes, the most that is allowed. The top bits are fixed so that it
 /// is positive and never shorter. The library's default, a hash of the key, would give a renewed
 /// certificate the number of the one it replaces.
-fn serial() -> Result<SerialNumber, Error> {
+pub(super) fn serial() -> Result<SerialNumber, Error> {
     let mut bytes = random::bytes::<20>()?;
     bytes[0] = bytes[0] & 0x3f | 0x40;
     Ok(SerialNumber::from_slice(bytes.as_slice()))

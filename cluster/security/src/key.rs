@@ -21,11 +21,8 @@ pub struct PrivateKey {
 impl PrivateKey {
     /// Makes a new ECDSA key on P-256, the only kind that swarm makes itself.
     pub fn generate() -> Result<Self, Error> {
-        let pair = Zeroizing::new(KeyPair::generate().map_err(Error::Key)?);
-        Ok(Self {
-            pem: Zeroizing::new(pair.serialize_pem()),
-            public_key: pair.subject_public_key_info(),
-        })
+        let pair = KeyPair::generate().map_err(Error::Key)?;
+        Ok(Self::of(&Zeroizing::new(pair)))
     }
 
     /// Reads a key from PKCS#8 PEM (`PRIVATE KEY`); any kind that the TLS library signs with.
@@ -39,7 +36,15 @@ impl PrivateKey {
 
     /// Reads a key that a user brings, in whichever form OpenSSL wrote it: PKCS#8, PKCS#1 (RSA) or SEC 1.
     pub fn from_any_pem(pem: &str) -> Result<Self, Error> {
-        Self::from_pem(&form::pkcs8(pem)?)
+        let pair = KeyPair::try_from(form::pkcs8(pem)?.as_slice()).map_err(Error::Key)?;
+        Ok(Self::of(&Zeroizing::new(pair)))
+    }
+
+    fn of(pair: &KeyPair) -> Self {
+        Self {
+            pem: Zeroizing::new(pair.serialize_pem()),
+            public_key: pair.subject_public_key_info(),
+        }
     }
 
     /// The key as PKCS#8 PEM. A secret.

@@ -7,59 +7,40 @@
 
 use crate::Error;
 use crate::ca::tlv;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::alg_id::{ECDSA_P256, ECDSA_P384, RSA_ENCRYPTION};
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{AlgorithmIdentifier, PrivateKeyDer};
+use x509_parser::oid_registry::{OID_EC_P256, OID_NIST_EC_P384};
 use zeroize::Zeroizing;
 
-/// Object identifiers, with their tag and length.
-const EC_KEY: &[u8] = &[0x06, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-const P256: &[u8] = &[0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-const P384: &[u8] = &[0x06, 5, 0x2b, 0x81, 0x04, 0x00, 0x22];
-const RSA_KEY: &[u8] = &[
-    0x06, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
-];
-
-/// The key of a PEM text as PKCS#8 in PEM. What stands around it (`EC PARAMETERS`) is passed over.
-pub(super) fn pkcs8(pem: &str) -> Result<Zeroizing<String>, Error> {
-    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes());
+/// The key of a PEM text as PKCS#8. What stands around it (`EC PARAMETERS`) is passed over.
+pub(super) fn pkcs8(pem: &str) -> Result<Zeroizing<Vec<u8>>, Error> {
     let unreadable = || Error::Key(rcgen::Error::CouldNotParseKeyPair);
-    let der = match key.map_err(|_| unreadable())? {
-        PrivateKeyDer::Pkcs8(key) => Zeroizing::new(key.secret_pkcs8_der().to_vec()),
-        PrivateKeyDer::Pkcs1(key) => wrapped(RSA_KEY, key.secret_pkcs1_der()),
+    let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| unreadable())?;
+    match &*Zeroizing::new(key) {
+        PrivateKeyDer::Pkcs8(key) => Ok(Zeroizing::new(key.secret_pkcs8_der().to_vec())),
+        PrivateKeyDer::Pkcs1(key) => Ok(wrapped(RSA_ENCRYPTION, key.secret_pkcs1_der())),
         PrivateKeyDer::Sec1(key) => {
             let der = key.secret_sec1_der();
-            wrapped(&[EC_KEY, curve(der).ok_or_else(unreadable)?].concat(), der)
+            Ok(wrapped(curve(der).ok_or_else(unreadable)?, der))
         }
-        _ => return Err(unreadable()),
-    };
-    Ok(armoured(&der))
+        _ => Err(unreadable()),
+    }
 }
 
-/// The curve that the key names, as far as we sign on it.
-fn curve(der: &[u8]) -> Option<&'static [u8]> {
-    let names = |curve: &&'static [u8]| der.windows(curve.len()).any(|part| part == *curve);
-    [P256, P384].into_iter().find(names)
+/// The algorithm of the curve that the key names, as far as we sign on it.
+fn curve(der: &[u8]) -> Option<AlgorithmIdentifier> {
+    let names = |curve: &[u8]| der.windows(curve.len()).any(|part| part == curve);
+    let known = [(OID_EC_P256, ECDSA_P256), (OID_NIST_EC_P384, ECDSA_P384)];
+    let found = known.into_iter().find(|(curve, _)| names(curve.as_bytes()));
+    found.map(|(_, algorithm)| algorithm)
 }
 
 /// `PrivateKeyInfo ::= version 0 · algorithm · OCTET STRING`.
-fn wrapped(algorithm: &[u8], key: &[u8]) -> Zeroizing<Vec<u8>> {
+fn wrapped(algorithm: AlgorithmIdentifier, key: &[u8]) -> Zeroizing<Vec<u8>> {
     const VERSION: [u8; 3] = [0x02, 1, 0];
-    let algorithm = tlv(0x30, algorithm);
+    let algorithm = tlv(0x30, &algorithm);
     let key = Zeroizing::new(tlv(0x04, key));
     let body = Zeroizing::new([&VERSION, algorithm.as_slice(), &key].concat());
     Zeroizing::new(tlv(0x30, &body))
-}
-
-fn armoured(der: &[u8]) -> Zeroizing<String> {
-    let text = Zeroizing::new(STANDARD.encode(der));
-    let mut pem = Zeroizing::new(String::with_capacity(text.len() * 2));
-    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
-    for line in text.as_bytes().chunks(64) {
-        pem.extend(line.iter().map(|byte| char::from(*byte)));
-        pem.push('\n');
-    }
-    pem.push_str("-----END PRIVATE KEY-----\n");
-    pem
 }

@@ -142,6 +142,7 @@ impl Node {
         spec: SwarmSpec,
         rotation: Rotation,
     ) -> Result<Changed, Fault> {
+        self.require_manager()?;
         control::swarm::check_update(&spec)?;
         // Judged on the version that the user read, or refused for another.
         let authority = self.judge_authority(&spec).await?;
@@ -157,7 +158,6 @@ impl Node {
     }
 
     async fn judge_authority(&self, spec: &SwarmSpec) -> Result<Authority, Fault> {
-        self.require_manager()?;
         let role = self.0.role.load_full();
         let Role::Manager(manager) = &*role else {
             return Err(Fault::unavailable(NOT_A_MANAGER));

@@ -12,6 +12,7 @@ use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node, Rotation, SwarmState};
 use swarmrs_types::spec::{
     EndpointSpec, InitRequest, NetworkAttachmentConfig, NetworkSpec, PortConfig, ServiceSpec,
+    SwarmSpec,
 };
 use swarmrs_types::{Code, TaskState};
 use tempfile::TempDir;
@@ -52,6 +53,13 @@ async fn outside_a_swarm_every_cluster_call_is_refused() {
     assert_eq!(fault.code, Code::Unavailable);
     assert!(fault.text.starts_with("This node is not a swarm manager."));
     let fault = node.create_service(service("web", 1), None).await;
+    assert_eq!(fault.unwrap_err().code, Code::Unavailable);
+    // Before what is wrong with the request itself.
+    let wrong = SwarmSpec {
+        name: "mine".to_owned(),
+        ..SwarmSpec::default()
+    };
+    let fault = node.update_swarm(1, wrong, Rotation::default()).await;
     assert_eq!(fault.unwrap_err().code, Code::Unavailable);
     let fault = node.leave(true).await.unwrap_err();
     assert_eq!(fault.text, "This node is not part of a swarm");

@@ -269,7 +269,8 @@ impl Dispatcher {
             return false;
         }
         self.roots = Some(roots);
-        let is_due = must_renew(node, &certified) || must_change(cluster, node);
+        let is_due =
+            must_renew(node, &certified) || must_change(cluster, &node.description.tls_info);
         let wanted = is_due.then(|| (node.role.clone(), cluster.issuer().clone()));
         let is_news = wanted.is_some() && wanted != self.asked;
         self.asked = wanted;

@@ -11,6 +11,7 @@ use crate::trust::{self, CredentialsError};
 use crate::way::Way;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+use swarmrs_core::control::swarm::authority::must_change;
 use swarmrs_core::{Event, State};
 use swarmrs_rpc::message::join::{RenewRequest, Renewed};
 use swarmrs_rpc::{CallError, Credentials, Method, Roots};
@@ -89,7 +90,7 @@ async fn keep(desk: &Desk, keys: &SharedKeys, way: &Way, node: NodeId) -> Result
         way.show(&keys.get())?;
     }
     let is_to_renew = state.nodes().get(&node).is_some_and(is_manager)
-        && (is_due(keys) || is_of_another(way, cluster));
+        && (is_due(keys) || must_change(cluster, &way.tls_info.borrow()));
     if !is_to_renew {
         return Ok(kept.map(drop)?);
     }
@@ -97,14 +98,6 @@ async fn keep(desk: &Desk, keys: &SharedKeys, way: &Way, node: NodeId) -> Result
     // Roots to which the old certificate did not lead.
     trust::keep_roots(keys, &roots)?;
     Ok(way.show(&keys.get())?)
-}
-
-/// Whether another authority issues than the one that issued the node's certificate.
-fn is_of_another(way: &Way, cluster: &Cluster) -> bool {
-    let (wanted, held) = (cluster.issuer(), way.tls_info.borrow());
-    !wanted.is_empty()
-        && (held.cert_issuer_subject != wanted.subject
-            || held.cert_issuer_public_key != wanted.public_key)
 }
 
 /// Renews the certificate of a manager that starts, if its time is over or nearly so: it could speak to nobody to learn

@@ -11,7 +11,8 @@ use crate::feature::SETTLED;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
 use swarmrs_types::feature::AUTHORITY;
-use swarmrs_types::object::{Cluster, JoinTokens, Node, RootCa, RootRotation};
+use swarmrs_types::object::{CertIssuer, Cluster, JoinTokens, RootCa, RootRotation};
+use swarmrs_types::spec::TlsInfo;
 use swarmrs_types::{ClusterTime, Code, Fault, SecretText};
 
 /// What becomes of the authority.
@@ -55,24 +56,24 @@ impl Authority {
     }
 }
 
-/// Whether the node's certificate is of another authority than the one that issues by now. One that has not said yet
-/// who issued it is not asked to change.
-pub fn must_change(cluster: &Cluster, node: &Node) -> bool {
-    let (wanted, said) = (cluster.issuer(), &node.description.tls_info);
-    !wanted.is_empty() && !said.cert_issuer_public_key.is_empty() && !has_changed(cluster, node)
+/// Whether a certificate is of another authority than the one that issues by now; `said` is what its node says of it. One
+/// that has not said yet who issued it is not asked to change.
+pub fn must_change(cluster: &Cluster, said: &TlsInfo) -> bool {
+    let wanted = cluster.issuer();
+    !wanted.is_empty() && !said.cert_issuer_public_key.is_empty() && !is_of(wanted, said)
 }
 
-fn has_changed(cluster: &Cluster, node: &Node) -> bool {
-    let (wanted, said) = (cluster.issuer(), &node.description.tls_info);
-    said.cert_issuer_subject == wanted.subject && said.cert_issuer_public_key == wanted.public_key
+fn is_of(issuer: &CertIssuer, said: &TlsInfo) -> bool {
+    said.cert_issuer_subject == issuer.subject && said.cert_issuer_public_key == issuer.public_key
 }
 
 /// Whether an authority is on its way and every node has a certificate of it. Nodes that are down hold it up until they
 /// are removed, as Docker has it: with the old root gone, they could not come back.
 pub fn is_due(state: &State) -> bool {
     state.cluster().is_some_and(|cluster| {
-        let mut nodes = state.nodes().iter();
-        cluster.root_rotation.is_some() && nodes.all(|node| has_changed(cluster, node))
+        let wanted = cluster.issuer();
+        let mut said = state.nodes().iter().map(|node| &node.description.tls_info);
+        cluster.root_rotation.is_some() && said.all(|said| is_of(wanted, said))
     })
 }
 

@@ -80,7 +80,9 @@ fn updated(state: &mut State, authority: Authority) {
 fn changing(state: &State) -> Vec<bool> {
     let cluster = state.cluster().unwrap();
     let nodes = state.nodes().iter();
-    nodes.map(|node| must_change(cluster, node)).collect()
+    nodes
+        .map(|node| must_change(cluster, &node.description.tls_info))
+        .collect()
 }
 
 #[test]

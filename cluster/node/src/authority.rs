@@ -6,6 +6,7 @@
 pub mod change;
 pub mod finish;
 
+use crate::trust;
 use std::time::SystemTime;
 use swarmrs_rpc::external::{self, ExternalError, Name, SignRequest};
 use swarmrs_rpc::{Credentials, Reason, Refusal};
@@ -67,15 +68,6 @@ impl<'a> InForce<'a> {
                 cross_signed: "",
             },
         }
-    }
-}
-
-/// The roots that nodes trust: the root, and the one that is to take its place.
-pub fn trusted(cluster: &Cluster) -> Result<RootCert, Error> {
-    let root = RootCert::from_pem(&cluster.root_ca.certificate)?;
-    match &cluster.root_rotation {
-        Some(next) => Ok(root.and(&RootCert::from_pem(&next.certificate)?)),
-        None => Ok(root),
     }
 }
 
@@ -213,7 +205,7 @@ fn check(
     if !certificate.answers(request) {
         return Err("is not for the key of the request".to_owned());
     }
-    let roots = trusted(cluster).map_err(|error| error.to_string())?;
+    let roots = trust::believed(&trust::roots_of(cluster)).map_err(|error| error.to_string())?;
     match certificate.verify(&roots, SystemTime::now()) {
         Ok(_) => Ok(()),
         Err(_) => Err("does not lead to the swarm's root".to_owned()),

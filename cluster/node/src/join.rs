@@ -346,9 +346,8 @@ async fn certified(attempt: &Attempt) -> Result<(Issued, NodeCredentials, Roots)
         root: issued.roots.clone(),
         next: issued.next_root.clone(),
     };
-    let (root, next) = trust::read(&roots).map_err(internal)?;
-    let all = next.map_or(root.clone(), |next| root.and(&next));
-    let verified = certificate.verify(&all, SystemTime::now());
+    let verified =
+        trust::believed(&roots).and_then(|roots| certificate.verify(&roots, SystemTime::now()));
     verified.map_err(internal)?;
     Ok((issued, NodeCredentials { certificate, key }, roots))
 }

@@ -63,10 +63,10 @@ fn issue(
 /// What the node says of its trust, from its keystore. Empty if it holds no certificate. Who issued one that has expired
 /// is said too: the node is what it was, and managers are to see who issued what it shows.
 pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
-    let (Some(root), Some(node)) = (keys.keystore().root()?, keys.node()?) else {
+    let (root, roots) = (keys.keystore().root()?, trusted(keys)?);
+    let (Some(root), Some(roots), Some(node)) = (root, roots, keys.node()?) else {
         return Ok(TlsInfo::default());
     };
-    let roots = with_next(keys, root.clone())?;
     let moment = node.certificate.moment(SystemTime::now());
     let issuer = node.certificate.verify(&roots, moment)?;
     Ok(info(&root, &issuer))
@@ -91,22 +91,28 @@ pub fn refresh(credentials: &Credentials, keys: &Keys) -> Result<(), Credentials
 }
 
 fn held(keys: &Keys) -> Result<(NodeCredentials, RootCert), CredentialsError> {
-    match (keys.node()?, keys.keystore().root()?) {
-        (Some(node), Some(root)) => Ok((node, with_next(keys, root)?)),
+    match (keys.node()?, trusted(keys)?) {
+        (Some(node), Some(roots)) => Ok((node, roots)),
         _ => Err(CredentialsError::Missing),
     }
 }
 
 /// Whom the node trusts: the root and the one that is to take its place. None if it trusts nobody yet.
 pub fn trusted(keys: &Keys) -> Result<Option<RootCert>, swarmrs_security::Error> {
-    let root = keys.keystore().root()?;
-    root.map(|root| with_next(keys, root)).transpose()
+    let (root, next) = (keys.keystore().root()?, keys.keystore().next_root()?);
+    Ok(root.map(|root| both(root, next)))
 }
 
-fn with_next(keys: &Keys, root: RootCert) -> Result<RootCert, swarmrs_security::Error> {
-    match keys.keystore().next_root()? {
-        Some(next) => Ok(root.and(&next)),
-        None => Ok(root),
+/// Whom a node trusts that is told these.
+pub fn believed(roots: &Roots) -> Result<RootCert, swarmrs_security::Error> {
+    let (root, next) = read(roots)?;
+    Ok(both(root, next))
+}
+
+fn both(root: RootCert, next: Option<RootCert>) -> RootCert {
+    match next {
+        Some(next) => root.and(&next),
+        None => root,
     }
 }
 
@@ -131,9 +137,8 @@ pub fn keep_roots(keys: &SharedKeys, roots: &Roots) -> Result<bool, CredentialsE
             return Ok(false);
         }
         if let Some(node) = keys.node()? {
-            let all = next.as_ref().map_or(root.clone(), |next| root.and(next));
             let moment = node.certificate.moment(SystemTime::now());
-            node.certificate.verify(&all, moment)?;
+            node.certificate.verify(&believed(roots)?, moment)?;
         }
         keystore.save_roots(&root, next.as_ref())?;
         Ok(true)
@@ -147,8 +152,8 @@ pub fn keep_node(
     roots: &Roots,
 ) -> Result<(), swarmrs_security::Error> {
     let (root, next) = read(roots)?;
-    let all = next.as_ref().map_or(root.clone(), |next| root.and(next));
-    node.certificate.verify(&all, SystemTime::now())?;
+    node.certificate
+        .verify(&believed(roots)?, SystemTime::now())?;
     keys.with(|keys| {
         keys.keystore().save_roots(&root, next.as_ref())?;
         keys.save_node(node)

@@ -10,11 +10,8 @@ use crate::trust;
 use std::time::SystemTime;
 use swarmrs_rpc::external::{self, ExternalError, Name, SignRequest};
 use swarmrs_rpc::{Credentials, Reason, Refusal};
-use swarmrs_security::ca::CA_NAME;
 use swarmrs_security::ca::fit::normal;
-use swarmrs_security::{
-    CertificateRequest, Error, NodeCertificate, Role, RootCa, RootCert, Subject,
-};
+use swarmrs_security::{CertificateRequest, Error, NodeCertificate, RootCa, RootCert, Subject};
 use swarmrs_types::object::Cluster;
 use swarmrs_types::spec::CaSettings;
 use swarmrs_types::{Code, Fault, SecretText};
@@ -166,18 +163,14 @@ async fn ask_outside(
 }
 
 fn sign_request(subject: Subject<'_>, request: &CertificateRequest) -> SignRequest {
-    let role = subject.role.as_str().to_owned();
-    let mut hosts = vec![role.clone(), subject.node_id.to_owned()];
-    if subject.role == Role::Manager {
-        hosts.push(CA_NAME.to_owned());
-    }
+    let names = subject.server_names().into_iter();
     SignRequest {
-        hosts,
+        hosts: names.map(str::to_owned).collect(),
         certificate_request: request.pem().to_owned(),
         subject: external::Subject {
             common_name: subject.node_id.to_owned(),
             names: vec![Name {
-                unit: role,
+                unit: subject.role.as_str().to_owned(),
                 organisation: subject.cluster_id.to_owned(),
             }],
         },

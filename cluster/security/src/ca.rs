@@ -41,6 +41,17 @@ pub struct Subject<'a> {
     pub cluster_id: &'a str,
 }
 
+impl Subject<'_> {
+    /// The names under which the node may be dialled: its role, its id, and a manager as the CA.
+    pub fn server_names(&self) -> Vec<&str> {
+        let mut names = vec![self.role.as_str(), self.node_id];
+        if self.role == Role::Manager {
+            names.push(CA_NAME);
+        }
+        names
+    }
+}
+
 /// A root certificate with its private key.
 ///
 /// Lives in the cluster's replicated state; on a node's disk only the certificate is kept.

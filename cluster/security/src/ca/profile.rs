@@ -1,7 +1,7 @@
 //! What stands in our certificates.
 
 use super::{BACKDATE, CA_NAME, ROOT_VALIDITY, Subject};
-use crate::{Error, Role, random};
+use crate::{Error, random};
 use rcgen::string::PrintableString;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue,
@@ -51,13 +51,9 @@ pub(super) fn node(
     Ok(params)
 }
 
-/// The names under which the node may be dialled: its role, its id, and a manager as the CA.
 fn server_names(subject: &Subject<'_>) -> Result<Vec<SanType>, Error> {
-    let mut names = vec![subject.role.as_str(), subject.node_id];
-    if subject.role == Role::Manager {
-        names.push(CA_NAME);
-    }
-    names
+    subject
+        .server_names()
         .into_iter()
         .map(|name| Ok(SanType::DnsName(name.try_into().map_err(Error::Sign)?)))
         .collect()

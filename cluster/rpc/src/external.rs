@@ -127,12 +127,7 @@ pub async fn sign(
 ) -> Result<String, ExternalError> {
     let address = Address::of(url)?;
     let current = credentials.current();
-    let asked = timeout(ANSWER, ask(&address, &current, request)).await;
-    let body = match asked {
-        Ok(Ok(body)) => body,
-        Ok(Err(reason)) => return Err(unanswered(url, reason)),
-        Err(_) => return Err(unanswered(url, format!("nothing within {ANSWER:?}"))),
-    };
+    let body = in_time(url, ask(&address, &current, request)).await?;
     let answer: Answer = serde_json::from_slice(&body)
         .map_err(|error| unanswered(url, format!("no JSON of CFSSL: {error}")))?;
     match answer.result {
@@ -148,9 +143,15 @@ pub async fn sign(
 pub async fn reach(url: &str, credentials: &Credentials) -> Result<(), ExternalError> {
     let address = Address::of(url)?;
     let current = credentials.current();
-    match timeout(ANSWER, connect(&address, &current)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(reason)) => Err(unanswered(url, reason)),
+    in_time(url, connect(&address, &current)).await.map(drop)
+}
+
+async fn in_time<T>(
+    url: &str,
+    asking: impl Future<Output = Result<T, String>>,
+) -> Result<T, ExternalError> {
+    match timeout(ANSWER, asking).await {
+        Ok(answer) => answer.map_err(|reason| unanswered(url, reason)),
         Err(_) => Err(unanswered(url, format!("nothing within {ANSWER:?}"))),
     }
 }

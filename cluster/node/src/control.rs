@@ -12,11 +12,12 @@ use crate::role::{Node, Role};
 use swarmrs_core::control::swarm::{Authority, Rotations};
 use swarmrs_core::control::{self, service::UpdateOptions};
 use swarmrs_core::{Plan, State};
-use swarmrs_security::{JoinToken, RootCert, UnlockKey};
+use swarmrs_security::{JoinToken, RootCert, RootDigest, UnlockKey};
 use swarmrs_types::default::REQUEST_TIMEOUT;
 use swarmrs_types::object::RegistryAuth;
 use swarmrs_types::spec::{NodeSpec, ServiceSpec, SwarmSpec};
 use swarmrs_types::{ClusterTime, Code, Fault, SecretText, ServiceId, Timestamp};
+use tracing::info;
 
 /// Docker's answer outside a swarm. Source: moby `daemon/cluster/errors.go`.
 pub(crate) const NOT_A_MANAGER: &str = "This node is not a swarm manager. Use \"docker swarm init\" or \
@@ -154,7 +155,12 @@ impl Node {
             control::swarm::update(state, version, spec.clone(), rotations, now)
                 .map(|plan| ((), plan))
         };
-        self.decide_and_lock(decide).await
+        let changed = self.decide_and_lock(decide).await?;
+        if let Authority::Replaced(next) = &authority {
+            let root = RootDigest::of(next.certificate.as_bytes());
+            info!(%root, "another root is on its way");
+        }
+        Ok(changed)
     }
 
     async fn judge_authority(&self, spec: &SwarmSpec) -> Result<Authority, Fault> {

@@ -22,7 +22,7 @@ use swarmrs_security::{Candidate, Error, PrivateKey, RootCa, RootCert};
 use swarmrs_types::object::{Cluster, RootRotation};
 use swarmrs_types::spec::{CaSettings, SwarmSpec};
 use swarmrs_types::{Code, Fault, SecretText};
-use tracing::{info, warn};
+use tracing::warn;
 
 const NO_CROSS: &str = "unable to generate a cross-signed certificate for root rotation";
 const OUTSIDE_TO_OUTSIDE: &str =
@@ -132,7 +132,6 @@ impl Asked<'_> {
             let tried = try_out(&authority, Some(&present), self.now);
             tried.map_err(|unfit| invalid(unfit.to_string()))?;
         }
-        info!(root = %candidate.cert.digest(), "another root is on its way");
         Ok(Authority::Replaced(RootRotation {
             certificate: candidate.cert.pem().to_owned(),
             key: key_of(&candidate),

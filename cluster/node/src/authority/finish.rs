@@ -39,10 +39,12 @@ async fn finish(desk: &Desk) -> bool {
             Some(tokens) => authority::finish(state, tokens, now),
             None => swarmrs_core::Plan::default(),
         };
-        Ok(((), plan))
+        Ok((!plan.is_empty(), plan))
     };
     match desk.decide(decide).await {
-        Ok(_) => info!("root rotation completed"),
+        Ok((true, _)) => info!("root rotation completed"),
+        // It was before, or a node came meanwhile.
+        Ok((false, _)) => {}
         Err(fault) => {
             warn!(%fault, "root rotation not completed yet");
             return false;

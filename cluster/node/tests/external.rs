@@ -6,28 +6,9 @@ mod support;
 use std::time::{Duration, SystemTime};
 use support::host::{Host, managers, tokens};
 use support::outside::{Outside, free_port, url};
-use swarmrs_node::{ClusterView, Rotation, SwarmState};
+use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_security::RootCa;
-use swarmrs_types::Fault;
-use swarmrs_types::object::Cluster;
 use swarmrs_types::spec::{CaSettings, ExternalCa};
-
-async fn cluster(host: &Host) -> Cluster {
-    let view = host.node.view().await.unwrap();
-    (**view.state.cluster().unwrap()).clone()
-}
-
-async fn update(host: &Host, change: impl Fn(&mut CaSettings)) -> Result<(), Fault> {
-    let cluster = cluster(host).await;
-    let mut spec = cluster.spec.clone();
-    change(&mut spec.ca_config);
-    let version = cluster.meta.version;
-    let updated = host
-        .node
-        .update_swarm(version, spec, Rotation::default())
-        .await;
-    updated.map(drop)
-}
 
 fn external(url: &str, root: &str) -> ExternalCa {
     ExternalCa {
@@ -52,17 +33,16 @@ fn root_is(root: &str) -> impl Fn(&ClusterView) -> bool + '_ {
 async fn who_joins_waits_for_an_authority_that_does_not_answer_and_leaves_nothing_behind() {
     let hosts = managers(1).await;
     let manager = &hosts[0];
-    let now = cluster(manager).await;
+    let now = manager.cluster().await;
     let ca = RootCa::from_pem(&now.root_ca.certificate, &now.root_ca.key).unwrap();
     let port = free_port();
     // With the swarm's own key at hand it need not answer yet, as with Docker.
-    update(manager, |ca| {
-        ca.external_cas = vec![external(&url(port), "")]
-    })
-    .await
-    .unwrap();
+    manager
+        .update_authority(|ca| ca.external_cas = vec![external(&url(port), "")])
+        .await
+        .unwrap();
     assert_eq!(
-        cluster(manager).await.spec.ca_config.external_cas[0].ca_cert,
+        manager.cluster().await.spec.ca_config.external_cas[0].ca_cert,
         ca.cert().pem()
     );
     let (token, _) = tokens(manager).await;
@@ -89,7 +69,7 @@ async fn an_authority_outside_takes_the_swarms_place_and_gives_it_back() {
     let (token, _) = tokens(manager).await;
     let worker = Host::start().await;
     worker.join(manager, &token).await.unwrap();
-    let inside = cluster(manager).await.root_ca.certificate;
+    let inside = manager.cluster().await.root_ca.certificate;
     let own = RootCa::create(SystemTime::now()).unwrap();
     let root = own.cert().pem().to_owned();
     let outside = Outside::start(&own, &format!("{inside}{root}"), free_port());
@@ -97,15 +77,16 @@ async fn an_authority_outside_takes_the_swarms_place_and_gives_it_back() {
         settings.signing_ca_cert = root.clone();
         settings.external_cas = vec![external(&outside.url, &root)];
     };
-    update(manager, ask).await.unwrap();
+    manager.update_authority(ask).await.unwrap();
     manager.sees("the root outside", root_is(&root)).await;
-    assert!(cluster(manager).await.root_ca.key.is_empty());
+    assert!(manager.cluster().await.root_ca.key.is_empty());
     let mut asked = outside.asked.lock().unwrap().clone();
     asked.sort();
     assert_eq!(asked, ["swarm-manager", "swarm-manager", "swarm-worker"]);
 
     // Without its key nothing goes without the one outside.
-    let refused = update(manager, |ca| ca.external_cas.clear())
+    let refused = manager
+        .update_authority(|ca| ca.external_cas.clear())
         .await
         .unwrap_err();
     let text = "there must be at least one valid, reachable external CA corresponding to the current CA certificate";
@@ -121,7 +102,7 @@ async fn an_authority_outside_takes_the_swarms_place_and_gives_it_back() {
             .external_cas
             .push(external("https://localhost:9/", &another));
     };
-    let refused = update(manager, ask).await.unwrap_err();
+    let refused = manager.update_authority(ask).await.unwrap_err();
     assert!(
         refused
             .text
@@ -130,7 +111,10 @@ async fn an_authority_outside_takes_the_swarms_place_and_gives_it_back() {
     );
 
     // A root of the swarm's own again, which the one outside certifies.
-    update(manager, |ca| ca.force_rotate += 1).await.unwrap();
+    manager
+        .update_authority(|ca| ca.force_rotate += 1)
+        .await
+        .unwrap();
     assert!(
         outside
             .asked
@@ -139,10 +123,13 @@ async fn an_authority_outside_takes_the_swarms_place_and_gives_it_back() {
             .iter()
             .any(|unit| unit == "CA")
     );
-    let next = cluster(manager).await.root_rotation.unwrap().certificate;
+    let next = manager.cluster().await.root_rotation.unwrap().certificate;
     manager.sees("the swarm's own root", root_is(&next)).await;
-    assert!(!cluster(manager).await.root_ca.key.is_empty());
-    update(manager, |ca| ca.external_cas.clear()).await.unwrap();
+    assert!(!manager.cluster().await.root_ca.key.is_empty());
+    manager
+        .update_authority(|ca| ca.external_cas.clear())
+        .await
+        .unwrap();
     for host in hosts.iter().chain([&worker]) {
         host.node.stop().await;
     }

@@ -8,29 +8,11 @@ use std::time::{Duration, SystemTime};
 use support::host::{Host, managers, start, tokens};
 use swarmrs_node::{ClusterView, Config, Rotation, SwarmState};
 use swarmrs_security::{Keystore, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject};
+use swarmrs_types::Code;
 use swarmrs_types::object::{Cluster, NodeState};
 use swarmrs_types::spec::CaSettings;
-use swarmrs_types::{Code, Fault};
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-async fn cluster(host: &Host) -> Cluster {
-    let view = host.node.view().await.unwrap();
-    (**view.state.cluster().unwrap()).clone()
-}
-
-/// Updates what is wanted of the authority.
-async fn update(host: &Host, change: impl Fn(&mut CaSettings)) -> Result<(), Fault> {
-    let cluster = cluster(host).await;
-    let mut spec = cluster.spec.clone();
-    change(&mut spec.ca_config);
-    let version = cluster.meta.version;
-    let updated = host
-        .node
-        .update_swarm(version, spec, Rotation::default())
-        .await;
-    updated.map(drop)
-}
 
 fn rotate(settings: &mut CaSettings) {
     settings.force_rotate += 1;
@@ -62,8 +44,8 @@ async fn with_worker(count: usize) -> (Vec<Host>, Host) {
 async fn a_root_takes_anothers_place_while_the_swarm_works_and_holds_after_restarts() {
     let (mut hosts, mut worker) = with_worker(3).await;
     let old = tokens(&hosts[0]).await;
-    let before = cluster(&hosts[0]).await.root_ca.certificate;
-    update(&hosts[1], rotate).await.unwrap();
+    let before = hosts[0].cluster().await.root_ca.certificate;
+    hosts[1].update_authority(rotate).await.unwrap();
     for host in &hosts {
         host.sees("another root", |view| has_settled(view, &before))
             .await;
@@ -89,8 +71,8 @@ async fn a_root_takes_anothers_place_while_the_swarm_works_and_holds_after_resta
         })
         .await;
     // And once more, by what is left of the first rotation.
-    let second = cluster(&hosts[1]).await.root_ca.certificate;
-    update(&hosts[2], rotate).await.unwrap();
+    let second = hosts[1].cluster().await.root_ca.certificate;
+    hosts[2].update_authority(rotate).await.unwrap();
     hosts[0]
         .sees("a third root", |view| has_settled(view, &second))
         .await;
@@ -103,10 +85,10 @@ async fn a_root_takes_anothers_place_while_the_swarm_works_and_holds_after_resta
 async fn a_node_that_is_away_holds_a_rotation_up_and_comes_back_into_it() {
     let (hosts, mut worker) = with_worker(1).await;
     let manager = &hosts[0];
-    let before = cluster(manager).await;
+    let before = manager.cluster().await;
     worker.node.stop().await;
     let old = tokens(manager).await;
-    update(manager, rotate).await.unwrap();
+    manager.update_authority(rotate).await.unwrap();
     let changed = |view: &ClusterView| {
         let cluster = view.state.cluster().unwrap();
         let mut nodes = view.state.nodes().iter();
@@ -118,17 +100,17 @@ async fn a_node_that_is_away_holds_a_rotation_up_and_comes_back_into_it() {
     // Meanwhile tokens are good, and a second rotation takes the place of the first.
     let late = Host::start().await;
     late.join(manager, &old.0).await.unwrap();
-    let first = cluster(manager).await.root_rotation.unwrap().certificate;
-    update(manager, rotate).await.unwrap();
-    let second = cluster(manager).await.root_rotation.unwrap().certificate;
+    let first = manager.cluster().await.root_rotation.unwrap().certificate;
+    manager.update_authority(rotate).await.unwrap();
+    let second = manager.cluster().await.root_rotation.unwrap().certificate;
     assert_ne!(first, second);
-    assert_eq!(cluster(manager).await.root_ca, before.root_ca);
+    assert_eq!(manager.cluster().await.root_ca, before.root_ca);
     worker.restart().await;
     let root = before.root_ca.certificate;
     manager
         .sees("all with the second root", |view| has_settled(view, &root))
         .await;
-    assert_eq!(cluster(manager).await.root_ca.certificate, second);
+    assert_eq!(manager.cluster().await.root_ca.certificate, second);
     for host in [&hosts[0], &worker, &late] {
         host.node.stop().await;
     }
@@ -147,12 +129,12 @@ async fn a_root_of_the_users_own_is_taken_and_a_rotation_called_off_by_bringing_
             settings.signing_ca_key = key.clone();
         }
     };
-    let before = cluster(manager).await.root_ca.certificate;
-    update(manager, bring(&own)).await.unwrap();
+    let before = manager.cluster().await.root_ca.certificate;
+    manager.update_authority(bring(&own)).await.unwrap();
     manager
         .sees("the user's root", |view| has_settled(view, &before))
         .await;
-    let now = cluster(manager).await;
+    let now = manager.cluster().await;
     assert_eq!(now.root_ca.certificate, own.cert().pem());
     let kept = serde_json::to_string(&now.spec).unwrap();
     assert!(
@@ -161,10 +143,10 @@ async fn a_root_of_the_users_own_is_taken_and_a_rotation_called_off_by_bringing_
     );
 
     worker.node.stop().await;
-    update(manager, rotate).await.unwrap();
-    assert!(cluster(manager).await.root_rotation.is_some());
-    update(manager, bring(&own)).await.unwrap();
-    assert_eq!(cluster(manager).await.root_rotation, None);
+    manager.update_authority(rotate).await.unwrap();
+    assert!(manager.cluster().await.root_rotation.is_some());
+    manager.update_authority(bring(&own)).await.unwrap();
+    assert_eq!(manager.cluster().await.root_rotation, None);
     let worker = start(&worker.folder, &worker.engine).await;
     manager
         .sees("the user's root again", |view| has_settled(view, &before))
@@ -177,7 +159,7 @@ async fn a_root_of_the_users_own_is_taken_and_a_rotation_called_off_by_bringing_
 async fn what_cannot_be_an_authority_is_refused_and_nothing_is_changed() {
     let hosts = managers(1).await;
     let host = &hosts[0];
-    let before = cluster(host).await;
+    let before = host.cluster().await;
     let now = SystemTime::now();
     let (own, other) = (RootCa::create(now).unwrap(), RootCa::create(now).unwrap());
     let present = before.root_ca.key.to_string();
@@ -206,7 +188,7 @@ async fn what_cannot_be_an_authority_is_refused_and_nothing_is_changed() {
             settings.signing_ca_cert = cert.to_owned();
             settings.signing_ca_key = key.to_owned();
         };
-        let refused = update(host, bring).await.unwrap_err();
+        let refused = host.update_authority(bring).await.unwrap_err();
         assert!(refused.text.starts_with(text), "{refused}");
         assert_eq!(refused.code, Code::InvalidArgument);
     }
@@ -216,7 +198,7 @@ async fn what_cannot_be_an_authority_is_refused_and_nothing_is_changed() {
         settings.signing_ca_cert = again.clone();
         settings.signing_ca_key = present.clone();
     };
-    let refused = update(host, bring).await.unwrap_err();
+    let refused = host.update_authority(bring).await.unwrap_err();
     assert_eq!(
         refused.text,
         "Cannot update to a cert with an identical key"
@@ -226,7 +208,7 @@ async fn what_cannot_be_an_authority_is_refused_and_nothing_is_changed() {
         .update_swarm(1, before.spec.clone(), Rotation::default())
         .await;
     assert_eq!(stale.unwrap_err().text, "update out of sequence");
-    assert_eq!(cluster(host).await, before);
+    assert_eq!(host.cluster().await, before);
     host.node.stop().await;
 }
 
@@ -267,7 +249,7 @@ fn age(host: &Host, cluster: &Cluster, role: Role, age: Duration) {
 async fn a_worker_that_was_off_for_longer_than_its_certificate_says_so_and_joins_anew() {
     let (hosts, mut worker) = with_worker(1).await;
     worker.node.stop().await;
-    age(&worker, &cluster(&hosts[0]).await, Role::Worker, 2 * HOUR);
+    age(&worker, &hosts[0].cluster().await, Role::Worker, 2 * HOUR);
     worker.node = start(&worker.folder, &worker.engine).await;
     let standing = worker.node.standing();
     assert_eq!(standing.state, SwarmState::Error);
@@ -294,7 +276,7 @@ async fn managers_that_were_off_for_longer_than_their_certificates_keep_everythi
     let mut hosts = managers(3).await;
     let service = support::service("web", 1);
     hosts[0].node.create_service(service, None).await.unwrap();
-    let before = cluster(&hosts[0]).await;
+    let before = hosts[0].cluster().await;
     for host in &hosts {
         host.node.stop().await;
     }

@@ -4,9 +4,10 @@ use super::FakeEngine;
 use std::net::TcpListener;
 use std::time::Duration;
 use swarmrs_engine::Engine;
-use swarmrs_node::{ClusterView, Config, Node};
+use swarmrs_node::{ClusterView, Config, Node, Rotation};
 use swarmrs_types::Fault;
-use swarmrs_types::spec::{InitRequest, JoinRequest, NodeSpec, Role};
+use swarmrs_types::object::Cluster;
+use swarmrs_types::spec::{CaSettings, InitRequest, JoinRequest, NodeSpec, Role};
 use tempfile::TempDir;
 
 /// Long enough for a busy machine.
@@ -93,6 +94,21 @@ impl Host {
         }
     }
 
+    pub async fn cluster(&self) -> Cluster {
+        let view = self.node.view().await.unwrap();
+        (**view.state.cluster().unwrap()).clone()
+    }
+
+    /// Updates what is wanted of the swarm's authority.
+    pub async fn update_authority(&self, change: impl Fn(&mut CaSettings)) -> Result<(), Fault> {
+        let cluster = self.cluster().await;
+        let mut spec = cluster.spec;
+        change(&mut spec.ca_config);
+        let version = cluster.meta.version;
+        let updated = self.node.update_swarm(version, spec, Rotation::default());
+        updated.await.map(drop)
+    }
+
     pub async fn set_role(&self, of: &Host, role: Role) -> Result<(), Fault> {
         let view = self.node.view().await.unwrap();
         let id = of.node.standing().node.unwrap();
@@ -115,9 +131,8 @@ pub async fn start(folder: &TempDir, engine: &FakeEngine) -> Node {
 }
 
 pub async fn tokens(host: &Host) -> (String, String) {
-    let view = host.node.view().await.unwrap();
-    let tokens = &view.state.cluster().unwrap().join_tokens;
-    (tokens.worker.clone(), tokens.manager.clone())
+    let tokens = host.cluster().await.join_tokens;
+    (tokens.worker, tokens.manager)
 }
 
 /// `count` managers, the first of which made the swarm.

@@ -3,12 +3,14 @@
 
 mod support;
 
-use std::time::{Duration, SystemTime};
-use support::host::{Host, managers, tokens};
+use std::time::SystemTime;
+use support::host::{Host, PATIENCE, managers, tokens};
 use support::outside::{Outside, free_port, url};
 use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_security::RootCa;
 use swarmrs_types::spec::{CaSettings, ExternalCa};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 fn external(url: &str, root: &str) -> ExternalCa {
     ExternalCa {
@@ -35,7 +37,8 @@ async fn who_joins_waits_for_an_authority_that_does_not_answer_and_leaves_nothin
     let manager = &hosts[0];
     let now = manager.cluster().await;
     let ca = RootCa::from_pem(&now.root_ca.certificate, &now.root_ca.key).unwrap();
-    let port = free_port();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = silent.local_addr().unwrap().port();
     // With the swarm's own key at hand it need not answer yet, as with Docker.
     manager
         .update_authority(|ca| ca.external_cas = vec![external(&url(port), "")])
@@ -51,9 +54,13 @@ async fn who_joins_waits_for_an_authority_that_does_not_answer_and_leaves_nothin
         let (worker, through) = (worker.clone(), manager.addr.clone());
         async move { worker.join_at(&through, &token).await }
     });
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // It hangs up; that it is asked again says that the newcomer was told to wait.
+    for _ in 0..2 {
+        drop(timeout(PATIENCE, silent.accept()).await.unwrap().unwrap());
+    }
     assert_eq!(worker.node.standing().state, SwarmState::Pending);
     assert_eq!(manager.node.view().await.unwrap().state.nodes().len(), 1);
+    drop(silent);
     let outside = Outside::start(&ca, ca.cert().pem(), port);
     joining.await.unwrap().unwrap();
     assert_eq!(*outside.asked.lock().unwrap(), ["swarm-worker"]);

@@ -90,6 +90,10 @@ impl Outside {
         let ca = ca.clone();
         std::thread::spawn(move || serve(said, answers, &ca, &place, &noted));
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                server.try_wait().unwrap().is_none(),
+                "openssl does not listen"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         Outside {

@@ -358,7 +358,8 @@ pub fn period(state: &State) -> Duration {
     }
 }
 
-fn is_fresh(node: &Node) -> bool {
+/// Whether nothing was ever heard of the node.
+pub(crate) fn is_fresh(node: &Node) -> bool {
     node.status.state == NodeState::Unknown && node.status.message.is_empty()
 }
 

@@ -10,6 +10,7 @@ use super::precondition;
 use crate::allocator;
 use crate::change::Key;
 use crate::control::swarm;
+use crate::liveness::is_fresh;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
 use std::net::IpAddr;
@@ -143,8 +144,7 @@ pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
 
 /// Whether the node has a certificate and never had a session.
 fn never_came(state: &State, node: &Node) -> bool {
-    let is_unheard = node.status.state == NodeState::Unknown && node.status.message.is_empty();
-    is_unheard && node.raft_id.is_none() && state.tasks_of_node(node.id).next().is_none()
+    is_fresh(node) && node.raft_id.is_none() && state.tasks_of_node(node.id).next().is_none()
 }
 
 /// Whether a certificate of this node is still good: a removed one is refused.

@@ -17,6 +17,7 @@ use swarmrs_rpc::{Notice, Roots};
 use swarmrs_security::Role;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 /// After a certificate that was not had; then twice as long each time.
@@ -103,6 +104,8 @@ async fn heed(
 ) {
     let mut bringing = JoinSet::new();
     let mut wait = renew::LOOK;
+    // A time, or whoever is told something often would never look.
+    let mut look = Instant::now() + wait;
     loop {
         while bringing.try_join_next().is_some() {}
         let renew = tokio::select! {
@@ -126,7 +129,10 @@ async fn heed(
                 }
                 None => return,
             },
-            () = tokio::time::sleep(wait) => wait != renew::LOOK || renew::is_due(&keys),
+            () = tokio::time::sleep_until(look) => {
+                look = Instant::now() + wait;
+                wait != renew::LOOK || renew::is_due(&keys)
+            }
         };
         if !renew {
             continue;
@@ -144,6 +150,7 @@ async fn heed(
                 };
             }
         }
+        look = Instant::now() + wait;
     }
 }
 
@@ -158,5 +165,87 @@ fn trust_again(way: &Way, keys: &SharedKeys, roots: &Roots) {
         Ok(true) => info!("the swarm's roots are others now"),
         Ok(false) => {}
         Err(error) => warn!(%error, "roots that managers told are not kept"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::RandomIds;
+    use crate::managers::KnownManagers;
+    use async_trait::async_trait;
+    use std::net::TcpListener;
+    use std::time::SystemTime;
+    use swarmrs_agent::Transport;
+    use swarmrs_core::Ids as _;
+    use swarmrs_rpc::NodeEnd;
+    use swarmrs_rpc::message::join::ManagerAddress;
+    use swarmrs_security::{Keystore, Lock, NodeCredentials, PrivateKey, RootCa, Subject};
+    use swarmrs_types::NodeId;
+
+    /// The way to no manager.
+    struct Nowhere;
+
+    #[async_trait]
+    impl Transport for Nowhere {
+        async fn open(&self) -> NodeEnd {
+            std::future::pending().await
+        }
+    }
+
+    /// Keys with a worker's certificate that should be renewed by now.
+    fn due_keys(config: &Config) -> SharedKeys {
+        let now = SystemTime::now();
+        let ca = RootCa::create(now).unwrap();
+        let key = PrivateKey::generate().unwrap();
+        let subject = Subject {
+            node_id: "node",
+            role: Role::Worker,
+            cluster_id: "cluster",
+        };
+        let hour = Duration::from_secs(3600);
+        let certificate = ca.issue(&key.request().unwrap(), &subject, hour, now - hour * 5 / 6);
+        let certificate = certificate.unwrap();
+        let keystore = Keystore::open(&config.certificates()).unwrap();
+        keystore.save_root(ca.cert()).unwrap();
+        let keys = keystore.create_keys(Lock::default()).unwrap();
+        keys.save_node(&NodeCredentials { certificate, key })
+            .unwrap();
+        SharedKeys::new(keys)
+    }
+
+    async fn logs(config: &Config) -> LogSource {
+        let engine = Engine::connect(&config.swarm_root().join("no-engine.sock"));
+        let networks = Arc::new(Networks::without_plane(engine.clone()));
+        let settings = agent_settings(config, NodeId(RandomIds.next()), engine, networks);
+        let agent = Agent::start(settings, Nowhere).unwrap();
+        let logs = agent.log_source();
+        agent.shutdown().await;
+        logs
+    }
+
+    #[tokio::test]
+    async fn whatever_else_a_worker_is_told_it_renews_its_certificate_in_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path());
+        let keys = due_keys(&config);
+        let manager = TcpListener::bind("127.0.0.1:0").unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let way = Way::new(KnownManagers::load(&config).unwrap(), &keys.get()).unwrap();
+        way.managers.replace(vec![ManagerAddress {
+            address: manager.local_addr().unwrap().to_string(),
+            ..ManagerAddress::default()
+        }]);
+        let (notices, noticed) = mpsc::unbounded_channel();
+        let (told, turns) = (watch::channel(false).0, mpsc::unbounded_channel().0);
+        let heeding = heed(way, keys, logs(&config).await, noticed, told, turns);
+        tokio::time::pause();
+        let mut heeding = JoinSet::from_iter([heeding]);
+        for _ in 0..4 {
+            tokio::time::sleep(renew::LOOK / 2).await;
+            notices.send(Notice::Led(true)).unwrap();
+        }
+        manager.accept().unwrap();
+        heeding.shutdown().await;
     }
 }

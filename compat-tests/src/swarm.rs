@@ -45,18 +45,35 @@ pub fn sleepers(host: &Host, replicas: usize, flags: &[&str]) -> String {
     name
 }
 
+/// Makes one swarm of the testbed's first hosts: so many managers, of which the first leads, then so many workers.
+#[track_caller]
+pub fn form(testbed: &Testbed, managers: usize, workers: usize) {
+    let first = testbed.host(0);
+    init(first);
+    for at in 1..managers + workers {
+        let role = if at < managers { "manager" } else { "worker" };
+        join(first, testbed.host(at), role);
+    }
+}
+
 /// Has `host` join the swarm that `manager` manages, in that role.
 #[track_caller]
 pub fn join(manager: &Host, host: &Host, role: &str) {
-    let token = manager.docker_ok(&["swarm", "join-token", "--quiet", role]);
-    let address = ["--advertise-addr", host.address()];
-    let to = format!("{}:2377", manager.address());
-    host.docker_ok(&[&["swarm", "join", "--token", &token], &address[..], &[&to]].concat());
+    if let Err(error) = host.join(manager, role) {
+        panic!("{} does not join: {error}", host.name());
+    }
 }
 
-/// Name, state and rank of every node as this host's `node ls` shows them, in order of their names: `atlas Ready Leader`.
+/// The token by which a node joins in that role.
+#[track_caller]
+pub fn token(manager: &Host, role: &str) -> String {
+    manager.docker_ok(&["swarm", "join-token", "--quiet", role])
+}
+
+/// Name, state, availability and rank of every node as this host's `node ls` shows them, in order of their names:
+/// `atlas Ready Active Leader`.
 pub fn nodes(host: &Host) -> Result<Vec<String>, String> {
-    let format = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}";
+    let format = "{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}";
     let output = host.docker(&["node", "ls", "--format", format]);
     let output = output.map_err(|error| error.to_string())?;
     let lines = output.success().map_err(|error| error.to_string())?;
@@ -74,5 +91,30 @@ pub fn until_nodes(host: &Host, expected: &[&str]) {
     });
     if let Err(error) = shown {
         panic!("{error}");
+    }
+}
+
+/// Waits until each of the first `managers` hosts shows all nodes ready, one leader among them, the other managers
+/// reachable, and so many workers.
+#[track_caller]
+pub fn until_well(testbed: &Testbed, managers: usize, workers: usize) {
+    for manager in (0..managers).map(|at| testbed.host(at)) {
+        let what = format!("a swarm that is well, to {}", manager.name());
+        let well = wait::until(&what, SOON, || {
+            let shown = nodes(manager)?;
+            let ranks = [
+                " Ready Active",
+                " Ready Active Reachable",
+                " Ready Active Leader",
+            ];
+            let counts = ranks.map(|end| shown.iter().filter(|line| line.ends_with(end)).count());
+            match counts == [workers, managers - 1, 1] {
+                true => Ok(()),
+                false => Err(format!("{shown:#?}")),
+            }
+        });
+        if let Err(error) = well {
+            panic!("{error}");
+        }
     }
 }

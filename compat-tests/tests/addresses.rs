@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use swarmrs_compat_tests::swarm::until_nodes;
+use swarmrs_compat_tests::swarm::{self, token, until_nodes};
 use swarmrs_compat_tests::web::{answers, overlay, servers};
 use swarmrs_compat_tests::{Host, Options, Testbed, wait};
 
@@ -21,10 +21,6 @@ fn inside(host: &Host, line: &str) -> String {
 /// The host's second address, for the packets of networks alone.
 fn second(at: usize) -> String {
     format!("10.78.0.{}", at + 1)
-}
-
-fn token(manager: &Host, role: &str) -> String {
-    manager.docker_ok(&["swarm", "join-token", "--quiet", role])
 }
 
 /// Waits until so many tasks of the service answer in a container on the host.
@@ -66,9 +62,9 @@ fn every_address_and_port_may_be_another_than_the_usual() {
     until_nodes(
         first,
         &[
-            "atlas Ready Leader",
-            "boreas Ready Reachable",
-            "castor Ready",
+            "atlas Ready Active Leader",
+            "boreas Ready Active Reachable",
+            "castor Ready Active",
         ],
     );
     let shown = [
@@ -102,16 +98,7 @@ fn every_address_and_port_may_be_another_than_the_usual() {
         testbed.host_mut(at).kill_daemon();
         testbed.host_mut(at).start_daemon().unwrap();
     }
-    wait::until("both managers", SOON, || {
-        let shown = swarmrs_compat_tests::swarm::nodes(testbed.host(1))?;
-        match shown.iter().filter(|line| line.contains(" Ready")).count() == 3
-            && shown.iter().any(|line| line.ends_with("Reachable"))
-        {
-            true => Ok(()),
-            false => Err(format!("{shown:#?}")),
-        }
-    })
-    .unwrap();
+    swarm::until_well(&testbed, 2, 1);
 }
 
 /// Gives the host another address, as a lease that was not renewed does.
@@ -131,15 +118,12 @@ fn shown_address(manager: &Host, node: &str, format: &str) -> String {
 fn a_node_whose_address_changes_says_so_and_works_on() {
     let testbed = Testbed::hosts(4, &Options::default()).unwrap();
     let first = testbed.host(0);
-    swarmrs_compat_tests::swarm::init(first);
-    for (at, role) in [(1, "manager"), (2, "manager"), (3, "worker")] {
-        swarmrs_compat_tests::swarm::join(first, testbed.host(at), role);
-    }
+    swarm::form(&testbed, 3, 1);
     let whole = [
-        "atlas Ready Leader",
-        "boreas Ready Reachable",
-        "castor Ready Reachable",
-        "daphne Ready",
+        "atlas Ready Active Leader",
+        "boreas Ready Active Reachable",
+        "castor Ready Active Reachable",
+        "daphne Ready Active",
     ];
     until_nodes(first, &whole);
     let network = overlay(first, &[]);

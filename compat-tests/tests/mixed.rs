@@ -12,11 +12,10 @@ use std::time::Duration;
 use serde_json::json;
 use swarmrs_compat_tests::http::{self, Request};
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
-use swarmrs_compat_tests::swarm::{self, nodes, sleepers, until_nodes};
+use swarmrs_compat_tests::swarm::{self, sleepers, until_nodes};
 use swarmrs_compat_tests::testbed::{previous_swarmrsd, tested_binary};
-use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+use swarmrs_compat_tests::{Host, Options, Testbed};
 
-const SOON: Duration = Duration::from_secs(60);
 const MANAGERS: usize = 3;
 const HOSTS: usize = 4;
 
@@ -31,19 +30,14 @@ fn of_the_previous(count: usize) -> Testbed {
 
 /// Three managers and a worker, the first leads.
 fn joined(testbed: &Testbed) {
-    let first = testbed.host(0);
-    swarm::init(first);
-    for at in 1..HOSTS {
-        let role = if at < MANAGERS { "manager" } else { "worker" };
-        swarm::join(first, testbed.host(at), role);
-    }
+    swarm::form(testbed, MANAGERS, HOSTS - MANAGERS);
     until_nodes(
-        first,
+        testbed.host(0),
         &[
-            "atlas Ready Leader",
-            "boreas Ready Reachable",
-            "castor Ready Reachable",
-            "daphne Ready",
+            "atlas Ready Active Leader",
+            "boreas Ready Active Reachable",
+            "castor Ready Active Reachable",
+            "daphne Ready Active",
         ],
     );
 }
@@ -93,22 +87,7 @@ fn containers(testbed: &Testbed, service: &str) -> BTreeSet<(String, String)> {
 /// Replaces a host's daemon and waits until the swarm is whole again, as every manager sees it.
 fn replace(testbed: &mut Testbed, at: usize, by: &Path) {
     testbed.host_mut(at).replace_daemon(by).unwrap();
-    for manager in 0..MANAGERS {
-        let host = testbed.host(manager);
-        wait::until("a whole swarm", SOON, || {
-            let shown = nodes(host)?;
-            let ready = shown.iter().filter(|line| line.contains(" Ready")).count();
-            let reachable = shown
-                .iter()
-                .filter(|line| line.ends_with(" Reachable"))
-                .count();
-            match (ready, reachable) {
-                (HOSTS, 2) => Ok(()),
-                _ => Err(format!("{} after host {at}: {shown:#?}", host.name())),
-            }
-        })
-        .unwrap();
-    }
+    swarm::until_well(testbed, MANAGERS, HOSTS - MANAGERS);
 }
 
 #[test]
@@ -175,16 +154,11 @@ fn a_daemon_that_is_too_old_for_a_swarm_is_refused_by_name() {
         return;
     }
     second.docker_ok(&["swarm", "leave", "--force"]);
-    let token = first.docker_ok(&["swarm", "join-token", "--quiet", "manager"]);
-    let to = format!("{}:2377", first.address());
-    let refused = second
-        .docker(&["swarm", "join", "--token", &token, &to])
-        .unwrap();
-    assert_ne!(refused.status, 0);
+    let refused = second.join(first, "manager").unwrap_err().to_string();
     let why = format!(
         "this swarm needs managers of feature level {needed}, and the release of this one has {known}"
     );
-    assert!(refused.stderr.contains(&why), "{refused:?}");
+    assert!(refused.contains(&why), "{refused}");
 
     testbed.host_mut(0).stop_daemon().unwrap();
     let error = testbed

@@ -56,20 +56,7 @@ impl Swarm {
 
     /// Has a host join with the stock command.
     pub fn join(&self, at: usize) -> Result<(), Error> {
-        let (first, host) = (self.host(0), self.host(at));
-        let shown = first.docker(&["swarm", "join-token", "--quiet", self.role(at)])?;
-        let token = shown.success()?;
-        let (own, to) = (host.address(), format!("{}:2377", first.address()));
-        let args = [
-            "swarm",
-            "join",
-            "--token",
-            token.trim(),
-            "--advertise-addr",
-            own,
-            &to,
-        ];
-        host.docker(&args)?.success().map(drop)
+        self.host(at).join(self.host(0), self.role(at))
     }
 
     fn role(&self, at: usize) -> &'static str {

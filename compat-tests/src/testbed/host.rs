@@ -272,6 +272,17 @@ impl Host {
             .map(drop)
     }
 
+    /// Joins the swarm that `manager` manages, in that role, by the stock command.
+    pub fn join(&self, manager: &Host, role: &str) -> Result<(), Error> {
+        let shown = manager.docker(&["swarm", "join-token", "--quiet", role])?;
+        let to = format!("{}:2377", manager.address);
+        let join = ["swarm", "join", "--advertise-addr", &self.address];
+        let token = ["--token", shown.success()?];
+        self.docker(&[&join[..], &token, &[&to]].concat())?
+            .success()
+            .map(drop)
+    }
+
     /// Ends swarmrsd with SIGKILL.
     pub fn kill_daemon(&mut self) {
         if let Some(daemon) = self.daemon.as_mut() {

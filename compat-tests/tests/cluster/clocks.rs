@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::observe::tasks;
-use swarmrs_compat_tests::swarm::CREATE;
+use swarmrs_compat_tests::swarm::{self, CREATE};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::{Host, Testbed};
 
 use crate::day::Day;
-use crate::hosts::{HOSTS, join_by, lead, shared, until, until_printed, until_well};
+use crate::hosts::{HOSTS, lead, shared, until, until_printed, until_well};
 use crate::means::faketime;
 
 /// The manager with the wrong clock.
@@ -104,6 +104,6 @@ fn certified_anew(testbed: &Testbed) {
     ];
     until_printed(manager, &state, "down");
     manager.docker_ok(&["node", "rm", "electra"]);
-    join_by(manager, worker, "worker");
+    swarm::join(manager, worker, "worker");
     until_well(testbed);
 }

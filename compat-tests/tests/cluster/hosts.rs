@@ -5,7 +5,8 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use swarmrs_compat_tests::{Host, Options, Testbed, wait};
+pub use swarmrs_compat_tests::swarm::{nodes, token, until_nodes};
+use swarmrs_compat_tests::{Host, Options, Testbed, swarm, wait};
 
 use crate::means::Paused;
 
@@ -14,27 +15,14 @@ pub const SOON: Duration = Duration::from_secs(60);
 pub const MANAGERS: usize = 3;
 pub const HOSTS: usize = 5;
 
-/// Name, state, availability and rank of every node, in order of their names.
-const NODES: &str = "{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}";
-
-/// Five hosts, not in a swarm yet.
-pub fn apart(options: &Options) -> Testbed {
-    match Testbed::hosts(HOSTS, options) {
-        Ok(testbed) => testbed,
-        Err(error) => panic!("no testbed: {error}"),
-    }
-}
-
 /// Five hosts in one swarm; the first leads.
 pub fn joined(options: &Options) -> Testbed {
-    let testbed = apart(options);
-    let first = testbed.host(0);
-    first.docker_ok(&["swarm", "init", "--advertise-addr", first.address()]);
-    for at in 1..HOSTS {
-        let role = if at < MANAGERS { "manager" } else { "worker" };
-        join(&testbed, at, role);
-    }
-    until_nodes(first, &whole());
+    let testbed = match Testbed::hosts(HOSTS, options) {
+        Ok(testbed) => testbed,
+        Err(error) => panic!("no testbed: {error}"),
+    };
+    swarm::form(&testbed, MANAGERS, HOSTS - MANAGERS);
+    until_nodes(testbed.host(0), &whole());
     testbed
 }
 
@@ -72,24 +60,7 @@ impl DerefMut for Shared {
 /// Waits until every manager shows all nodes ready, one leader and two others.
 #[track_caller]
 pub fn until_well(testbed: &Testbed) {
-    for manager in 0..MANAGERS {
-        until("a swarm that is well", || {
-            is_well(&nodes(testbed.host(manager))?)
-        });
-    }
-}
-
-fn is_well(shown: &[String]) -> Result<(), String> {
-    let count = |end: &str| shown.iter().filter(|line| line.ends_with(end)).count();
-    let (workers, others, leaders) = (
-        count(" Ready Active"),
-        count(" Ready Active Reachable"),
-        count(" Ready Active Leader"),
-    );
-    match (workers, others, leaders) == (HOSTS - MANAGERS, MANAGERS - 1, 1) {
-        true => Ok(()),
-        false => Err(format!("{shown:#?}")),
-    }
+    swarm::until_well(testbed, MANAGERS, HOSTS - MANAGERS);
 }
 
 /// The place of the host that leads, as this one knows.
@@ -140,23 +111,11 @@ pub fn lead(testbed: &mut Testbed, wanted: usize) {
 
 /// Has the host join the swarm of the first.
 pub fn join(testbed: &Testbed, at: usize, role: &str) {
-    join_by(testbed.host(0), testbed.host(at), role);
-}
-
-/// Has the host join the swarm of this manager.
-pub fn join_by(manager: &Host, host: &Host, role: &str) {
-    let token = token(manager, role);
-    let address = ["--advertise-addr", host.address()];
-    let to = format!("{}:2377", manager.address());
-    host.docker_ok(&[&["swarm", "join", "--token", &token], &address[..], &[&to]].concat());
-}
-
-pub fn token(host: &Host, role: &str) -> String {
-    host.docker_ok(&["swarm", "join-token", "--quiet", role])
+    swarm::join(testbed.host(0), testbed.host(at), role);
 }
 
 /// As `node ls` shows the whole swarm.
-pub fn whole() -> Vec<String> {
+pub fn whole() -> [&'static str; HOSTS] {
     [
         "atlas Ready Active Leader",
         "boreas Ready Active Reachable",
@@ -164,28 +123,6 @@ pub fn whole() -> Vec<String> {
         "daphne Ready Active",
         "electra Ready Active",
     ]
-    .map(str::to_owned)
-    .to_vec()
-}
-
-/// The nodes as this host's `node ls` shows them.
-pub fn nodes(host: &Host) -> Result<Vec<String>, String> {
-    let output = host.docker(&["node", "ls", "--format", NODES]);
-    let output = output.map_err(|error| error.to_string())?;
-    let lines = output.success().map_err(|error| error.to_string())?;
-    let mut lines: Vec<_> = lines.lines().map(|line| line.trim().to_owned()).collect();
-    lines.sort();
-    Ok(lines)
-}
-
-/// Waits until `node ls` on the host shows this.
-#[track_caller]
-pub fn until_nodes(host: &Host, expected: &[String]) {
-    until("the nodes", || match nodes(host) {
-        Ok(shown) if shown == expected => Ok(()),
-        Ok(shown) => Err(format!("{shown:#?}")),
-        Err(error) => Err(error),
-    });
 }
 
 /// Waits until the command prints this.

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use swarmrs_compat_tests::Host;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::swarm::{CREATE, sleepers};
+use swarmrs_compat_tests::swarm::{CREATE, join, sleepers};
 use swarmrs_compat_tests::testbed::IMAGE;
 
-use crate::hosts::{
-    HOSTS, distinct, join_by, lead, nodes, places, shared, until, until_led, until_well,
-};
+use crate::hosts::{HOSTS, distinct, lead, nodes, places, shared, until, until_led, until_well};
 
 #[test]
 fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
@@ -86,7 +84,7 @@ fn whoever_leaves_may_come_again_as_another() {
         }
     });
     manager.docker_ok(&["node", "rm", "castor"]);
-    join_by(manager, testbed.host(2), "manager");
+    join(manager, testbed.host(2), "manager");
     until_well(&testbed);
     // The leader itself.
     manager.docker_ok(&["swarm", "leave", "--force"]);
@@ -99,6 +97,6 @@ fn whoever_leaves_may_come_again_as_another() {
     );
     boreas.docker_ok(&["node", "rm", "--force", "atlas"]);
     assert_eq!(nodes(boreas).unwrap().len(), HOSTS - 1);
-    join_by(boreas, testbed.host(0), "manager");
+    join(boreas, testbed.host(0), "manager");
     until_well(&testbed);
 }

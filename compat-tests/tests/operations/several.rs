@@ -76,10 +76,7 @@ const ALONE: &str = "\n## Go on with one manager";
 fn lost_quorum() {
     let mut testbed = Testbed::hosts(4, &Options::default()).unwrap();
     let first = testbed.host(0);
-    swarm::init(first);
-    for (at, role) in [(1, "manager"), (2, "manager"), (3, "worker")] {
-        swarm::join(first, testbed.host(at), role);
-    }
+    swarm::form(&testbed, 3, 1);
     first
         .docker_fed(&["secret", "create", "word", "-"], b"x")
         .unwrap();
@@ -94,10 +91,10 @@ fn lost_quorum() {
     swarm::until_nodes(
         testbed.host(2),
         &[
-            "atlas Down",
-            "boreas Down",
-            "castor Ready Leader",
-            "daphne Ready",
+            "atlas Down Active",
+            "boreas Down Active",
+            "castor Ready Active Leader",
+            "daphne Ready Active",
         ],
     );
     wait_for_replicas(testbed.host(2), &service, "4/4").unwrap();
@@ -111,10 +108,10 @@ fn lost_quorum() {
     swarm::until_nodes(
         testbed.host(2),
         &[
-            "atlas Down",
-            "boreas Ready Reachable",
-            "castor Ready Leader",
-            "daphne Ready",
+            "atlas Down Active",
+            "boreas Ready Active Reachable",
+            "castor Ready Active Leader",
+            "daphne Ready Active",
         ],
     );
     lose(&mut testbed);
@@ -125,10 +122,11 @@ fn lost_quorum() {
         "\n## Take the lost ones off the list",
         &[],
     );
-    swarm::until_nodes(testbed.host(2), &["castor Ready Leader", "daphne Ready"]);
-    let token = testbed
-        .host(2)
-        .docker_ok(&["swarm", "join-token", "--quiet", "manager"]);
+    swarm::until_nodes(
+        testbed.host(2),
+        &["castor Ready Active Leader", "daphne Ready Active"],
+    );
+    let token = swarm::token(testbed.host(2), "manager");
     let survivor = testbed.host(2).address().to_owned();
     for at in 0..2 {
         bring_back(&mut testbed, at);
@@ -143,10 +141,10 @@ fn lost_quorum() {
     swarm::until_nodes(
         testbed.host(1),
         &[
-            "atlas Ready Reachable",
-            "boreas Ready Reachable",
-            "castor Ready Leader",
-            "daphne Ready",
+            "atlas Ready Active Reachable",
+            "boreas Ready Active Reachable",
+            "castor Ready Active Leader",
+            "daphne Ready Active",
         ],
     );
     assert_eq!(identity(testbed.host(0)), before);
@@ -161,8 +159,7 @@ fn lost_quorum() {
 fn restored_on_a_machine_with_another_address() {
     let mut testbed = Testbed::hosts(3, &Options::default()).unwrap();
     let first = testbed.host(0);
-    swarm::init(first);
-    swarm::join(first, testbed.host(1), "worker");
+    swarm::form(&testbed, 1, 1);
     let constraint = ["--constraint", "node.hostname==boreas"];
     let service = swarm::sleepers(first, 2, &constraint);
     first
@@ -200,7 +197,10 @@ fn restored_on_a_machine_with_another_address() {
         &told,
     );
     testbed.host_mut(1).start_daemon().unwrap();
-    swarm::until_nodes(testbed.host(2), &["boreas Ready", "castor Ready Leader"]);
+    swarm::until_nodes(
+        testbed.host(2),
+        &["boreas Ready Active", "castor Ready Active Leader"],
+    );
     wait_for_replicas(testbed.host(2), &service, "2/2").unwrap();
     assert_eq!(running(&[testbed.host(1)], &service), kept);
 }

@@ -27,6 +27,7 @@ mod restart;
 mod space;
 mod start;
 mod traffic;
+mod turns;
 mod update;
 mod write;
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
 
-use super::cluster::{Swarm, in_turn};
+use super::cluster::Swarm;
+use super::turns::in_turn;
 use super::{Taken, create};
 use crate::http::Connection;
 use crate::testbed::unique;

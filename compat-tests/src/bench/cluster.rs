@@ -84,10 +84,10 @@ impl Swarm {
         })
     }
 
-    /// The place of the host that leads, as managers other than `but` see it.
-    pub fn leader_without(&self, but: Option<usize>) -> Result<usize, String> {
+    /// The place of the host that leads, as the first manager that knows one says.
+    pub fn leader(&self) -> Result<usize, String> {
         let mut seen = "nobody answers".to_owned();
-        for at in (0..self.managers).filter(|at| Some(*at) != but) {
+        for at in 0..self.managers {
             match list(self.host(at), "/nodes") {
                 Ok(nodes) => {
                     let leads = |node: &&Value| node["ManagerStatus"]["Leader"] == true;
@@ -100,10 +100,6 @@ impl Swarm {
             }
         }
         Err(seen)
-    }
-
-    pub fn leader(&self) -> Result<usize, String> {
-        self.leader_without(None)
     }
 
     /// The place of the host of a node.
@@ -152,29 +148,4 @@ pub fn list(host: &Host, target: &str) -> Result<Vec<Value>, String> {
 
 pub fn is_ready(node: &Value) -> bool {
     node["Status"]["State"] == "ready"
-}
-
-/// Ours and stock in turn, of which the first run is discarded.
-pub fn in_turn(
-    runs: usize,
-    ours: &mut Swarm,
-    stock: &mut Swarm,
-    mut run: impl FnMut(&mut Swarm) -> Result<f64, Error>,
-) -> Result<Vec<super::Sample>, Error> {
-    let mut samples = Vec::new();
-    for turn in 0..=runs {
-        let (ours, stock) = if turn % 2 == 0 {
-            let ours = run(ours)?;
-            (ours, run(stock)?)
-        } else {
-            let stock = run(stock)?;
-            (run(ours)?, stock)
-        };
-        samples.push(super::Sample {
-            ours,
-            stock: Some(stock),
-            floor: None,
-        });
-    }
-    Ok(samples.split_off(1))
 }

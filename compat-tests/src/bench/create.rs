@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Pair, Sample};
+use super::{Pair, Sample, turns};
 use crate::http::{Connection, Request};
 use crate::testbed::{IMAGE, unique};
 use crate::{Error, Host, wait};
@@ -16,28 +16,16 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Measures services of `tasks` tasks, on both swarms and by the engine alone.
 pub fn take(tasks: usize, runs: usize, pair: &Pair) -> Result<Vec<Sample>, Error> {
-    let (ours, stock) = (pair.ours.host(0), pair.stock.host(0));
+    let (mut ours, mut stock) = (pair.ours.host(0), pair.stock.host(0));
     let mut samples = Vec::new();
-    for run in 0..=runs {
-        let (first, second) = if run % 2 == 0 {
-            (ours, stock)
-        } else {
-            (stock, ours)
-        };
-        let (first, second) = (service(first, tasks)?, service(second, tasks)?);
-        let (ours, stock) = if run % 2 == 0 {
-            (first, second)
-        } else {
-            (second, first)
-        };
+    for turn in 0..=runs {
+        let sample = turns::pair(turn, &mut ours, &mut stock, |host| service(host, tasks))?;
         samples.push(Sample {
-            ours,
-            stock: Some(stock),
-            floor: Some(containers(pair.stock.host(0), tasks)?),
+            floor: Some(containers(stock, tasks)?),
+            ..sample
         });
     }
-    samples.remove(0);
-    Ok(samples)
+    Ok(samples.split_off(1))
 }
 
 /// Creates a service, waits until all its tasks run, removes it; returns the seconds until they ran.

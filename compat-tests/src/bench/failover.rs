@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::cluster::{Loss, Swarm, in_turn};
+use super::cluster::{Loss, Swarm};
+use super::turns::in_turn;
 use super::{Sample, create};
 use crate::http::Connection;
 use crate::testbed::unique;

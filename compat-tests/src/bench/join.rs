@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Sample;
-use super::cluster::{Swarm, in_turn, is_ready, list};
+use super::cluster::{Swarm, is_ready, list};
+use super::turns::in_turn;
 use crate::{Error, Options, wait};
 
 /// The first host is the manager.

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::cluster::{Loss, Swarm, in_turn, list};
+use super::cluster::{Loss, Swarm, list};
+use super::turns::in_turn;
 use super::{Sample, create};
 use crate::http::Connection;
 use crate::testbed::{IMAGE, unique};

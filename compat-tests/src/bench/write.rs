@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::turns::in_turn;
 use super::{Pair, Sample, create};
 use crate::http::Connection;
 use crate::testbed::unique;
@@ -12,31 +13,11 @@ use crate::{Error, Host};
 /// Writes in one run: long enough for a steady rate, short enough for many pairs.
 const WRITES: u32 = 200;
 const LIMIT: Duration = Duration::from_secs(60);
+
 /// Writes per second by one client on one connection, on both swarms in turn.
 pub fn take(runs: usize, pair: &Pair) -> Result<Vec<Sample>, Error> {
-    let (ours, stock) = (pair.ours.host(0), pair.stock.host(0));
-    let mut samples = Vec::new();
-    for run in 0..=runs {
-        let swapped = run % 2 == 1;
-        let (first, second) = if swapped {
-            (stock, ours)
-        } else {
-            (ours, stock)
-        };
-        let (first, second) = (rate(first)?, rate(second)?);
-        let (ours, stock) = if swapped {
-            (second, first)
-        } else {
-            (first, second)
-        };
-        samples.push(Sample {
-            ours,
-            stock: Some(stock),
-            floor: None,
-        });
-    }
-    samples.remove(0);
-    Ok(samples)
+    let (mut ours, mut stock) = (pair.ours.host(0), pair.stock.host(0));
+    in_turn(runs, &mut ours, &mut stock, |host| rate(host))
 }
 
 /// Creates configs and, outside the time taken, removes them: both swarms stay small.

@@ -1,17 +1,15 @@
 //! How many small writes by many clients a swarm of three managers agrees on in a second.
 
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
-use serde_json::json;
 
 use super::cluster::Swarm;
+use super::create::side_by_side;
 use super::turns::in_turn;
-use super::{Taken, create};
+use super::{Taken, write};
 use crate::http::Connection;
-use crate::testbed::unique;
 use crate::{Error, Options};
 
 const MANAGERS: usize = 3;
@@ -48,46 +46,19 @@ fn rate(swarm: &Swarm, clients: usize) -> Result<(f64, f64), Error> {
     let seconds = began.elapsed().as_secs_f64();
     let share = (used()? - before).as_secs_f64() / seconds * 100.0;
     let written = ids.iter().map(Vec::len).sum::<usize>();
-    side_by_side(clients, |client| remove(&socket, &ids[client]))?;
+    side_by_side(clients, |client| {
+        write::remove(&mut Connection::open(&socket, LIMIT)?, &ids[client])
+    })?;
     Ok((written as f64 / seconds, share))
-}
-
-fn side_by_side<T: Send>(
-    clients: usize,
-    work: impl Fn(usize) -> Result<T, Error> + Sync,
-) -> Result<Vec<T>, Error> {
-    thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = (0..clients)
-            .map(|client| scope.spawn(move || work(client)))
-            .collect();
-        let results = threads.into_iter().map(|thread| match thread.join() {
-            Ok(result) => result,
-            Err(_) => Err(Error::Setup("a client panicked".to_owned())),
-        });
-        results.collect()
-    })
 }
 
 fn create_some(socket: &Path, until: Instant) -> Result<Vec<String>, Error> {
     let mut connection = Connection::open(socket, LIMIT)?;
-    // 256 bytes, as the API takes them.
-    let data = format!("{}QQ==", "QUFB".repeat(85));
     let mut ids = Vec::new();
     while Instant::now() < until {
-        let spec = json!({"Name": unique("bench"), "Data": data});
-        let created = create::send(&mut connection, "POST", "/configs/create", Some(&spec))?;
-        ids.push(created["ID"].as_str().unwrap_or_default().to_owned());
+        ids.push(write::create(&mut connection, &write::config())?);
     }
     Ok(ids)
-}
-
-fn remove(socket: &Path, ids: &[String]) -> Result<(), Error> {
-    let mut connection = Connection::open(socket, LIMIT)?;
-    for id in ids {
-        create::send(&mut connection, "DELETE", &format!("/configs/{id}"), None)?;
-    }
-    Ok(())
 }
 
 /// Processor time of this process so far.

@@ -67,19 +67,7 @@ pub(super) fn running(services: &Value) -> u64 {
 fn containers(host: &Host, count: usize) -> Result<f64, Error> {
     let socket = host.engine().socket();
     let started = Instant::now();
-    let ids: Vec<String> = thread::scope(|scope| {
-        let starts: Vec<_> = (0..count)
-            .map(|_| scope.spawn(|| container(&socket)))
-            .collect();
-        starts
-            .into_iter()
-            .map(|start| {
-                start
-                    .join()
-                    .unwrap_or_else(|_| Err(Error::Setup("a thread panicked".into())))
-            })
-            .collect::<Result<_, _>>()
-    })?;
+    let ids = side_by_side(count, |_| container(&socket))?;
     let seconds = started.elapsed().as_secs_f64();
     let mut connection = Connection::open(&socket, LIMIT)?;
     for id in ids {
@@ -91,6 +79,24 @@ fn containers(host: &Host, count: usize) -> Result<f64, Error> {
         )?;
     }
     Ok(seconds)
+}
+
+/// Does the same on so many threads at once, each with its number.
+pub(super) fn side_by_side<T: Send>(
+    count: usize,
+    work: impl Fn(usize) -> Result<T, Error> + Sync,
+) -> Result<Vec<T>, Error> {
+    thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..count)
+            .map(|number| scope.spawn(move || work(number)))
+            .collect();
+        let results = threads.into_iter().map(|thread| {
+            let panicked = |_| Err(Error::Setup("a thread panicked".to_owned()));
+            thread.join().unwrap_or_else(panicked)
+        });
+        results.collect()
+    })
 }
 
 fn container(engine: &Path) -> Result<String, Error> {
@@ -132,7 +138,7 @@ pub(super) fn send(
 }
 
 /// Waits until the engine has no container left: the next run starts from rest.
-fn nothing_runs(host: &Host) -> Result<(), Error> {
+pub(super) fn nothing_runs(host: &Host) -> Result<(), Error> {
     wait::until("the end of all containers", LIMIT, || {
         let list = host
             .engine_api("GET", "/containers/json?all=1", None)

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::create::send;
 use super::turns::in_turn;
-use super::{Pair, Sample, create};
+use super::{Pair, Sample};
 use crate::http::Connection;
 use crate::testbed::unique;
 use crate::{Error, Host};
@@ -23,20 +24,32 @@ pub fn take(runs: usize, pair: &Pair) -> Result<Vec<Sample>, Error> {
 /// Creates configs and, outside the time taken, removes them: both swarms stay small.
 fn rate(host: &Host) -> Result<f64, Error> {
     let mut connection = Connection::open(&host.socket(), LIMIT)?;
-    // 256 bytes, as the API takes them.
-    let data = format!("{}QQ==", "QUFB".repeat(85));
-    let specs: Vec<_> = (0..WRITES)
-        .map(|_| json!({"Name": unique("bench"), "Data": data}))
-        .collect();
+    let specs: Vec<_> = (0..WRITES).map(|_| config()).collect();
     let mut ids = Vec::new();
     let began = Instant::now();
     for spec in &specs {
-        let created = create::send(&mut connection, "POST", "/configs/create", Some(spec))?;
-        ids.push(created["ID"].as_str().unwrap_or_default().to_owned());
+        ids.push(create(&mut connection, spec)?);
     }
     let rate = f64::from(WRITES) / began.elapsed().as_secs_f64();
-    for id in ids {
-        create::send(&mut connection, "DELETE", &format!("/configs/{id}"), None)?;
-    }
+    remove(&mut connection, &ids)?;
     Ok(rate)
+}
+
+/// A new config of 256 bytes, as the API takes it.
+pub fn config() -> Value {
+    json!({"Name": unique("bench"), "Data": format!("{}QQ==", "QUFB".repeat(85))})
+}
+
+/// Creates the config and returns its id.
+pub fn create(connection: &mut Connection, spec: &Value) -> Result<String, Error> {
+    let created = send(connection, "POST", "/configs/create", Some(spec))?;
+    Ok(created["ID"].as_str().unwrap_or_default().to_owned())
+}
+
+/// Removes these configs.
+pub fn remove(connection: &mut Connection, ids: &[String]) -> Result<(), Error> {
+    for id in ids {
+        send(connection, "DELETE", &format!("/configs/{id}"), None)?;
+    }
+    Ok(())
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::history::{Operation, Outcome, Tally, UNWRITTEN, judge};
-use crate::http::{self, Request};
+use crate::http::{Connection, Response};
 use crate::testbed::unique;
 use crate::wait;
 
@@ -214,14 +214,6 @@ fn call(
     method: &str,
     target: &str,
     body: Option<&Value>,
-) -> Result<http::Response, Error> {
-    let bytes = body.map(|value| value.to_string().into_bytes());
-    let headers = [("Content-Type", "application/json")];
-    let request = Request {
-        method,
-        target,
-        headers: if body.is_some() { &headers } else { &[] },
-        body: bytes.as_deref(),
-    };
-    http::call(socket, &request, CALL)
+) -> Result<Response, Error> {
+    Connection::open(socket, CALL)?.call_json(method, target, body)
 }

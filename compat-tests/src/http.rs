@@ -121,6 +121,23 @@ impl Connection {
         Ok(response)
     }
 
+    /// Sends a request whose body, if it has one, is JSON, and reads the whole answer.
+    pub fn call_json(
+        &mut self,
+        method: &str,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<Response, Error> {
+        let bytes = body.map(|value| value.to_string().into_bytes());
+        let json = [("Content-Type", "application/json")];
+        self.call(&Request {
+            method,
+            target,
+            headers: if body.is_some() { &json } else { &[] },
+            body: bytes.as_deref(),
+        })
+    }
+
     /// Sends the request and copies the answer's body to `sink`; the response's own body stays empty.
     pub fn stream_into(
         &mut self,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{Pair, Sample, turns};
-use crate::http::{Connection, Request};
+use crate::http::Connection;
 use crate::testbed::{IMAGE, unique};
 use crate::{Error, Host, wait};
 
@@ -124,17 +124,7 @@ pub(super) fn send(
     target: &str,
     body: Option<&Value>,
 ) -> Result<Value, Error> {
-    let bytes = body.map(|value| value.to_string().into_bytes());
-    let json = [("Content-Type", "application/json")];
-    let headers: &[(&str, &str)] = if bytes.is_some() { &json } else { &[] };
-    connection
-        .call(&Request {
-            method,
-            target,
-            headers,
-            body: bytes.as_deref(),
-        })?
-        .success()
+    connection.call_json(method, target, body)?.success()
 }
 
 /// Waits until the engine has no container left: the next run starts from rest.

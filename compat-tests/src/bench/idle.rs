@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
 
+use super::create::send;
 use super::{Sample, init};
 use crate::error::Tried;
-use crate::http::{Connection, Request};
+use crate::http::Connection;
 use crate::testbed::IMAGE;
 use crate::{Error, Host, Options, Testbed, wait};
 
@@ -47,19 +48,15 @@ fn rested(ours: &Options) -> Result<Testbed, Error> {
     let host = testbed.host(0);
     init(host)?;
     let mut connection = Connection::open(&host.socket(), LIMIT)?;
-    let created = post(&mut connection, "/services/create", &spec(0))?;
+    let created = send(&mut connection, "POST", "/services/create", Some(&spec(0)))?;
     let id = created["ID"].as_str().unwrap_or_default();
     settled(host)?;
     for write in 0..WRITES {
-        let service = connection
-            .call(&Request::new("GET", &format!("/services/{id}")))?
-            .success()?;
-        let version = service["Version"]["Index"].as_u64().unwrap_or_default();
-        post(
-            &mut connection,
-            &format!("/services/{id}/update?version={version}"),
-            &spec(write + 1),
-        )?;
+        let service = format!("/services/{id}");
+        let shown = send(&mut connection, "GET", &service, None)?;
+        let version = shown["Version"]["Index"].as_u64().unwrap_or_default();
+        let update = format!("{service}/update?version={version}");
+        send(&mut connection, "POST", &update, Some(&spec(write + 1)))?;
     }
     drop(connection);
     // Rest is the thing measured, not a wait for a condition.
@@ -76,19 +73,6 @@ fn spec(write: usize) -> Value {
         "TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Command": ["sleep", "3600"]}},
         "Mode": {"Replicated": {"Replicas": TASKS}},
     })
-}
-
-fn post(connection: &mut Connection, target: &str, body: &Value) -> Result<Value, Error> {
-    let body = body.to_string().into_bytes();
-    let headers = [("Content-Type", "application/json")];
-    connection
-        .call(&Request {
-            method: "POST",
-            target,
-            headers: &headers,
-            body: Some(&body),
-        })?
-        .success()
 }
 
 fn settled(host: &Host) -> Result<(), Error> {

@@ -16,7 +16,7 @@ use super::run_dir::Site;
 use super::{IMAGE, Options, image};
 use crate::command::{self, Output};
 use crate::error::{Error, Tried};
-use crate::http::{self, Request, Response};
+use crate::http::{self, Connection, Request, Response};
 use crate::paper;
 use crate::recorder::Recorder;
 
@@ -373,19 +373,7 @@ impl Host {
         target: &str,
         body: Option<&Value>,
     ) -> Result<Response, Error> {
-        let bytes = body.map(|value| value.to_string().into_bytes());
-        let json = [("Content-Type", "application/json")];
-        let headers: &[(&str, &str)] = if bytes.is_some() { &json } else { &[] };
-        http::call(
-            socket,
-            &Request {
-                method,
-                target,
-                headers,
-                body: bytes.as_deref(),
-            },
-            CALL,
-        )
+        Connection::open(socket, CALL)?.call_json(method, target, body)
     }
 
     /// Writes a file among the host's own and says where.

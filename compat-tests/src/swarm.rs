@@ -2,10 +2,11 @@
 //!
 //! A step that fails is a failure of the test which takes it, as with [`Host::docker_ok`].
 
+use std::collections::BTreeSet;
 use std::sync::MutexGuard;
 use std::time::Duration;
 
-use crate::observe::wait_for_replicas;
+use crate::observe::{task_containers, wait_for_replicas};
 use crate::testbed::{self, IMAGE, unique};
 use crate::{Host, Options, Testbed, wait};
 
@@ -43,6 +44,17 @@ pub fn sleepers(host: &Host, replicas: usize, flags: &[&str]) -> String {
         panic!("{error}");
     }
     name
+}
+
+/// The containers of a service that run on a host, each with when it was started.
+#[track_caller]
+pub fn running(host: &Host, service: &str) -> BTreeSet<(String, String)> {
+    let all = match task_containers(host, service) {
+        Ok(all) => all.into_iter(),
+        Err(error) => panic!("{error}"),
+    };
+    let running = all.filter(|container| container.running);
+    running.map(|one| (one.container, one.started_at)).collect()
 }
 
 /// Makes one swarm of the testbed's first hosts: so many managers, of which the first leads, then so many workers.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use swarmrs_compat_tests::http::{self, Request};
-use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
+use swarmrs_compat_tests::observe::wait_for_replicas;
 use swarmrs_compat_tests::swarm::{self, sleepers, until_nodes};
 use swarmrs_compat_tests::testbed::{previous_swarmrsd, tested_binary};
 use swarmrs_compat_tests::{Host, Options, Testbed};
@@ -79,9 +79,8 @@ fn configs(host: &Host) -> BTreeSet<String> {
 
 /// The containers of a service on every host, with when they started.
 fn containers(testbed: &Testbed, service: &str) -> BTreeSet<(String, String)> {
-    let all = (0..HOSTS).flat_map(|at| task_containers(testbed.host(at), service).unwrap());
-    let running = all.filter(|container| container.running);
-    running.map(|one| (one.container, one.started_at)).collect()
+    let on = (0..HOSTS).map(|at| swarm::running(testbed.host(at), service));
+    on.flatten().collect()
 }
 
 /// Replaces a host's daemon and waits until the swarm is whole again, as every manager sees it.

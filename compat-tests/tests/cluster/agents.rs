@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use swarmrs_compat_tests::observe::task_containers;
-use swarmrs_compat_tests::swarm::sleepers;
+use swarmrs_compat_tests::swarm::{running, sleepers};
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
 use crate::hosts::{HOSTS, distinct, joined, nodes, places, until, until_nodes, whole};
@@ -12,13 +11,6 @@ use crate::hosts::{HOSTS, distinct, joined, nodes, places, until, until_nodes, w
 const AWAY: Duration = Duration::from_secs(3);
 /// Longer than any node may be silent.
 const SETTLED: Duration = Duration::from_secs(10);
-
-/// The containers of a service that run on a host, with when they started.
-fn running(host: &Host, service: &str) -> Vec<(String, String)> {
-    let all = task_containers(host, service).unwrap().into_iter();
-    let running = all.filter(|container| container.running);
-    running.map(|one| (one.container, one.started_at)).collect()
-}
 
 /// Every task of the service that there is or was.
 fn tasks(host: &Host, service: &str) -> usize {

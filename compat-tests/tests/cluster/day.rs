@@ -1,12 +1,13 @@
 //! An ugly day: clients read and write at all managers, containers run on all hosts, something happens. In the evening all
 //! is well, nothing that was acknowledged is lost, nobody saw what cannot have been, and every container runs since before.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::clients::Clients;
-use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
-use swarmrs_compat_tests::swarm::CREATE;
+use swarmrs_compat_tests::observe::wait_for_replicas;
+use swarmrs_compat_tests::swarm::{CREATE, running};
 use swarmrs_compat_tests::testbed::IMAGE;
 use swarmrs_compat_tests::{Host, Testbed};
 
@@ -22,7 +23,7 @@ pub struct Day {
 }
 
 /// The containers of one host, with when they started.
-type Containers = Vec<(String, String)>;
+type Containers = BTreeSet<(String, String)>;
 
 impl Day {
     /// All is well, services run, clients are at work.
@@ -74,8 +75,10 @@ impl Day {
     #[track_caller]
     pub fn kept(&self, testbed: &Testbed, at: usize) {
         let (before, now) = (&self.before[at], containers(testbed.host(at)));
-        let kept = before.iter().all(|container| now.contains(container));
-        assert!(kept, "on host {at}: {before:#?}, now {now:#?}");
+        assert!(
+            before.is_subset(&now),
+            "on host {at}: {before:#?}, now {now:#?}"
+        );
     }
 
     /// The evening.
@@ -122,11 +125,7 @@ fn services(manager: &Host) {
 
 fn containers(host: &Host) -> Containers {
     let services = [STEADY, SPREAD].into_iter();
-    let all = services.flat_map(|service| task_containers(host, service).unwrap());
-    let running = all.filter(|container| container.running);
-    let mut running: Containers = running
-        .map(|container| (container.container, container.started_at))
-        .collect();
-    running.sort();
-    running
+    services
+        .flat_map(|service| running(host, service))
+        .collect()
 }

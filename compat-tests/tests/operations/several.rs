@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
+use swarmrs_compat_tests::observe::wait_for_replicas;
 use swarmrs_compat_tests::{Host, Options, Testbed, command, swarm, wait};
 
 use crate::{SOON, commands, section};
@@ -39,11 +39,8 @@ fn identity(host: &Host) -> Vec<String> {
 
 /// The containers of a service on these hosts that run, with when they started.
 fn running(hosts: &[&Host], service: &str) -> BTreeSet<(String, String)> {
-    let all = hosts
-        .iter()
-        .flat_map(|host| task_containers(host, service).unwrap());
-    let running = all.filter(|container| container.running);
-    running.map(|one| (one.container, one.started_at)).collect()
+    let on = hosts.iter().map(|host| swarm::running(host, service));
+    on.flatten().collect()
 }
 
 /// Takes atlas and boreas from the swarm as a fire would: nothing of them answers.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use swarmrs_compat_tests::testbed::{IMAGE, Machine, package};
+use swarmrs_compat_tests::testbed::{Machine, package};
 
 /// Every file and folder that is not the engine's, the log's or the package manager's.
 fn files(machine: &Machine) -> BTreeSet<String> {
@@ -38,21 +38,7 @@ fn an_upgrade_touches_no_container_and_a_purge_leaves_nothing() {
         .docker(&["swarm", "init", "--advertise-addr", "10.77.1.1"])
         .unwrap();
     machine.ok("echo word | docker --host unix:///run/swarmrs/docker.sock secret create word -");
-    let service = [
-        "service",
-        "create",
-        "--secret",
-        "word",
-        "--quiet",
-        "--no-resolve-image",
-        "--name",
-        "web",
-        "--replicas",
-        "2",
-    ];
-    machine
-        .docker(&[&service[..], &[IMAGE, "sleep", "600"]].concat())
-        .unwrap();
+    machine.sleepers("web", &["--secret", "word"]).unwrap();
     assert!(
         machine
             .docker(&["swarmrs", "version"])

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 use swarmrs_compat_tests::command::Output;
-use swarmrs_compat_tests::testbed::{IMAGE, Machine, workspace};
+use swarmrs_compat_tests::testbed::{Machine, workspace};
 use swarmrs_compat_tests::wait;
 
 const SOON: Duration = Duration::from_secs(60);
@@ -20,19 +20,7 @@ fn machine() -> Machine {
     machine
         .docker(&["swarm", "init", "--advertise-addr", "10.77.1.1"])
         .unwrap();
-    let service = [
-        "service",
-        "create",
-        "--quiet",
-        "--no-resolve-image",
-        "--name",
-        "web",
-        "--replicas",
-        "2",
-    ];
-    machine
-        .docker(&[&service[..], &[IMAGE, "sleep", "600"]].concat())
-        .unwrap();
+    machine.sleepers("web", &[]).unwrap();
     machine
 }
 

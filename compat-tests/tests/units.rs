@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use swarmrs_compat_tests::testbed::{IMAGE, Machine};
+use swarmrs_compat_tests::testbed::Machine;
 use swarmrs_compat_tests::wait;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -17,18 +17,7 @@ fn machine() -> MutexGuard<'static, Machine> {
         machine.add_swarmrs().unwrap();
         let swarm = ["swarm", "init", "--advertise-addr", "10.77.1.1"];
         machine.docker(&swarm).unwrap();
-        let service = [
-            "service",
-            "create",
-            "--quiet",
-            "--no-resolve-image",
-            "--name",
-            "two",
-            "--replicas",
-            "2",
-        ];
-        let program = [IMAGE, "sleep", "600"];
-        machine.docker(&[&service[..], &program].concat()).unwrap();
+        machine.sleepers("two", &[]).unwrap();
         Mutex::new(machine)
     });
     machine.lock().unwrap_or_else(PoisonError::into_inner)

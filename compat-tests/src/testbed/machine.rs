@@ -236,6 +236,15 @@ impl Machine {
             .map(str::to_owned)
     }
 
+    /// Creates a service of two `sleep`s under that name and waits until it runs; `flags` are those of `service create`.
+    pub fn sleepers(&self, name: &str, flags: &[&str]) -> Result<(), Error> {
+        let create = ["service", "create", "--quiet", "--no-resolve-image"];
+        let named = ["--name", name, "--replicas", "2"];
+        let command = [IMAGE, "sleep", "600"];
+        self.docker(&[&create[..], &named, flags, &command].concat())
+            .map(drop)
+    }
+
     /// Copies a file into `/share`.
     pub fn hand_in(&self, file: &Path, name: &str) -> Result<(), Error> {
         let to = self.files.join("share").join(name);

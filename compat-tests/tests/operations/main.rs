@@ -50,22 +50,6 @@ fn started() -> Machine {
     machine
 }
 
-fn create(machine: &Machine, name: &str) {
-    let service = [
-        "service",
-        "create",
-        "--quiet",
-        "--no-resolve-image",
-        "--name",
-        name,
-        "--replicas",
-        "2",
-    ];
-    machine
-        .docker(&[&service[..], &[IMAGE, "sleep", "600"]].concat())
-        .unwrap();
-}
-
 fn census(machine: &Machine) -> Result<Census, String> {
     Census::take(&|args| machine.docker(args)).map_err(|error| error.to_string())
 }
@@ -89,7 +73,7 @@ fn start() {
 #[test]
 fn upgrade() {
     let machine = started();
-    create(&machine, "web");
+    machine.sleepers("web", &[]).unwrap();
     let before = containers(&machine);
     machine.ok("rm /share/*.deb");
     package(&machine, "2.0").unwrap();
@@ -104,28 +88,25 @@ fn upgrade() {
 #[test]
 fn back_up_and_restore() {
     let machine = started();
-    create(&machine, "web");
+    machine.sleepers("web", &[]).unwrap();
     let before = census(&machine).unwrap();
     let running = containers(&machine);
     follow(&machine, "backup.md", "\n## Back up");
     assert_eq!(containers(&machine), running);
     machine.docker(&["service", "rm", "web"]).unwrap();
-    create(&machine, "later");
-    follow(&machine, "backup.md", "\n## Restore");
-    wait::until("the swarm of the backup", SOON, || {
-        match census(&machine)? {
-            now if now == before => Ok(()),
-            now => Err(format!("{now:#?}")),
-        }
-    })
-    .unwrap();
+    machine.sleepers("later", &[]).unwrap();
+    restored(&machine, &before);
     machine.docker(&["swarm", "leave", "--force"]).unwrap();
-    follow(&machine, "backup.md", "\n## Restore");
-    wait::until("the swarm of the backup", SOON, || {
-        match census(&machine)? {
-            now if now == before => Ok(()),
-            now => Err(format!("{now:#?}")),
-        }
+    restored(&machine, &before);
+}
+
+/// Follows the page until the swarm is that of the backup.
+#[track_caller]
+fn restored(machine: &Machine, before: &Census) {
+    follow(machine, "backup.md", "\n## Restore");
+    wait::until("the swarm of the backup", SOON, || match census(machine)? {
+        now if now == *before => Ok(()),
+        now => Err(format!("{now:#?}")),
     })
     .unwrap();
 }
@@ -133,7 +114,7 @@ fn back_up_and_restore() {
 #[test]
 fn back_to_stock() {
     let machine = started();
-    create(&machine, "web");
+    machine.sleepers("web", &[]).unwrap();
     machine.ok(&format!(
         "swarmrs-takeover; docker run --detach --name own {IMAGE} sleep 600"
     ));
@@ -162,7 +143,7 @@ fn disk_full() {
     machine
         .docker(&["swarm", "init", "--advertise-addr", "10.77.1.1"])
         .unwrap();
-    create(&machine, "web");
+    machine.sleepers("web", &[]).unwrap();
     let before = containers(&machine);
     machine.ok("fallocate --length 150M /var/lib/swarmrs/ballast");
     let refused = machine

@@ -97,10 +97,17 @@ pub fn lead(testbed: &mut Testbed, wanted: usize) {
         if now == wanted {
             return until_well(testbed);
         }
-        let third = others(now).into_iter().find(|other| *other != wanted);
-        let paused = third.map(|third| Paused::daemon(testbed.host(third)));
-        // Out of reach is who has not answered for a second.
-        std::thread::sleep(Duration::from_millis(1300));
+        let [one, other] = others(now);
+        let third = testbed.host(if one == wanted { other } else { one });
+        let paused = Paused::daemon(third);
+        until("a manager out of reach", || {
+            let shown = nodes(testbed.host(now))?;
+            let mut of = shown.iter().filter(|line| line.starts_with(third.name()));
+            match of.any(|line| line.ends_with(" Unreachable")) {
+                true => Ok(()),
+                false => Err(format!("{shown:#?}")),
+            }
+        });
         testbed.host_mut(now).stop_daemon().unwrap();
         drop(paused);
         testbed.host_mut(now).start_daemon().unwrap();

@@ -31,7 +31,7 @@ const HEALED: Duration = Duration::from_secs(30);
 
 const LABEL: &str = "value";
 
-/// Clients at work. Ended by [`Clients::finish`].
+/// Clients at work, until [`Clients::finish`].
 pub struct Clients {
     registers: Arc<Vec<String>>,
     began: Instant,
@@ -91,10 +91,10 @@ impl Clients {
     }
 
     /// Ends the clients, reads every register at `socket`, removes them and judges all that was seen.
-    pub fn finish(self, socket: &Path) -> Result<Tally, String> {
+    pub fn finish(mut self, socket: &Path) -> Result<Tally, String> {
         self.count.ended.store(true, Ordering::Release);
         let mut history = Vec::new();
-        for thread in self.threads {
+        for thread in self.threads.drain(..) {
             let seen = thread.join().map_err(|_| "a client panicked".to_owned())?;
             history.extend(seen);
         }
@@ -114,6 +114,13 @@ impl Clients {
             removed.map_err(|error| error.to_string())?;
         }
         judge(&history).map_err(|wrong| wrong.join("\n"))
+    }
+}
+
+impl Drop for Clients {
+    /// A test that failed leaves none of them at work.
+    fn drop(&mut self) {
+        self.count.ended.store(true, Ordering::Release);
     }
 }
 

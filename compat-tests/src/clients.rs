@@ -33,6 +33,7 @@ const LABEL: &str = "value";
 
 /// Clients at work, until [`Clients::finish`].
 pub struct Clients {
+    sockets: Vec<PathBuf>,
     registers: Arc<Vec<String>>,
     began: Instant,
     count: Arc<Count>,
@@ -73,6 +74,7 @@ impl Clients {
         });
         let threads = threads.collect();
         Ok(Self {
+            sockets: sockets.to_vec(),
             registers,
             began,
             count,
@@ -90,8 +92,8 @@ impl Clients {
         self.count.answered.load(Ordering::Acquire)
     }
 
-    /// Ends the clients, reads every register at `socket`, removes them and judges all that was seen.
-    pub fn finish(mut self, socket: &Path) -> Result<Tally, String> {
+    /// Ends the clients, reads every register at every socket, removes them and judges all that was seen.
+    pub fn finish(mut self) -> Result<Tally, String> {
         self.count.ended.store(true, Ordering::Release);
         let mut history = Vec::new();
         for thread in self.threads.drain(..) {
@@ -99,18 +101,20 @@ impl Clients {
             history.extend(seen);
         }
         for (register, id) in self.registers.iter().enumerate() {
-            let began = self.began.elapsed();
-            let last = wait::until("the last read", HEALED, || {
-                read(socket, id).map(|(version, value, _)| (version, value))
-            });
-            let (version, value) = last.map_err(|error| error.to_string())?;
-            history.push(Operation {
-                register,
-                began,
-                ended: self.began.elapsed(),
-                outcome: Outcome::Read { version, value },
-            });
-            let removed = call(socket, "DELETE", &format!("/configs/{id}"), None);
+            for socket in &self.sockets {
+                let began = self.began.elapsed();
+                let last = wait::until("the last read", HEALED, || {
+                    read(socket, id).map(|(version, value, _)| (version, value))
+                });
+                let (version, value) = last.map_err(|error| error.to_string())?;
+                history.push(Operation {
+                    register,
+                    began,
+                    ended: self.began.elapsed(),
+                    outcome: Outcome::Read { version, value },
+                });
+            }
+            let removed = call(&self.sockets[0], "DELETE", &format!("/configs/{id}"), None);
             removed.map_err(|error| error.to_string())?;
         }
         judge(&history).map_err(|wrong| wrong.join("\n"))

@@ -4,13 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
 
-use serde_json::json;
-use swarmrs_compat_tests::http::{self, Request};
+use swarmrs_compat_tests::clients::Clients;
 use swarmrs_compat_tests::observe::wait_for_replicas;
 use swarmrs_compat_tests::swarm::{self, sleepers, until_nodes};
 use swarmrs_compat_tests::testbed::{previous_swarmrsd, tested_binary};
@@ -19,18 +15,14 @@ use swarmrs_compat_tests::{Host, Options, Testbed};
 const MANAGERS: usize = 3;
 const HOSTS: usize = 4;
 
-/// Hosts that run the previous landing's daemon, in no swarm.
-fn of_the_previous(count: usize) -> Testbed {
+/// Three managers and a worker that run this daemon, in one swarm; the first leads.
+fn swarm_of(daemon: &Path) -> Testbed {
     let options = Options {
-        swarmrsd: Some(previous_swarmrsd().unwrap()),
+        swarmrsd: Some(daemon.to_owned()),
         ..Options::default()
     };
-    Testbed::hosts(count, &options).unwrap()
-}
-
-/// Three managers and a worker, the first leads.
-fn joined(testbed: &Testbed) {
-    swarm::form(testbed, MANAGERS, HOSTS - MANAGERS);
+    let testbed = Testbed::hosts(HOSTS, &options).unwrap();
+    swarm::form(&testbed, MANAGERS, HOSTS - MANAGERS);
     until_nodes(
         testbed.host(0),
         &[
@@ -40,41 +32,7 @@ fn joined(testbed: &Testbed) {
             "daphne Ready Active",
         ],
     );
-}
-
-/// Writes configs by the managers behind these sockets in turn until it is told to end; returns the names of those that were
-/// acknowledged, and how many were not.
-fn write(sockets: &[PathBuf], ended: &AtomicBool) -> (BTreeSet<String>, usize) {
-    let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
-    for number in 0.. {
-        if ended.load(Ordering::Relaxed) {
-            break;
-        }
-        let name = format!("c-{number}");
-        match written(&sockets[number % sockets.len()], &name) {
-            true => drop(acknowledged.insert(name)),
-            false => refused += 1,
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    (acknowledged, refused)
-}
-
-fn written(socket: &Path, name: &str) -> bool {
-    let body = json!({"Name": name, "Data": "eA=="}).to_string();
-    let request = Request {
-        method: "POST",
-        target: "/configs/create",
-        headers: &[("Content-Type", "application/json")],
-        body: Some(body.as_bytes()),
-    };
-    let answer = http::call(socket, &request, Duration::from_secs(10));
-    answer.is_ok_and(|answer| answer.status == 201)
-}
-
-fn configs(host: &Host) -> BTreeSet<String> {
-    let shown = host.docker_ok(&["config", "ls", "--format", "{{.Name}}"]);
-    shown.lines().map(str::to_owned).collect()
+    testbed
 }
 
 /// The containers of a service on every host, with when they started.
@@ -92,36 +50,26 @@ fn replace(testbed: &mut Testbed, at: usize, by: &Path) {
 #[test]
 fn a_swarm_is_upgraded_node_by_node_under_writes_and_one_goes_back() {
     let (previous, this) = (previous_swarmrsd().unwrap(), tested_binary().unwrap());
-    let mut testbed = of_the_previous(HOSTS);
-    joined(&testbed);
+    let mut testbed = swarm_of(&previous);
     let service = sleepers(testbed.host(0), HOSTS, &[]);
     let before = containers(&testbed, &service);
     let sockets: Vec<_> = (0..MANAGERS).map(|at| testbed.host(at).socket()).collect();
-    let ended = AtomicBool::new(false);
-    let (acknowledged, refused) = thread::scope(|scope| {
-        let writer = scope.spawn(|| write(&sockets, &ended));
-        // An old leader with new followers, then a new leader with an old one, first the way up, then back.
-        for (at, by) in [
-            (2, &this),
-            (1, &this),
-            (0, &this),
-            (2, &previous),
-            (2, &this),
-            (3, &this),
-        ] {
-            replace(&mut testbed, at, by);
-            println!("host {at} runs {}", by.display());
-        }
-        ended.store(true, Ordering::Relaxed);
-        writer.join().unwrap()
-    });
-    println!("{} writes acknowledged, {refused} not", acknowledged.len());
-    assert!(acknowledged.len() > 100);
-    for at in 0..MANAGERS {
-        let known = configs(testbed.host(at));
-        let lost: Vec<_> = acknowledged.difference(&known).collect();
-        assert!(lost.is_empty(), "{lost:?}");
+    let clients = Clients::start(&sockets).unwrap();
+    // An old leader with new followers, then a new leader with an old one, first the way up, then back.
+    for (at, by) in [
+        (2, &this),
+        (1, &this),
+        (0, &this),
+        (2, &previous),
+        (2, &this),
+        (3, &this),
+    ] {
+        replace(&mut testbed, at, by);
+        println!("host {at} runs {}", by.display());
     }
+    let acknowledged = clients.acknowledged();
+    println!("{:?}", clients.finish().unwrap());
+    assert!(acknowledged > 100, "{acknowledged}");
     assert_eq!(
         containers(&testbed, &service),
         before,

@@ -97,7 +97,7 @@ impl Day {
         for at in (0..HOSTS).filter(|at| !spared.contains(at)) {
             self.kept(testbed, at);
         }
-        let tally = match self.clients.finish(&testbed.host(0).socket()) {
+        let tally = match self.clients.finish() {
             Ok(tally) => tally,
             Err(wrong) => panic!("{what}: what clients saw cannot have been:\n{wrong}"),
         };

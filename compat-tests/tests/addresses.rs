@@ -129,6 +129,8 @@ fn a_node_whose_address_changes_says_so_and_works_on() {
     let network = overlay(first, &[]);
     let service = servers(first, 4, &["--network", &network]);
     until_all_answer(first, &network, &service, 4);
+    let containers = || (0..4).map(|at| swarm::running(testbed.host(at), &service));
+    let before: Vec<_> = containers().collect();
 
     for (at, address, format, expected) in [
         (3, "10.77.0.33", "{{.Status.Addr}}", "10.77.0.33"),
@@ -159,6 +161,7 @@ fn a_node_whose_address_changes_says_so_and_works_on() {
         shown_address(first, "castor", "{{.Status.Addr}}"),
         "10.77.0.32"
     );
+    assert!(containers().eq(before), "a container was touched");
     // Packets find the containers there, and those of the moved hosts find the others.
     for at in [0, 2] {
         until_all_answer(testbed.host(at), &network, &service, 4);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-use swarmrs_store::{Ask, Config, Member, Store, Transport, TransportError};
+use swarmrs_store::{Ask, Config, Member, MembershipError, Store, Transport, TransportError};
 use tempfile::TempDir;
 
 /// The ways between members.
@@ -230,7 +230,7 @@ impl Cluster {
         cluster.open(1).await.initialize().await.unwrap();
         for raft_id in 2..=count {
             cluster.open(raft_id).await;
-            cluster.stores[&1].admit(&member(raft_id)).await.unwrap();
+            cluster.admit(raft_id).await;
         }
         cluster
     }
@@ -255,6 +255,20 @@ impl Cluster {
         self.hub.stores.lock().unwrap().insert(raft_id, known);
         self.stores.insert(raft_id, store.clone());
         store
+    }
+
+    /// Has whoever leads admit a member. On a machine that is busy with others the lead may be lost meanwhile.
+    pub async fn admit(&self, raft_id: u64) {
+        let all: Vec<u64> = self.stores.keys().copied().collect();
+        for _ in 0..20 {
+            let leader = self.leader_of(&all).await;
+            match self.stores[&leader].admit(&member(raft_id)).await {
+                Ok(()) => return,
+                Err(MembershipError::NotLeader { .. }) => {}
+                Err(error) => panic!("member {raft_id} is not admitted: {error}"),
+            }
+        }
+        panic!("nobody keeps the lead until member {raft_id} is admitted");
     }
 
     pub async fn stop(&mut self, raft_id: u64) {

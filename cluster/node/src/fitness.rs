@@ -39,9 +39,7 @@ pub enum Unfit {
 /// Watches for as long as the store is open.
 pub async fn watch(desk: Arc<Desk>, presence: Arc<Presence>) {
     let mut leadership = desk.store.leadership();
-    let mut nodes = desk
-        .store
-        .watch_for(|event| matches!(event, Event::Node(_)));
+    let mut nodes = desk.store.bell(|event| matches!(event, Event::Node(_)));
     let mut strain = Strain::default();
     let mut tried: Option<Instant> = None;
     loop {
@@ -52,7 +50,7 @@ pub async fn watch(desk: Arc<Desk>, presence: Arc<Presence>) {
         let is_alone = desk.store.members().len() < 2;
         tokio::select! {
             () = tokio::time::sleep(LOOK), if !is_alone => {}
-            batch = nodes.next(), if is_alone => if batch.is_none() { return },
+            open = nodes.rung(), if is_alone => if !open { return },
         }
         let unfit = full(&desk.store).or_else(|| strain.judge(desk.store.lag()));
         let Some(unfit) = unfit.filter(|_| tried.is_none_or(|at| at.elapsed() > AGAIN)) else {

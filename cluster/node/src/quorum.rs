@@ -32,9 +32,7 @@ enum Undone {
 /// Runs until the store closes.
 pub async fn run(desk: Arc<Desk>, presence: Arc<Presence>, me: u64) {
     let mut leadership = desk.store.leadership();
-    let mut watch = desk
-        .store
-        .watch_for(|event| matches!(event, Event::Node(_)));
+    let mut nodes = desk.store.bell(|event| matches!(event, Event::Node(_)));
     let mut rise = Rise::default();
     loop {
         if !leadership.borrow().is_leader {
@@ -54,7 +52,7 @@ pub async fn run(desk: Arc<Desk>, presence: Arc<Presence>, me: u64) {
             }
         };
         tokio::select! {
-            batch = watch.next() => if batch.is_none() { return },
+            open = nodes.rung() => if !open { return },
             changed = leadership.changed() => if changed.is_err() { return },
             () = pause(wait) => {}
         }

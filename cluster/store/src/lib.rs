@@ -74,4 +74,4 @@ pub use raw_log::panic_is_contained;
 pub use store::{Lag, MemberView, Store};
 pub use threads::{DiskTime, Threads};
 pub use transport::{Ask, Nobody, Transport, TransportError};
-pub use watch::{Batch, Interest, Watch};
+pub use watch::{Batch, Bell, Interest, Watch};

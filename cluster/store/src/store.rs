@@ -20,7 +20,7 @@ use crate::raft::Proposal;
 use crate::raft_thread::RaftThread;
 use crate::requests::Session;
 use crate::transport::Transport;
-use crate::watch::{Interest, Watch};
+use crate::watch::{Bell, Interest, Watch};
 use openraft::async_runtime::watch::WatchReceiver;
 use several::Questions;
 use std::collections::BTreeMap;
@@ -126,6 +126,11 @@ impl Store {
     /// woken for nothing else.
     pub fn watch_for(&self, interest: Interest) -> Watch {
         self.shared.feed.watch(interest)
+    }
+
+    /// Rings when an event of interest is in the view.
+    pub fn bell(&self, interest: Interest) -> Bell {
+        self.shared.feed.bell(interest)
     }
 
     /// Who leads.

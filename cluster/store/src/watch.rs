@@ -4,12 +4,15 @@
 //! one lock; a watcher takes its first view under the same lock. So nothing can fall between the
 //! view and the first batch. Each watcher has a queue of its own without a bound: one that lags
 //! costs memory (events are shared, the states it holds on to are versions of one tree) and never
-//! holds anybody up.
+//! holds anybody up. Whoever looks at the view anyway, or may not look for long, takes a bell: it holds nothing.
 
 use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex};
 use swarmrs_core::{Event, State};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{
+    Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel,
+};
 use tokio::sync::oneshot;
 
 /// What one run of applied entries did.
@@ -50,6 +53,17 @@ impl Watch {
     }
 }
 
+/// Says that something happened, and not what: as often as it rings, whoever comes late hears it once.
+#[derive(Debug)]
+pub struct Bell(Receiver<()>);
+
+impl Bell {
+    /// Waits until it has rung since the last time; false once the store is closed. May be dropped while it waits.
+    pub async fn rung(&mut self) -> bool {
+        self.0.recv().await.is_some()
+    }
+}
+
 /// Where the machine puts states and readers find them.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -68,15 +82,25 @@ struct Followers {
 #[derive(Debug)]
 struct Watcher {
     interest: Interest,
-    batches: UnboundedSender<Batch>,
+    wants: Wants,
+}
+
+#[derive(Debug)]
+enum Wants {
+    Batches(UnboundedSender<Batch>),
+    Ringing(Sender<()>),
 }
 
 impl Watcher {
     /// False when it is gone.
     fn tell(&self, batch: &Batch) -> bool {
-        match batch.events.iter().any(self.interest) {
-            true => self.batches.send(batch.clone()).is_ok(),
-            false => !self.batches.is_closed(),
+        let concerns = batch.events.iter().any(self.interest);
+        match &self.wants {
+            Wants::Batches(batches) if concerns => batches.send(batch.clone()).is_ok(),
+            Wants::Batches(batches) => !batches.is_closed(),
+            // One that was not heard yet is enough.
+            Wants::Ringing(bell) if concerns => bell.try_send(()) != Err(TrySendError::Closed(())),
+            Wants::Ringing(bell) => !bell.is_closed(),
         }
     }
 }
@@ -95,17 +119,23 @@ impl Feed {
 
     pub(crate) fn watch(&self, interest: Interest) -> Watch {
         let (sender, batches) = unbounded_channel();
+        let view = self.follow(interest, Wants::Batches(sender));
+        Watch { view, batches }
+    }
+
+    pub(crate) fn bell(&self, interest: Interest) -> Bell {
+        let (sender, rung) = channel(1);
+        self.follow(interest, Wants::Ringing(sender));
+        Bell(rung)
+    }
+
+    /// The view from which on the watcher is told.
+    fn follow(&self, interest: Interest, wants: Wants) -> Arc<State> {
         let mut followers = self.followers.lock().expect("no holder panics");
         if let Some(followers) = followers.as_mut() {
-            followers.watchers.push(Watcher {
-                interest,
-                batches: sender,
-            });
+            followers.watchers.push(Watcher { interest, wants });
         }
-        Watch {
-            view: self.view(),
-            batches,
-        }
+        self.view()
     }
 
     /// Returns once the view contains entry `index`. False: the store was closed before.

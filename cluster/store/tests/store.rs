@@ -180,6 +180,20 @@ async fn a_watch_is_woken_for_what_it_is_about_and_ends_with_the_store() {
 }
 
 #[tokio::test]
+async fn a_bell_that_nobody_hears_keeps_no_state_and_rings_once() {
+    let root = tempfile::tempdir().unwrap();
+    let store = fresh(config(root.path())).await;
+    let mut bell = store.bell(|event| matches!(event, Event::Network(_)));
+    store.propose(create(1)).await.unwrap();
+    let old = Arc::downgrade(&store.view());
+    store.propose(create(2)).await.unwrap();
+    assert!(old.upgrade().is_none());
+    assert!(bell.rung().await);
+    store.shutdown().await.unwrap();
+    assert!(!bell.rung().await);
+}
+
+#[tokio::test]
 async fn after_a_shutdown_nothing_is_taken_and_watches_end() {
     let root = tempfile::tempdir().unwrap();
     let store = fresh(config(root.path())).await;

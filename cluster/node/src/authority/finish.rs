@@ -17,14 +17,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub async fn run(desk: Arc<Desk>) {
     let mut leadership = desk.store.leadership();
     let concerns = |event: &Event| matches!(event, Event::Node(_) | Event::Cluster(_));
-    let mut watch = desk.store.watch_for(concerns);
+    let mut bell = desk.store.bell(concerns);
     loop {
         if leadership.wait_for(|now| now.is_leader).await.is_err() {
             return;
         }
         let failed = authority::is_due(&desk.store.view()) && !finish(&desk).await;
         tokio::select! {
-            batch = watch.next() => if batch.is_none() { return },
+            open = bell.rung() => if !open { return },
             changed = leadership.changed() => if changed.is_err() { return },
             () = tokio::time::sleep(PAUSE), if failed => {}
         }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use swarmrs_core::control::network::attachment::{self, Sighting};
 use swarmrs_core::{Plan, State};
 use swarmrs_rpc::message::attachment::{AttachmentAnswer, AttachmentCall};
-use swarmrs_rpc::{CallError, Client, Method, Purpose, Reason, Refusal, from_json, to_json};
+use swarmrs_rpc::{CallError, Method, Reason, Refusal};
 use swarmrs_types::default::REQUEST_TIMEOUT;
 use swarmrs_types::object::Attachment;
 use swarmrs_types::{ClusterTime, Code, Fault, NodeId};
 use tokio::time::{Instant, sleep};
-use tracing::debug;
 
 /// One manager may take so long: others may do better while this one waits for a leader.
 const EACH: Duration = Duration::from_secs(5);
@@ -59,22 +58,13 @@ fn planned(
 
 /// Asks one manager after the other until one decides. The one that dies meanwhile may have done it: the next finds it done.
 pub async fn ask(way: &Way, call: &AttachmentCall) -> Result<AttachmentAnswer, Fault> {
-    let internal = |error: &dyn std::fmt::Display| Fault::daemon(Code::Internal, error.to_string());
-    let body = to_json(call).map_err(|error| internal(&error))?;
     let deadline = Instant::now() + REQUEST_TIMEOUT;
     loop {
-        let mut last = "no manager is known".to_owned();
-        for manager in way.managers.shuffled() {
-            let client = Client::new(&manager.address, way.credentials.clone(), Purpose::General);
-            match client.call(Method::Attachment, body.clone(), EACH).await {
-                Ok(answer) => return from_json(&answer).map_err(|error| internal(&error)),
-                Err(CallError::Refused(refusal)) if is_final(&refusal) => return Err(refusal.fault),
-                Err(error) => {
-                    debug!(addr = manager.address, %error, "an attachment is asked for elsewhere");
-                    last = error.to_string();
-                }
-            }
-        }
+        let last = match way.ask_on(Method::Attachment, call, EACH, is_final).await {
+            Ok(answer) => return Ok(answer),
+            Err(CallError::Refused(refusal)) if is_final(&refusal) => return Err(refusal.fault),
+            Err(last) => last,
+        };
         if Instant::now() + PAUSE >= deadline {
             return Err(Fault::daemon(Code::Unknown, given_up(&last)));
         }
@@ -89,7 +79,7 @@ fn is_final(refusal: &Refusal) -> bool {
 }
 
 /// Docker's words for a manager that does not answer. Source: moby `daemon/cluster/networks.go`.
-fn given_up(last: &str) -> String {
+fn given_up(last: &CallError) -> String {
     format!(
         "attaching to network failed, make sure your network options are correct and check \
          manager logs: context deadline exceeded: {last}"

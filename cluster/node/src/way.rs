@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use swarmrs_agent::Transport;
 use swarmrs_rpc::{
-    CallError, Client, Credentials, Keeper, Method, NodeEnd, Purpose, from_json, session, to_json,
+    CallError, Client, Credentials, Keeper, Method, NodeEnd, Purpose, Refusal, from_json, session,
+    to_json,
 };
 use swarmrs_security::Keys;
 use swarmrs_types::spec::TlsInfo;
@@ -69,13 +70,26 @@ impl Way {
         message: &impl Serialize,
         within: Duration,
     ) -> Result<A, CallError> {
+        self.ask_on(method, message, within, |_| true).await
+    }
+
+    /// As [`Way::ask`]; a refusal that is not final sends it on to the next.
+    pub async fn ask_on<A: DeserializeOwned>(
+        &self,
+        method: Method,
+        message: &impl Serialize,
+        within: Duration,
+        is_final: impl Fn(&Refusal) -> bool,
+    ) -> Result<A, CallError> {
         let body = to_json(message)?;
         let mut last = None;
         for manager in self.managers.shuffled() {
             let client = self.client(&manager.address);
             match client.call(method, body.clone(), within).await {
                 Ok(answer) => return Ok(from_json(&answer)?),
-                Err(refused @ CallError::Refused(_)) => return Err(refused),
+                Err(CallError::Refused(refusal)) if is_final(&refusal) => {
+                    return Err(CallError::Refused(refusal));
+                }
                 Err(error) => {
                     debug!(addr = manager.address, method = method.name(), %error, "no answer");
                     last = Some(error);

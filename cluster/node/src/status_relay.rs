@@ -159,15 +159,11 @@ fn note(others: &mut BTreeMap<String, Other>, (address, last, sent): Sent) {
     };
     other.is_asked = false;
     match sent {
-        Ok(known) if known.life == other.life => other.told = last,
-        // It was started anew: of what it was told before it knows nothing.
-        Ok(known) if other.told > 0 => {
-            other.life = known.life;
-            other.told = 0;
-        }
         Ok(known) => {
+            // One that was started anew knows nothing of what it was told before.
+            let is_anew = known.life != other.life && other.told > 0;
             other.life = known.life;
-            other.told = last;
+            other.told = if is_anew { 0 } else { last };
         }
         Err(error) => {
             debug!(addr = address, %error, "statuses are not told");

@@ -102,8 +102,7 @@ impl Node {
 impl Node {
     /// Whether the node is the same member of the log as this record's.
     fn is_still(&self, record: &StartRecord) -> bool {
-        let is = |now: &StartRecord| (now.node, now.raft_id) == (record.node, record.raft_id);
-        matches!(&**self.0.role.load(), Role::Manager(manager) if is(&manager.record))
+        matches!(&**self.0.role.load(), Role::Manager(manager) if manager.record == *record)
     }
 }
 

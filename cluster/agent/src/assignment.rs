@@ -125,6 +125,7 @@ mod tests {
         let position = Position { term: 1, index };
         AssignmentsMessage {
             position,
+            leaderless: false,
             set,
             payloads: PayloadDiff::default(),
             facts: Default::default(),

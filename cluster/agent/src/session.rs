@@ -170,17 +170,14 @@ impl Sessions {
     fn hear(&mut self, message: ToNode) -> Result<(), Over> {
         match message {
             ToNode::Assignments(message) => {
+                let leaderless = message.leaderless;
                 let orders = self.known.take(message)?;
-                self.alone_at = None;
+                self.note_manager(leaderless);
                 self.reporter.reconcile(&orders.accepted);
                 self.orders.send(orders).map_err(|_| Over::NoWorker)
             }
             ToNode::Acknowledged(tasks) => {
                 self.reporter.acknowledge(&tasks);
-                Ok(())
-            }
-            ToNode::Notice(Notice::Led(led)) => {
-                self.alone_at = (!led).then(alone_from_now);
                 Ok(())
             }
             ToNode::Notice(notice) => {
@@ -190,6 +187,15 @@ impl Sessions {
                 }
                 Ok(())
             }
+        }
+    }
+
+    /// A manager was heard: one without a leader is as good as none.
+    fn note_manager(&mut self, leaderless: bool) {
+        if leaderless {
+            self.alone_at.get_or_insert_with(alone_from_now);
+        } else {
+            self.alone_at = None;
         }
     }
 

@@ -31,7 +31,7 @@ use swarmrs_rpc::{
     ToNode,
 };
 use swarmrs_store::{Batch, Leadership, ProposeError, Store, Watch};
-use swarmrs_types::assignment::{PayloadDiff, StatusReport};
+use swarmrs_types::assignment::{AssignmentDiff, PayloadDiff, StatusReport};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::{CertIssuer, Node, NodeState};
 use swarmrs_types::report::Flight;
@@ -119,7 +119,7 @@ async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut
         asked: None,
         reports: BTreeMap::new(),
         writing: None,
-        led: true,
+        leaderless: false,
     };
     dispatcher.serve(present).await;
 }
@@ -162,8 +162,8 @@ struct Dispatcher {
     /// Reports not written yet, the latest of each task.
     reports: BTreeMap<TaskId, StatusReport>,
     writing: Option<JoinHandle<Vec<TaskId>>>,
-    /// Whether there is a leader, as far as the node knows.
-    led: bool,
+    /// Whether this manager heard no leader when it told the node last what to do.
+    leaderless: bool,
 }
 
 impl Dispatcher {
@@ -185,7 +185,7 @@ impl Dispatcher {
     }
 
     /// One thing at a time: an entry, a message, or the end of a write. A manager that hears of no leader has
-    /// nothing new to say, and others may: the node is let go, be it its own. Where there is no other it is told.
+    /// nothing new to say, and others may: the node is let go, be it its own.
     async fn turn(
         &mut self,
         leadership: &mut watch::Receiver<Leadership>,
@@ -194,13 +194,8 @@ impl Dispatcher {
         // Where there is but one node there is nobody else to go to.
         let has_others = self.state.nodes().len() > 1;
         tokio::select! {
-            led = lead_changes(leadership, self.led) => match has_others {
-                true => led,
-                false => {
-                    self.led = led;
-                    self.tell(Notice::Led(led)).await
-                }
-            },
+            () = leaderless(leadership), if has_others => false,
+            () = led(self.store.leadership()), if self.leaderless => self.confirm().await,
             notice = notices.recv() => match notice {
                 Some(notice) => self.tell(notice).await,
                 // A newer session of the node has taken its place.
@@ -233,6 +228,14 @@ impl Dispatcher {
         }
         let set = AssignmentSet::Incremental(diff);
         self.assign(&batch.state, set, payloads, facts).await
+    }
+
+    /// What the node was told last holds: there is a leader.
+    async fn confirm(&mut self) -> bool {
+        let nothing = AssignmentSet::Incremental(AssignmentDiff::default());
+        let state = self.state.clone();
+        self.assign(&state, nothing, PayloadDiff::default(), FactDiff::default())
+            .await
     }
 
     /// Tells the node what is new of itself and of the managers. False if it is none of the swarm any more.
@@ -288,12 +291,15 @@ impl Dispatcher {
         payloads: PayloadDiff,
         facts: FactDiff,
     ) -> bool {
+        let leadership = self.store.leadership().borrow().clone();
+        self.leaderless = leadership.leader.is_none();
         let position = Position {
-            term: self.store.leadership().borrow().term,
+            term: leadership.term,
             index: state.applied(),
         };
         let message = ToNode::Assignments(AssignmentsMessage {
             position,
+            leaderless: self.leaderless,
             set,
             payloads,
             facts,
@@ -390,19 +396,13 @@ async fn record(
     }
 }
 
-/// Comes back once there is a leader or has been none for a while, whichever is not known.
-async fn lead_changes(leadership: &mut watch::Receiver<Leadership>, led: bool) -> bool {
-    match led {
-        true => leaderless(leadership).await,
-        false => {
-            let found = leadership.wait_for(|now| now.leader.is_some());
-            if found.await.is_err() {
-                // The store is closing, and with it the session.
-                std::future::pending::<()>().await;
-            }
-        }
+/// Comes back once there is a leader.
+async fn led(mut leadership: watch::Receiver<Leadership>) {
+    let found = leadership.wait_for(|now| now.leader.is_some());
+    if found.await.is_err() {
+        // The store is closing, and with it the session.
+        std::future::pending::<()>().await;
     }
-    !led
 }
 
 /// Comes back once nobody has led for a while.

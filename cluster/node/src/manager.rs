@@ -355,7 +355,7 @@ async fn heed(way: Way, logs: LogSource, mut notices: mpsc::UnboundedReceiver<No
                 let credentials = way.credentials.clone();
                 bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));
             }
-            Notice::Renew | Notice::Roots(_) | Notice::Led(_) => {}
+            Notice::Renew | Notice::Roots(_) => {}
         }
     }
 }

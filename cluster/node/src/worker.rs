@@ -120,8 +120,6 @@ async fn heed(
                     trust_again(&way, &keys, &roots);
                     false
                 }
-                // The agent's own to heed.
-                Some(Notice::Led(_)) => false,
                 Some(Notice::Logs(notice)) => {
                     let credentials = way.credentials.clone();
                     bringing.spawn(log_relay::bring(logs.clone(), credentials, notice));
@@ -232,10 +230,11 @@ mod tests {
         let manager = TcpListener::bind("127.0.0.1:0").unwrap();
         manager.set_nonblocking(true).unwrap();
         let way = Way::new(KnownManagers::load(&config).unwrap(), &keys.get()).unwrap();
-        way.managers.replace(vec![ManagerAddress {
+        let managers = vec![ManagerAddress {
             address: manager.local_addr().unwrap().to_string(),
             ..ManagerAddress::default()
-        }]);
+        }];
+        way.managers.replace(managers.clone());
         let (notices, noticed) = mpsc::unbounded_channel();
         let (told, turns) = (watch::channel(false).0, mpsc::unbounded_channel().0);
         let heeding = heed(way, keys, logs(&config).await, noticed, told, turns);
@@ -243,7 +242,7 @@ mod tests {
         let mut heeding = JoinSet::from_iter([heeding]);
         for _ in 0..4 {
             tokio::time::sleep(renew::LOOK / 2).await;
-            notices.send(Notice::Led(true)).unwrap();
+            notices.send(Notice::Managers(managers.clone())).unwrap();
         }
         manager.accept().unwrap();
         heeding.shutdown().await;

@@ -3,13 +3,24 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::time::Duration;
 use support::crowd::Walker;
-use support::host::{Host, managers, start, tokens};
+use support::host::{Host, PATIENCE, managers, start, tokens};
 use support::service;
 use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_types::object::{AttachRequest, NodeState};
-use swarmrs_types::spec::{NetworkSpec, Placement, Role};
+use swarmrs_types::spec::{NetworkSpec, NodeSpec, Placement, Role};
 use swarmrs_types::{Code, TaskState};
+use tokio::time::{Instant, sleep};
+
+async fn until(what: &str, probe: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !probe() {
+        assert!(Instant::now() < deadline, "{what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
 
 fn count_members(view: &ClusterView) -> usize {
     let nodes = view.state.nodes().iter();
@@ -258,6 +269,55 @@ async fn any_manager_shows_how_far_a_task_is_whoever_its_node_speaks_to() {
     for host in &hosts {
         host.sees("it runs", |view| shown(view) == runs).await;
     }
+    for host in &hosts {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_without_a_leader_says_so_before_it_says_what_is_to_run() {
+    let mut hosts = managers(3).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let walker = Walker::join(1, &hosts[0].addr, &token).await;
+    walker.walk(vec![hosts[2].addr.clone()]);
+    until("a session", || walker.led() == Some(true)).await;
+    for host in &hosts[..2] {
+        host.node.stop().await;
+    }
+    until("a session without a leader", || walker.led() == Some(false)).await;
+    hosts[0].node = start(&hosts[0].folder, &hosts[0].engine).await;
+    until("a session with a leader", || walker.led() == Some(true)).await;
+    for host in [&hosts[0], &hosts[2]] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn managers_hold_on_to_no_state_that_is_over() {
+    let hosts = managers(2).await;
+    hosts[1]
+        .sees("two members", |view| count_members(view) == 2)
+        .await;
+    let view = hosts[0].node.view().await.unwrap();
+    let node = view.state.nodes().get(&view.local).unwrap();
+    let spec = NodeSpec {
+        labels: [("a".to_owned(), "b".to_owned())].into(),
+        ..node.spec.clone()
+    };
+    let (id, version) = (node.id.to_string(), node.meta.version);
+    hosts[0].node.update_node(&id, version, spec).await.unwrap();
+    drop(view);
+    let mut old = Vec::new();
+    for host in &hosts {
+        let view = host.node.view().await.unwrap();
+        old.push(Arc::downgrade(&view.state));
+    }
+    let after = service("after", 1);
+    hosts[0].node.create_service(after, None).await.unwrap();
+    until("no old state", || {
+        old.iter().all(|state| state.strong_count() == 0)
+    })
+    .await;
     for host in &hosts {
         host.node.stop().await;
     }

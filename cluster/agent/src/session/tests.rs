@@ -8,6 +8,8 @@ use swarmrs_types::TaskState;
 use swarmrs_types::object::TaskStatus;
 use tokio::sync::Mutex;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// Hands out the sessions a test has made.
 struct Opened(Mutex<mpsc::UnboundedReceiver<NodeEnd>>);
 
@@ -62,8 +64,18 @@ async fn hear(manager: &mut ManagerEnd) -> Option<FromNode> {
 }
 
 fn complete(index: u64) -> ToNode {
+    said(index, false)
+}
+
+/// By a manager that hears no leader.
+fn leaderless(index: u64) -> ToNode {
+    said(index, true)
+}
+
+fn said(index: u64, leaderless: bool) -> ToNode {
     ToNode::Assignments(AssignmentsMessage {
         position: Position { term: 1, index },
+        leaderless,
         set: AssignmentSet::Complete(vec![assignment(1, TaskState::Running)]),
         payloads: Default::default(),
         facts: Default::default(),
@@ -181,15 +193,37 @@ async fn a_node_that_has_had_no_manager_for_long_says_so_to_its_worker() {
 async fn a_manager_without_a_leader_is_none() {
     let mut scene = scene();
     let manager = scene.session().await;
-    manager.send(complete(1)).await.unwrap();
-    scene.orders().await;
-    let led = |led| ToNode::Notice(Notice::Led(led));
-    manager.send(led(false)).await.unwrap();
+    manager.send(leaderless(1)).await.unwrap();
+    assert!(!scene.orders().await.alone);
     tokio::time::sleep(ALONE / 2).await;
-    manager.send(led(true)).await.unwrap();
+    manager.send(complete(1)).await.unwrap();
+    assert!(!scene.orders().await.alone);
     tokio::time::sleep(2 * ALONE).await;
     assert!(scene.orders.try_recv().is_err());
-    manager.send(led(false)).await.unwrap();
+    manager.send(leaderless(1)).await.unwrap();
+    assert!(!scene.orders().await.alone);
     let told = tokio::time::timeout(2 * ALONE, scene.orders.recv());
     assert!(told.await.unwrap().unwrap().alone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn managers_without_a_leader_are_none_however_often_they_serve() {
+    let mut scene = scene();
+    let manager = scene.session().await;
+    manager.send(complete(1)).await.unwrap();
+    scene.orders().await;
+    drop(manager);
+    let lost = Instant::now();
+    // Each lets the node go after a second.
+    while lost.elapsed() < 2 * ALONE {
+        let manager = scene.session().await;
+        manager.send(leaderless(1)).await.unwrap();
+        while let Ok(orders) = tokio::time::timeout(SECOND, scene.orders.recv()).await {
+            if orders.unwrap().alone {
+                assert!(lost.elapsed() >= ALONE && lost.elapsed() < ALONE + 2 * SECOND);
+                return;
+            }
+        }
+    }
+    panic!("the worker is not told");
 }

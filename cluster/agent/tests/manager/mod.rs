@@ -116,6 +116,7 @@ impl Manager {
         };
         ToNode::Assignments(AssignmentsMessage {
             position,
+            leaderless: false,
             set,
             payloads: Default::default(),
             facts: Default::default(),

@@ -37,6 +37,8 @@ struct Shared {
     at: Mutex<Option<String>>,
     tasks: Mutex<BTreeMap<TaskId, TaskState>>,
     seen: Mutex<Position>,
+    /// Whether the manager heard a leader that gave it its assignments last.
+    led: Mutex<Option<bool>>,
     /// How far it takes what is to run; none: until it runs.
     pause: Mutex<Option<TaskState>>,
 }
@@ -98,6 +100,11 @@ impl Walker {
         self.shared.at.lock().unwrap().clone()
     }
 
+    /// Whether the manager heard a leader by which it knows what to run.
+    pub fn led(&self) -> Option<bool> {
+        *self.shared.led.lock().unwrap()
+    }
+
     /// What it runs.
     pub fn running(&self) -> BTreeSet<TaskId> {
         let tasks = self.shared.tasks.lock().unwrap();
@@ -146,6 +153,7 @@ async fn hold(mut end: NodeEnd, address: &str, shared: &Shared, description: &No
         let reports = match message {
             ToNode::Assignments(message) => {
                 *shared.at.lock().unwrap() = Some(address.to_owned());
+                *shared.led.lock().unwrap() = Some(!message.leaderless);
                 follow(message, shared)
             }
             ToNode::Notice(Notice::Managers(known)) => {

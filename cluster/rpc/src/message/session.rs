@@ -37,8 +37,6 @@ pub enum Notice {
     Logs(LogsNotice),
     /// Whom to trust. Said only to a node that trusts others; an earlier release does not know the word.
     Roots(Roots),
-    /// Whether there is a leader. Said to a manager's own node where there is no other: else it lets nodes go.
-    Led(bool),
 }
 
 /// The swarm's roots, in PEM.
@@ -54,6 +52,9 @@ pub struct Roots {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AssignmentsMessage {
     pub position: Position,
+    /// The manager hears no leader: it speaks for itself, and others may know better. Said otherwise once it hears one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub leaderless: bool,
     pub set: AssignmentSet,
     /// What these assignments may ask for and the node does not have. With a complete set it is all
     /// that the node is to have.

@@ -64,14 +64,27 @@ impl Node {
     }
 }
 
+/// Writes the advertised address down if it is one of this machine: from then on it is missed once it is gone.
+pub fn note(config: &Config, record: &StartRecord) {
+    if let Some(address) = own(record) {
+        remember(config, address);
+    }
+}
+
+/// The advertised address, if it is one of this machine.
+fn own(record: &StartRecord) -> Option<IpAddr> {
+    let advertised: SocketAddr = record.advertise_addr.parse().ok()?;
+    let address = advertised.ip();
+    address::all().contains(&address).then_some(address)
+}
+
 /// The record with the address this node has now, if the one it advertised was its own and is gone.
 fn moved(config: &Config, record: &StartRecord) -> Option<StartRecord> {
-    let advertised: SocketAddr = record.advertise_addr.parse().ok()?;
-    let here = address::all();
-    if here.contains(&advertised.ip()) {
-        remember(config, advertised.ip());
+    if let Some(address) = own(record) {
+        remember(config, address);
         return None;
     }
+    let advertised: SocketAddr = record.advertise_addr.parse().ok()?;
     if remembered(config) != Some(advertised.ip()) {
         return None;
     }
@@ -81,7 +94,8 @@ fn moved(config: &Config, record: &StartRecord) -> Option<StartRecord> {
         .filter_map(|manager| manager.address.parse().ok());
     let mut others = others.filter(|other: &SocketAddr| other.ip() != advertised.ip());
     let now = others.find_map(reached_from)?;
-    here.contains(&now)
+    address::all()
+        .contains(&now)
         .then(|| record.clone().moved(advertised.ip(), now))
 }
 

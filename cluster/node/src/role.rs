@@ -373,6 +373,7 @@ impl Node {
         let inner = &self.0;
         let (engine, networks) = (inner.engine.clone(), inner.networks.clone());
         let told = inner.told.clone();
+        moved::note(&inner.config, &ground.record);
         if let Some(holder) = &inner.holder {
             networks::attend(holder, &ground.record, &ground.store.view());
         }
@@ -396,6 +397,7 @@ impl Node {
             record,
             keys,
         };
+        moved::note(&inner.config, &footing.record);
         if let Some(holder) = &inner.holder {
             networks::attend(holder, &footing.record, &ClusterState::default());
         }

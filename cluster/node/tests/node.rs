@@ -76,6 +76,9 @@ async fn a_swarm_is_made_once() {
         (SwarmState::Active, Some(id))
     );
     assert_eq!(standing.addr, "127.0.0.1");
+    // Gone a moment later, it would be missed.
+    let noted = std::fs::read_to_string(Config::new(folder.path()).own_address());
+    assert_eq!(noted.unwrap(), "127.0.0.1");
     let fault = node.init(init_request()).await.unwrap_err();
     assert!(
         fault

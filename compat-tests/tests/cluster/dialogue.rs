@@ -81,8 +81,14 @@ impl Dialogue {
         let inspect = "{{.Spec.Availability}} {{.Spec.Labels}} {{.Spec.Role}}";
         self.say(0, &["node", "update", "--availability", "asleep", "daphne"]);
         self.say(1, &["node", "update", "--availability", "drain", "daphne"]);
+        // The stock swarm's managers show for a moment what was before.
+        let shown = ["node", "inspect", "--format", inspect, "daphne"];
+        self.until(2, &shown, "drain map[] worker");
         self.say(2, &["node", "update", "--label-add", "zone=a", "daphne"]);
-        self.say(0, &["node", "inspect", "--format", inspect, "daphne"]);
+        for manager in 0..2 {
+            self.until(manager, &shown, "drain map[zone:a] worker");
+        }
+        self.say(0, &shown);
         self.say(
             1,
             &[
@@ -95,7 +101,8 @@ impl Dialogue {
                 "daphne",
             ],
         );
-        self.say(2, &["node", "inspect", "--format", inspect, "daphne"]);
+        self.until(2, &shown, "active map[] worker");
+        self.say(2, &shown);
         self.say(2, &["node", "inspect", "nobody"]);
         self.say(2, &["node", "update", "--role", "boss", "daphne"]);
     }

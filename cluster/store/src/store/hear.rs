@@ -102,10 +102,12 @@ impl Store {
         let (question, part) = decode_part(body)?;
         self.check_leader(from, question.to, question.vote)?;
         let mut reception = self.shared.reception.lock().await;
+        // Without one nobody would take up the whole, and whoever sent it would ask for ever how far that is.
+        let core = self.core()?;
         match reception::take(&mut reception, &question, part) {
             Progress::Wanted(offset) => return Ok(SnapshotAnswer::Wanted { offset }),
             Progress::Whole(bytes) => {
-                let taking = take_up(self.core()?, question.vote, bytes);
+                let taking = take_up(core, question.vote, bytes);
                 let begun = reception.as_mut().map(|here| &mut here.taking);
                 begun.map(|here| here.replace(tokio::spawn(taking)));
             }
@@ -278,3 +280,6 @@ impl From<BadRecord> for Refusal {
         Refusal::Unreadable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

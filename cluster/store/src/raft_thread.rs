@@ -374,8 +374,9 @@ fn core_config(config: &Config) -> Result<Arc<openraft::Config>, Error> {
         // `until_failed` asks for them.
         snapshot_policy: openraft::SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: config.snapshot.keep,
-        // Purging is a write of its own; a few hundred entries more in memory cost less.
-        purge_batch_size: 256,
+        // Purging is a write of its own; a few hundred entries more in memory cost less. Where snapshots are to come
+        // more often than that, entries go as often.
+        purge_batch_size: config.snapshot.entries.clamp(1, 256),
         // A late member gets the log as long as there is one: snapshots would overtake each other.
         replication_lag_threshold: u64::MAX,
         ..openraft::Config::default()

@@ -56,7 +56,7 @@ async fn a_newcomer_gets_a_large_snapshot_though_parts_of_it_get_lost() {
         let command = create_named(number, name);
         cluster.stores[&1].propose(command).await.unwrap();
     }
-    // What is in a snapshot is dropped from the log, 256 entries at a time.
+    // What is in a snapshot is dropped from the log, some entries at a time.
     let snapshots = cluster.config(1).folder.join("snapshots");
     let (mut number, mut last) = (1000, 1300);
     while number < last {

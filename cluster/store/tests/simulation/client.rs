@@ -19,8 +19,12 @@ const KEYS: u64 = 10;
 /// The longest write, about, in bytes.
 const LONG: u64 = 30_000;
 
-/// How long a client waits.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a client waits: the impatient leave with a leader that is cut off one write after the other.
+const PATIENCE: [Duration; 3] = [
+    Duration::from_millis(150),
+    Duration::from_millis(600),
+    Duration::from_secs(4),
+];
 
 /// One that waits for its answer, or does nothing for a while.
 pub struct Client {
@@ -28,6 +32,7 @@ pub struct Client {
     /// Whom it asked last.
     asked: u64,
     rests_until: u64,
+    patience: Duration,
     dice: Dice,
 }
 
@@ -37,6 +42,7 @@ impl Client {
             busy: Arc::default(),
             asked: 0,
             rests_until: 0,
+            patience: dice.one_of(&PATIENCE),
             dice: dice.split(),
         }
     }
@@ -61,6 +67,7 @@ impl Client {
         self.asked = member.raft_id;
         self.busy = Arc::new(AtomicBool::new(true));
         let (busy, history, raft_id) = (self.busy.clone(), history.clone(), member.raft_id);
+        let patience = self.patience;
         let written = (!self.dice.percent(30)).then(|| {
             let value = next.fetch_add(1, Ordering::Relaxed);
             (self.dice.below(KEYS), value)
@@ -74,7 +81,7 @@ impl Client {
                     None => read(&store).await,
                 }
             };
-            let outcome = timeout(PATIENCE, done).await;
+            let outcome = timeout(patience, done).await;
             history.end(deed, outcome.unwrap_or(Outcome::Unknown));
             busy.store(false, Ordering::Relaxed);
         });

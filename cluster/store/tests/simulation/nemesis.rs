@@ -19,6 +19,12 @@ enum Mischief {
     Isolate,
     OneWay,
     Split,
+    /// A leader is left with one who still asks it.
+    Pair,
+    /// A leader is cut off, writes what nobody takes, and dies soon after it has found out.
+    Depose,
+    /// One stays away until the others have forgotten what he lacks, and dies soon after he is back.
+    Away,
     BadWeather,
     SlowDisk,
     FailingDisk,
@@ -29,7 +35,7 @@ enum Mischief {
     ClockJump,
 }
 
-const ALL: [Mischief; 17] = [
+const ALL: [Mischief; 20] = [
     Mischief::PowerCut,
     Mischief::Kill,
     Mischief::DoomedWrite,
@@ -39,6 +45,9 @@ const ALL: [Mischief; 17] = [
     Mischief::Isolate,
     Mischief::OneWay,
     Mischief::Split,
+    Mischief::Pair,
+    Mischief::Depose,
+    Mischief::Away,
     Mischief::BadWeather,
     Mischief::SlowDisk,
     Mischief::FailingDisk,
@@ -66,6 +75,8 @@ pub struct Nemesis {
 #[derive(Clone, Copy)]
 enum Undo {
     Cuts,
+    /// The member's next writes are its last.
+    Return(u64),
     Weather,
     Disk(u64),
 }
@@ -94,7 +105,7 @@ impl Nemesis {
         let (due, later): (Vec<_>, Vec<_>) = undo.partition(|(at, _)| *at <= now);
         self.undo = later;
         for (_, undo) in due {
-            undo_one(world, undo);
+            self.undo_one(world, undo);
         }
         if self.next_at <= now {
             self.next_at = now + self.dice.between(10, self.peace);
@@ -132,8 +143,23 @@ impl Nemesis {
             }
             Mischief::Stop => world.stop(target),
             Mischief::Stall => world.stall(target, self.dice.between(20, 400)),
-            Mischief::Isolate | Mischief::OneWay | Mischief::Split => {
+            Mischief::Isolate | Mischief::OneWay | Mischief::Split | Mischief::Pair => {
                 self.cut(world, mischief, target);
+                self.later(world, 400, Undo::Cuts);
+            }
+            Mischief::Depose => {
+                let leader = world.leader().map_or(target, |(leader, _)| leader);
+                self.cut(world, Mischief::Isolate, leader);
+                self.undo.push((
+                    world.now + self.dice.between(100, 300),
+                    Undo::Return(leader),
+                ));
+            }
+            Mischief::Away => {
+                let away = self.dice.between(80, 300);
+                let death = self.dice.one_of(&[Death::Powerless, Death::Killed]);
+                world.send_away(target, death, away);
+                self.undo.push((world.now + away, Undo::Return(target)));
             }
             Mischief::BadWeather => {
                 world.network.set_weather(Weather {
@@ -167,11 +193,16 @@ impl Nemesis {
 
     fn cut(&mut self, world: &mut World, mischief: Mischief, target: u64) {
         let all: Vec<u64> = world.members.keys().copied().collect();
-        let half: Vec<u64> = all
-            .iter()
-            .copied()
-            .filter(|_| self.dice.percent(50))
-            .collect();
+        let half: Vec<u64> = match mischief {
+            Mischief::Pair => {
+                let leader = world.leader().map_or(target, |(leader, _)| leader);
+                vec![leader, self.dice.one_of(&all)]
+            }
+            _ => {
+                let all = all.iter().copied();
+                all.filter(|_| self.dice.percent(50)).collect()
+            }
+        };
         let outgoing = self.dice.percent(50);
         for one in &all {
             for other in &all {
@@ -186,7 +217,6 @@ impl Nemesis {
                 }
             }
         }
-        self.later(world, 400, Undo::Cuts);
     }
 
     fn spoil(&mut self, world: &mut World, mischief: Mischief, target: u64) {
@@ -230,16 +260,21 @@ impl Nemesis {
             }
         });
     }
-}
 
-fn undo_one(world: &mut World, undo: Undo) {
-    match undo {
-        Undo::Cuts => world.network.heal(),
-        Undo::Weather => world.network.set_weather(Weather::FAIR),
-        Undo::Disk(raft_id) => {
-            if let Some(member) = world.members.get_mut(&raft_id) {
-                member.set_slow(false);
-                member.set_trouble(Trouble::None);
+    fn undo_one(&mut self, world: &mut World, undo: Undo) {
+        match undo {
+            Undo::Cuts => world.network.heal(),
+            Undo::Return(raft_id) => {
+                world.network.heal();
+                let death = self.dice.one_of(&[Death::Powerless, Death::Killed]);
+                calls::doom(raft_id, self.dice.between(1, 30), death);
+            }
+            Undo::Weather => world.network.set_weather(Weather::FAIR),
+            Undo::Disk(raft_id) => {
+                if let Some(member) = world.members.get_mut(&raft_id) {
+                    member.set_slow(false);
+                    member.set_trouble(Trouble::None);
+                }
             }
         }
     }

@@ -33,6 +33,19 @@ pub struct World {
     pub admitted: Arc<Mutex<Vec<u64>>>,
 }
 
+/// Every few entries, mostly: then logs are short, and whoever was away for a moment is sent a snapshot.
+fn snapshots(dice: &mut Dice) -> SnapshotPolicy {
+    let (entries, keep) = match dice.percent(70) {
+        true => (dice.between(2, 12), dice.below(4)),
+        false => (dice.between(15, 120), dice.below(21)),
+    };
+    SnapshotPolicy {
+        entries,
+        bytes: 1024 * 1024,
+        keep,
+    }
+}
+
 impl World {
     pub fn new(dice: &mut Dice) -> Self {
         let network = Network::new(dice);
@@ -40,11 +53,7 @@ impl World {
         let setting = Setting {
             network: network.clone(),
             history: history.clone(),
-            snapshot: SnapshotPolicy {
-                entries: dice.between(15, 120),
-                bytes: 1024 * 1024,
-                keep: dice.between(0, 20),
-            },
+            snapshot: snapshots(dice),
         };
         World {
             now: 0,
@@ -240,6 +249,14 @@ impl World {
             .for_each(|client| client.give_up_on(raft_id));
     }
 
+    /// Ends a member, and it stays away for so long.
+    pub fn send_away(&mut self, raft_id: u64, death: crate::disk::Death, ticks: u64) {
+        self.kill(raft_id, death);
+        if let Some(member) = self.members.get_mut(&raft_id) {
+            member.starts_at = self.now + ticks;
+        }
+    }
+
     /// Ends a member in order.
     pub fn stop(&mut self, raft_id: u64) {
         let after = self.dice.between(4, 200);
@@ -347,6 +364,22 @@ impl World {
         });
         let shown: Vec<_> = shown.collect();
         shown.iter().all(|one| one.is_some() && *one == shown[0])
+    }
+
+    /// Members that have applied the same remember the same, shown or not. Asked once all agree.
+    /// The states themselves are compared: what a snapshot leaves out its bytes do not show.
+    pub fn compare(&self) -> Result<(), Broken> {
+        let Some((leader, members)) = self.leader() else {
+            return Err(format!("nobody leads; {}", self.picture()));
+        };
+        let state = |raft_id: u64| Some(self.members.get(&raft_id)?.store()?.view());
+        let led = state(leader);
+        match members.into_iter().find(|raft_id| state(*raft_id) != led) {
+            None => Ok(()),
+            Some(other) => Err(format!(
+                "members {leader} and {other} remember different things"
+            )),
+        }
     }
 
     /// All members, for whoever wants to know why nothing goes on.

@@ -3,13 +3,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::{Host, Options, Testbed};
+use swarmrs_compat_tests::{Host, Options, Testbed, wait, web};
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// Well-formed, and nobody's.
 const OTHER_KEY: &str = "SWMKEY-1-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -173,6 +176,65 @@ fn tasks_run_on_while_their_node_is_locked() {
     host.docker_ok(&["swarm", "leave", "--force"]);
     assert_eq!(swarm_state(host), "inactive");
     assert!(task_containers(host, "web").unwrap().is_empty());
+}
+
+/// Whether a service is found by its name and answers at its virtual address, asked in a container, past swarmrsd.
+fn is_reached(host: &Host, asker: &str, service: &str, address: &str) -> Result<(), String> {
+    let fetch = web::request(address);
+    let line = format!("nslookup {service} 127.0.0.11 | grep -qF {address} && {fetch} | grep -q .");
+    let asked = host.engine_docker(&["exec", asker, "sh", "-c", &line]);
+    let asked = asked.and_then(|output| output.success().map(drop));
+    asked.map_err(|error| error.to_string())
+}
+
+/// Ends swarmrsd, then its holder as a machine does that goes down: it writes what it knows.
+fn go_down(testbed: &mut Testbed) {
+    testbed.host_mut(0).kill_daemon();
+    let host = testbed.host(0);
+    let holder = host.daemon().holder_pid().unwrap().to_string();
+    host.inside(&["kill", &holder]).unwrap().success().unwrap();
+    wait::until("the end of the holder", SOON, || {
+        match host.daemon().holder_pid() {
+            None => Ok(()),
+            Some(pid) => Err(format!("{pid} runs")),
+        }
+    })
+    .unwrap();
+}
+
+#[test]
+fn networks_are_held_while_their_node_is_locked() {
+    let mut testbed = Testbed::one().unwrap();
+    let host = testbed.host(0);
+    let key = init_locked(host);
+    let network = web::overlay(host, &[]);
+    let service = web::servers(host, 2, &["--network", &network]);
+    let asker = web::sleeper(host, &network, &[]);
+    let address = web::virtual_address(host, &service);
+    let until_reached = |host: &Host| {
+        wait::until("the service", SOON, || {
+            is_reached(host, &asker, &service, &address)
+        })
+        .unwrap();
+    };
+    until_reached(host);
+
+    go_down(&mut testbed);
+    let host = testbed.host(0);
+    is_reached(host, &asker, &service, &address).unwrap_err();
+    testbed.host_mut(0).start_daemon().unwrap();
+    let host = testbed.host(0);
+    assert_eq!(swarm_state(host), "locked");
+    until_reached(host);
+    // The engine asks the holder for whatever a container starts with.
+    let restarted = host.engine_docker(&["restart", "--time", "0", &asker]);
+    restarted.unwrap().success().unwrap();
+    until_reached(host);
+    let holder = host.daemon().holder_pid();
+    unlock(host, &key);
+    wait_for_replicas(host, &service, "2/2").unwrap();
+    until_reached(host);
+    assert_eq!(host.daemon().holder_pid(), holder, "one holder all along");
 }
 
 #[test]

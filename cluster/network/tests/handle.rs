@@ -5,6 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 use support::{Rig, facts, network, owner, settings};
+use swarmrs_network::holder::control::Call;
 use swarmrs_network::{Error, Handle, Launch, Plane};
 use swarmrs_types::endpoint::FactDiff;
 
@@ -71,6 +72,27 @@ async fn a_holder_that_comes_again_is_told_everything() {
     })
     .await;
     handle.tell(FactDiff::default(), false).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_can_say_nothing_has_a_holder_stand_on_what_the_last_one_stood_on() {
+    let mut rig = Rig::told().await;
+    rig.control(Call::Retire).await;
+    rig.ended().await.unwrap();
+    rig.start().await;
+    let handle = handle(&rig);
+    handle.attend_as_before().unwrap();
+    handle.ports().await.unwrap();
+    assert_eq!(rig.fake.taken(), ["open", "tell +2 -0 complete=true"]);
+}
+
+#[tokio::test]
+async fn where_no_holder_was_there_is_nothing_to_stand_on() {
+    let rig = Rig::empty();
+    let handle = handle(&rig);
+    handle.attend_as_before().unwrap();
+    let asked = handle.ports().await;
+    assert!(matches!(asked, Err(Error::Alone)), "{asked:?}");
 }
 
 #[tokio::test]

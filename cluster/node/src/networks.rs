@@ -42,6 +42,13 @@ pub fn attend(holder: &Handle, record: &StartRecord, state: &State) {
     }
 }
 
+/// Has the holder stand on what it stood on before, while nobody can say more: a locked node's containers run on.
+pub fn attend_as_before(holder: &Handle) {
+    if let Err(error) = holder.attend_as_before() {
+        warn!(%error, "this node carries no networks until it is unlocked");
+    }
+}
+
 /// The holder, for connections that it is to share.
 pub fn keeper(holder: Arc<Handle>) -> Arc<dyn Keeper> {
     Arc::new(Sharing(holder))

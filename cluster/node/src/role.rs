@@ -239,6 +239,9 @@ impl Node {
         }
         if unlock.is_none() && keystore.is_locked()? {
             info!(node = %record.node, "locked: waiting for the unlock key");
+            if let Some(holder) = &self.0.holder {
+                networks::attend_as_before(holder);
+            }
             self.0.take_up(Role::Locked(record));
             return Ok(());
         }

@@ -20,6 +20,7 @@ use crate::holder::carrier::Settings;
 use crate::holder::control::{Call, Reply, Request, VERSION};
 use crate::holder::{frame, life};
 use crate::port::BoundPort;
+use crate::state_file::{StateError, StateFolder};
 
 /// How long a call waits for a holder that is being started.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,6 +81,17 @@ impl Handle {
         self.inner.attendance.send_replace(Attendance::Awaited);
         let attending = tokio::spawn(self.inner.clone().attend(settings));
         *self.attending() = Some(AbortOnDrop(attending));
+    }
+
+    /// As [`Handle::attend`], on what the last holder stood on, by the state it left; without any, nothing happens.
+    pub fn attend_as_before(&self) -> Result<(), StateError> {
+        let state = self.inner.launch.state();
+        if state.exists()
+            && let Some(settings) = StateFolder::at(state)?.load()?.settings
+        {
+            self.attend(settings);
+        }
+        Ok(())
     }
 
     fn attending(&self) -> std::sync::MutexGuard<'_, Option<AbortOnDrop>> {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::crowd::Walker;
-use support::{FakeEngine, service};
+use support::{FakeEngine, service, until};
 use swarmrs_engine::Engine;
 use swarmrs_node::{ClusterView, Config, Node};
 use swarmrs_types::object::NodeState;
@@ -125,11 +125,14 @@ impl Victim {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        let made = until("the other process", || read_made(folder.path())).await;
+        until("the other process", PATIENCE, || {
+            read_made(folder.path()).is_some()
+        })
+        .await;
         Victim {
             child,
+            made: read_made(folder.path()).unwrap(),
             _folder: folder,
-            made,
         }
     }
 
@@ -150,17 +153,6 @@ impl Drop for Victim {
 fn read_made(folder: &Path) -> Option<Made> {
     let bytes = fs::read(folder.join("made")).ok()?;
     serde_json::from_slice(&bytes).ok()
-}
-
-async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = probe() {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 /// A manager in this process.
@@ -332,9 +324,9 @@ async fn kill_the_manager_of_most(victim_leads: bool) {
     scene.victim.kill();
     let killed = Instant::now();
     let gone = scene.victim.made.address.clone();
-    until("all sessions elsewhere", || {
+    until("all sessions elsewhere", PATIENCE, || {
         let elsewhere = |walker: &Walker| walker.at().is_some_and(|at| at != gone);
-        scene.crowd.iter().all(elsewhere).then_some(())
+        scene.crowd.iter().all(elsewhere)
     })
     .await;
     println!(

@@ -4,23 +4,13 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, start, tokens};
-use support::service;
+use support::{service, until};
 use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_types::object::{AttachRequest, NodeState};
 use swarmrs_types::spec::{NetworkSpec, NodeSpec, Placement, Role};
 use swarmrs_types::{Code, TaskState};
-use tokio::time::{Instant, sleep};
-
-async fn until(what: &str, probe: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !probe() {
-        assert!(Instant::now() < deadline, "{what}");
-        sleep(Duration::from_millis(20)).await;
-    }
-}
 
 fn count_members(view: &ClusterView) -> usize {
     let nodes = view.state.nodes().iter();
@@ -280,13 +270,19 @@ async fn a_manager_without_a_leader_says_so_before_it_says_what_is_to_run() {
     let (token, _) = tokens(&hosts[0]).await;
     let walker = Walker::join(1, &hosts[0].addr, &token).await;
     walker.walk(vec![hosts[2].addr.clone()]);
-    until("a session", || walker.led() == Some(true)).await;
+    until("a session", PATIENCE, || walker.led() == Some(true)).await;
     for host in &hosts[..2] {
         host.node.stop().await;
     }
-    until("a session without a leader", || walker.led() == Some(false)).await;
+    until("a session without a leader", PATIENCE, || {
+        walker.led() == Some(false)
+    })
+    .await;
     hosts[0].node = start(&hosts[0].folder, &hosts[0].engine).await;
-    until("a session with a leader", || walker.led() == Some(true)).await;
+    until("a session with a leader", PATIENCE, || {
+        walker.led() == Some(true)
+    })
+    .await;
     for host in [&hosts[0], &hosts[2]] {
         host.node.stop().await;
     }
@@ -314,7 +310,7 @@ async fn managers_hold_on_to_no_state_that_is_over() {
     }
     let after = service("after", 1);
     hosts[0].node.create_service(after, None).await.unwrap();
-    until("no old state", || {
+    until("no old state", PATIENCE, || {
         old.iter().all(|state| state.strong_count() == 0)
     })
     .await;

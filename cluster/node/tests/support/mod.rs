@@ -10,10 +10,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node};
 use swarmrs_types::spec::{ContainerSpec, Mode, Replicated, ServiceSpec, TaskSpec};
 use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
 
 /// An engine that knows its version and its swarm's state, and notes what it is asked.
 pub struct FakeEngine {
@@ -104,5 +106,14 @@ pub fn service(name: &str, replicas: u64) -> ServiceSpec {
             ..Mode::default()
         },
         ..ServiceSpec::default()
+    }
+}
+
+/// Waits until this is so, and for no longer than that.
+pub async fn until(what: &str, patience: Duration, probe: impl Fn() -> bool) {
+    let deadline = Instant::now() + patience;
+    while !probe() {
+        assert!(Instant::now() < deadline, "{what}");
+        sleep(Duration::from_millis(20)).await;
     }
 }

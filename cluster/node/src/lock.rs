@@ -73,17 +73,18 @@ pub(crate) fn agreed(state: &State) -> u64 {
 
 /// Follows the agreement until the store closes, and says up to which version it is in force.
 pub async fn follow(store: Arc<Store>, keys: SharedKeys, in_force: watch::Sender<u64>) {
-    let mut watch = store.watch_for(|event| matches!(event, Event::Cluster(_)));
-    let mut state = watch.view().clone();
+    let mut bell = store.bell(|event| matches!(event, Event::Cluster(_)));
     loop {
-        while let Err(error) = wrap(&keys, &state) {
+        let state = store.view();
+        if let Err(error) = wrap(&keys, &state) {
             error!(%error, "the data key cannot be wrapped as agreed");
             tokio::time::sleep(RETRY).await;
+            continue;
         }
         in_force.send_replace(agreed(&state));
-        let Some(batch) = watch.next().await else {
+        drop(state);
+        if !bell.rung().await {
             return;
-        };
-        state = batch.state;
+        }
     }
 }

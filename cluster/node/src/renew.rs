@@ -53,9 +53,7 @@ enum KeepError {
 
 /// Keeps a manager's certificate and trust as the swarm has them, until the store closes.
 pub async fn follow(desk: Arc<Desk>, keys: SharedKeys, way: Way, node: NodeId) {
-    let mut watch = desk
-        .store
-        .watch_for(|event| matches!(event, Event::Cluster(_)));
+    let mut bell = desk.store.bell(|event| matches!(event, Event::Cluster(_)));
     loop {
         let wait = match keep(&desk, &keys, &way, node).await {
             Ok(()) => LOOK,
@@ -69,7 +67,7 @@ pub async fn follow(desk: Arc<Desk>, keys: SharedKeys, way: Way, node: NodeId) {
             }
         };
         tokio::select! {
-            batch = watch.next() => if batch.is_none() { return },
+            open = bell.rung() => if !open { return },
             () = tokio::time::sleep(wait) => {}
         }
     }

@@ -32,15 +32,13 @@ pub struct Seat {
 impl Seat {
     /// Asks until this member votes and the others know where it is.
     pub async fn keep(self) {
-        let mut watch = self
-            .store
-            .watch_for(|event| matches!(event, Event::Node(_)));
+        let mut bell = self.store.bell(|event| matches!(event, Event::Node(_)));
         // A lone manager has said it before it started.
         while !self.is_had() {
             if let Err(error) = ask(&self.way, &self.record).await {
                 warn!(%error, "not a member of the quorum yet");
             }
-            if let Ok(None) = tokio::time::timeout(AGAIN, watch.next()).await {
+            if let Ok(false) = tokio::time::timeout(AGAIN, bell.rung()).await {
                 // The store has closed.
                 return;
             }

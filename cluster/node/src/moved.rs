@@ -66,37 +66,36 @@ impl Node {
 
 /// Writes the advertised address down if it is one of this machine: from then on it is missed once it is gone.
 pub fn note(config: &Config, record: &StartRecord) {
-    if let Some(address) = own(record) {
+    if let Some(address) = advertised(record)
+        && address::all().contains(&address)
+    {
         remember(config, address);
     }
 }
 
-/// The advertised address, if it is one of this machine.
-fn own(record: &StartRecord) -> Option<IpAddr> {
-    let advertised: SocketAddr = record.advertise_addr.parse().ok()?;
-    let address = advertised.ip();
-    address::all().contains(&address).then_some(address)
+fn advertised(record: &StartRecord) -> Option<IpAddr> {
+    let address: SocketAddr = record.advertise_addr.parse().ok()?;
+    Some(address.ip())
 }
 
 /// The record with the address this node has now, if the one it advertised was its own and is gone.
 fn moved(config: &Config, record: &StartRecord) -> Option<StartRecord> {
-    if let Some(address) = own(record) {
-        remember(config, address);
+    let (here, advertised) = (address::all(), advertised(record)?);
+    if here.contains(&advertised) {
+        remember(config, advertised);
         return None;
     }
-    let advertised: SocketAddr = record.advertise_addr.parse().ok()?;
-    if remembered(config) != Some(advertised.ip()) {
+    if remembered(config) != Some(advertised) {
         return None;
     }
     let managers = KnownManagers::load(config).ok()?.all();
     let others = managers
         .iter()
         .filter_map(|manager| manager.address.parse().ok());
-    let mut others = others.filter(|other: &SocketAddr| other.ip() != advertised.ip());
+    let mut others = others.filter(|other: &SocketAddr| other.ip() != advertised);
     let now = others.find_map(reached_from)?;
-    address::all()
-        .contains(&now)
-        .then(|| record.clone().moved(advertised.ip(), now))
+    here.contains(&now)
+        .then(|| record.clone().moved(advertised, now))
 }
 
 /// The address of this machine from which packets go there. Nothing is sent.

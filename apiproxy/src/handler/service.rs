@@ -160,7 +160,7 @@ fn registry_auth(headers: &HeaderMap) -> Option<RegistryAuth> {
     if !decoded.as_ref().is_some_and(is_object) {
         warn!("X-Registry-Auth is no login in base64url");
     }
-    Some(RegistryAuth(auth.to_owned()))
+    Some(RegistryAuth(auth.into()))
 }
 
 /// A field that we do not know, or that the client's version does not have, is not stored, and the client is told, as it is
@@ -185,10 +185,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         assert_eq!(registry_auth(&headers), None);
         headers.insert("x-registry-auth", "???".parse().unwrap());
-        assert_eq!(
-            registry_auth(&headers),
-            Some(RegistryAuth("???".to_owned()))
-        );
+        assert_eq!(registry_auth(&headers), Some(RegistryAuth("???".into())));
     }
 
     #[test]

@@ -12,6 +12,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 /// Bytes before a frame's own.
 pub(crate) const HEAD: usize = 4;
@@ -112,10 +113,10 @@ impl Decoder {
     }
 }
 
-/// A message as JSON.
+/// A message as JSON, wiped from memory with its last owner: it may have a secret in it.
 pub fn to_json(message: &impl Serialize) -> Result<Bytes, Malformed> {
     let json = serde_json::to_vec(message);
-    json.map(Bytes::from)
+    json.map(|json| Bytes::from_owner(Zeroizing::new(json)))
         .map_err(|error| Malformed::Json(error.to_string()))
 }
 

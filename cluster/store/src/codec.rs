@@ -23,6 +23,7 @@ use std::sync::Arc;
 use swarmrs_core::state::Snapshot;
 use swarmrs_core::{Command, Request};
 use swarmrs_security::Sealer;
+use zeroize::Zeroizing;
 
 /// The version of records that this release writes. It reads nothing newer.
 pub(crate) const VERSION: u8 = 1;
@@ -150,7 +151,7 @@ impl Codec {
     }
 
     pub(crate) fn entry(&self, entry: &Entry) -> Result<Vec<u8>, BadRecord> {
-        self.seal(&plain(&EntryRecord::from(entry))?)
+        self.seal(&Zeroizing::new(plain(&EntryRecord::from(entry))?))
     }
 
     /// The entry whose place is `index`.
@@ -186,8 +187,8 @@ impl Codec {
         Ok(self.0.seal(plain)?)
     }
 
-    pub(crate) fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, BadRecord> {
-        Ok(self.0.open(sealed)?)
+    pub(crate) fn open(&self, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
+        Ok(self.0.open(sealed)?.into())
     }
 }
 

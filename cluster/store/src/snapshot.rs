@@ -13,6 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use zeroize::Zeroizing;
 
 const PREFIX: &str = "snapshot-";
 
@@ -92,7 +93,8 @@ impl Snapshots {
             return Ok(None);
         };
         let sealed = fs::read(self.path_of(index))?;
-        Ok(Some(self.open_file(&sealed).map_err(invalid)?.into()))
+        let opened = self.open_file(&sealed).map_err(invalid)?;
+        Ok(Some(opened.as_slice().into()))
     }
 
     /// Keeps `bytes`, the snapshot up to entry `index`, in front of those before. An older one
@@ -129,7 +131,7 @@ impl Snapshots {
         self.folder.join(format!("{PREFIX}{index:020}"))
     }
 
-    fn open_file(&self, file: &[u8]) -> Result<Vec<u8>, BadRecord> {
+    fn open_file(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
         match file.split_first() {
             None => Err(BadRecord::Empty),
             Some((&VERSION, sealed)) => self.codec.open(sealed),

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use zeroize::Zeroizing;
 
 /// A secret in the form in which users and certificates have it. In the log and in snapshots, which
-/// are sealed, it stands as it is; the buffers they pass through are not wiped.
+/// are sealed, it stands as it is; the buffers that libraries make on the way there are not wiped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct SecretText(Zeroizing<String>);
 

@@ -112,7 +112,8 @@ fn question(image: &str, auth: Option<&RegistryAuth>) -> Request<Full<Bytes>> {
     *request.uri_mut() = target.parse().unwrap_or_default();
     let headers = request.headers_mut();
     headers.insert(HOST, HeaderValue::from_static("docker"));
-    if let Some(auth) = auth.and_then(|auth| HeaderValue::from_str(&auth.0).ok()) {
+    if let Some(mut auth) = auth.and_then(|auth| HeaderValue::from_str(&auth.0).ok()) {
+        auth.set_sensitive(true);
         headers.insert("x-registry-auth", auth);
     }
     request

@@ -481,8 +481,7 @@ fn image_of(order: &Order) -> (&str, Option<&str>) {
     let auth = order.registry_auth.as_ref();
     (
         image.map_or("", |spec| spec.image.as_str()),
-        auth.map(|auth| auth.0.as_str())
-            .filter(|auth| !auth.is_empty()),
+        auth.map(|auth| &*auth.0).filter(|auth| !auth.is_empty()),
     )
 }
 

@@ -4,6 +4,7 @@
 //! service, its previous spec and all tasks made from it.
 
 use super::{Meta, Unknown};
+use crate::SecretText;
 use crate::id::{NetworkId, ServiceId};
 use crate::spec::{PortConfig, ServiceSpec};
 use crate::time::{ClusterTime, Timestamp};
@@ -51,7 +52,7 @@ pub struct SpecVersion {
 /// The content of `X-Registry-Auth`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RegistryAuth(pub String);
+pub struct RegistryAuth(pub SecretText);
 
 impl std::fmt::Debug for RegistryAuth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -10,7 +10,7 @@ use swarmrs_types::object::{
 use swarmrs_types::spec::{PortConfig, Protocol, PublishMode};
 
 fn auth(text: &str) -> Option<RegistryAuth> {
-    Some(RegistryAuth(text.to_owned()))
+    Some(RegistryAuth(text.into()))
 }
 
 fn stored(patch: Value) -> ServiceSpec {

@@ -8,6 +8,7 @@ use serde::ser::{Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Go does not mind bits that the last character has too many.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -15,9 +16,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
 );
 
-/// A payload, shared. Printing it for debugging tells its length and no more.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Data(Arc<[u8]>);
+/// A payload, shared, and wiped from memory with its last owner. Printing it for debugging tells its length and no more.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Data(Arc<Zeroizing<Vec<u8>>>);
 
 impl Data {
     /// Whether there is none.
@@ -26,15 +27,9 @@ impl Data {
     }
 }
 
-impl Default for Data {
-    fn default() -> Self {
-        Data(Arc::from([]))
-    }
-}
-
 impl From<Vec<u8>> for Data {
     fn from(bytes: Vec<u8>) -> Self {
-        Data(bytes.into())
+        Data(Arc::new(bytes.into()))
     }
 }
 
@@ -54,7 +49,7 @@ impl fmt::Debug for Data {
 
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&BASE64.encode(&self.0))
+        s.serialize_str(&Zeroizing::new(BASE64.encode(&**self)))
     }
 }
 
@@ -84,7 +79,15 @@ fn decode(text: &[u8]) -> Result<Data, usize> {
     let is_text = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let decoded = match text.iter().all(is_text) {
         true => BASE64.decode(text),
-        false => BASE64.decode(text.iter().copied().filter(is_text).collect::<Vec<_>>()),
+        false => {
+            let text: Zeroizing<Vec<u8>> = text
+                .iter()
+                .copied()
+                .filter(is_text)
+                .collect::<Vec<_>>()
+                .into();
+            BASE64.decode(&*text)
+        }
     };
     decoded.map(Data::from).map_err(|_| mistake(text))
 }

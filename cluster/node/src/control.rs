@@ -61,6 +61,7 @@ impl Node {
             Role::Alone | Role::Joining(_) => Err(Fault::unavailable(NOT_A_MANAGER)),
             Role::Starting(_) => Err(Fault::unavailable(STARTING)),
             Role::Locked(_) => Err(Fault::unavailable(LOCKED)),
+            Role::Unbound(unbound) => Err(Fault::unavailable(unbound.why.clone())),
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
         }
     }

@@ -22,6 +22,7 @@ impl Node {
     pub(crate) async fn force(&self, request: InitRequest) -> Result<NodeId, Fault> {
         let (old, keys) = match &**self.0.role.load() {
             Role::Manager(manager) => (manager.record.clone(), manager.keys.clone()),
+            Role::Unbound(unbound) => (unbound.record.clone(), unbound.keys.clone()),
             Role::Alone
             | Role::Worker(_)
             | Role::Joining(_)

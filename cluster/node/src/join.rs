@@ -172,12 +172,17 @@ impl Node {
         let _turn = self.0.turn.lock().await;
         match &**self.0.role.load() {
             Role::Alone => return,
-            Role::Joining(_) | Role::Starting(_) | Role::Worker(_) | Role::Manager(_) => {}
+            Role::Joining(_)
+            | Role::Starting(_)
+            | Role::Worker(_)
+            | Role::Manager(_)
+            | Role::Unbound(_) => {}
             Role::Locked(_) | Role::Error(_) => return,
         }
         let way = match &**self.0.role.load() {
             Role::Worker(worker) => Some(worker.way.clone()),
             Role::Manager(manager) => Some(manager.way.clone()),
+            Role::Unbound(unbound) => self.way(&unbound.keys.get()).ok(),
             _ => None,
         };
         if let Some(way) = way {
@@ -235,6 +240,7 @@ impl Node {
     async fn start_manager(&self, record: StartRecord, keys: SharedKeys) -> Result<(), Fault> {
         let resumed = self.resume_manager(record.clone(), keys, false).await;
         resumed.map_err(internal)?;
+        self.require_bound()?;
         let way = self.running(|role| match role {
             Role::Manager(manager) => Some(manager.way.clone()),
             _ => None,

@@ -61,6 +61,7 @@ mod status_relay;
 mod trouble;
 mod trust;
 mod turn;
+mod unbound;
 mod way;
 mod worker;
 

@@ -79,6 +79,7 @@ impl Node {
             | Role::Worker(_)
             | Role::Joining(_)
             | Role::Locked(_)
+            | Role::Unbound(_)
             | Role::Starting(_) => Err(Fault::unavailable(ALREADY_IN_SWARM)),
             Role::Error(reason) => Err(Fault::unavailable(reason.clone())),
         }
@@ -167,10 +168,16 @@ impl Node {
                 return Err(leave::refusal(leave::Manager::Active(&manager.members())));
             }
             Role::Locked(_) if !force => return Err(leave::refusal(leave::Manager::Locked)),
-            Role::Starting(_) if !force => return Err(leave::refusal(leave::Manager::Starting)),
+            Role::Starting(_) | Role::Unbound(_) if !force => {
+                return Err(leave::refusal(leave::Manager::Starting));
+            }
             Role::Manager(manager) => Some(manager.way.clone()),
             Role::Worker(worker) => Some(worker.way.clone()),
-            Role::Joining(_) | Role::Locked(_) | Role::Starting(_) | Role::Error(_) => None,
+            Role::Joining(_)
+            | Role::Locked(_)
+            | Role::Unbound(_)
+            | Role::Starting(_)
+            | Role::Error(_) => None,
         };
         self.require_engine().await?;
         if let Some(way) = said {
@@ -212,6 +219,7 @@ impl Node {
             Role::Alone
             | Role::Worker(_)
             | Role::Joining(_)
+            | Role::Unbound(_)
             | Role::Starting(_)
             | Role::Error(_) => return self.require_manager(),
         };
@@ -222,7 +230,7 @@ impl Node {
             Err(_) => return Err(Fault::invalid(NO_KEY)),
         };
         match self.resume_member(record, Some(&key)).await {
-            Ok(()) => Ok(()),
+            Ok(()) => self.require_bound(),
             Err(NodeError::Certificates(swarmrs_security::Error::WrongUnlockKey)) => Err(wrong()),
             Err(error) => Err(Fault::daemon(
                 Code::Unknown,

@@ -8,7 +8,7 @@
 use crate::address;
 use crate::config::Config;
 use crate::managers::KnownManagers;
-use crate::record::{StartRecord, write_whole};
+use crate::record::{RecordError, StartRecord, write_whole};
 use crate::role::{Inner, Node, NodeError, Role};
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -38,16 +38,15 @@ impl Node {
         let (record, keys) = match &**self.0.role.load() {
             Role::Worker(worker) => (worker.record.clone(), worker.keys.clone()),
             Role::Manager(manager) => (manager.record.clone(), manager.keys.clone()),
+            Role::Unbound(unbound) => {
+                let (record, keys) = (unbound.record.clone(), unbound.keys.clone());
+                return self.begin_if_bound(record, keys).await;
+            }
             _ => return Ok(()),
         };
         let Some(moved) = moved(&self.0.config, &record) else {
             return Ok(());
         };
-        info!(
-            from = record.advertise_addr,
-            to = moved.advertise_addr,
-            "this node has another address now"
-        );
         let was_manager = match self.take_running(Role::Starting(moved.clone())).await {
             Some(running) => {
                 let is_manager = running.is_manager();
@@ -78,6 +77,15 @@ fn advertised(record: &StartRecord) -> Option<IpAddr> {
     Some(address.ip())
 }
 
+/// The record as it is, or with the address this node has now, which is then written down.
+pub fn catch_up(config: &Config, record: StartRecord) -> Result<StartRecord, RecordError> {
+    let Some(moved) = moved(config, &record) else {
+        return Ok(record);
+    };
+    moved.save(config)?;
+    Ok(moved)
+}
+
 /// The record with the address this node has now, if the one it advertised was its own and is gone.
 fn moved(config: &Config, record: &StartRecord) -> Option<StartRecord> {
     let (here, advertised) = (address::all(), advertised(record)?);
@@ -94,8 +102,10 @@ fn moved(config: &Config, record: &StartRecord) -> Option<StartRecord> {
         .filter_map(|manager| manager.address.parse().ok());
     let mut others = others.filter(|other: &SocketAddr| other.ip() != advertised);
     let now = others.find_map(reached_from)?;
-    here.contains(&now)
-        .then(|| record.clone().moved(advertised, now))
+    here.contains(&now).then(|| {
+        info!(from = %advertised, to = %now, "this node has another address now");
+        record.clone().moved(advertised, now)
+    })
 }
 
 /// The address of this machine from which packets go there. Nothing is sent.

@@ -19,6 +19,7 @@ use crate::record::{self, RecordError, StartRecord};
 use crate::renew;
 use crate::trust;
 use crate::turn;
+use crate::unbound::Unbound;
 use crate::way::Way;
 use crate::worker::{Footing, Worker};
 use arc_swap::ArcSwap;
@@ -127,6 +128,8 @@ pub(crate) enum Role {
     Manager(Box<Manager>),
     /// A manager that nobody has told the unlock key since it started.
     Locked(StartRecord),
+    /// A manager whose address to listen on is not to be had.
+    Unbound(Box<Unbound>),
     /// A manager between its end and its next beginning.
     Starting(StartRecord),
     /// The engine cannot be used; the text says why.
@@ -141,7 +144,7 @@ impl Role {
             Role::Manager(_) | Role::Worker(_) => State::Active,
             Role::Locked(_) => State::Locked,
             Role::Starting(_) | Role::Joining(_) => State::Pending,
-            Role::Error(_) => State::Error,
+            Role::Unbound(_) | Role::Error(_) => State::Error,
         }
     }
 }
@@ -252,7 +255,7 @@ impl Node {
         }
     }
 
-    /// Goes on as a manager; `alone`, without all the others there were.
+    /// Goes on as a manager; `alone`, without all the others there were. Without its address it waits for that.
     pub(crate) async fn resume_manager(
         &self,
         record: StartRecord,
@@ -273,7 +276,14 @@ impl Node {
             .open_store(&record, &keys.get(), &way, &lane, alone)
             .await;
         let store = Arc::new(opened?);
-        let reserved = reserve(&record)?;
+        let reserved = match reserve(&record) {
+            Ok(reserved) => reserved,
+            Err(why) => {
+                store.shutdown().await?;
+                self.stand_by(record, keys, &why);
+                return Ok(());
+            }
+        };
         let is_lone = store.is_initialized() && store.members().len() == 1;
         if is_lone {
             lead(&store).await?;
@@ -453,6 +463,12 @@ impl Node {
                 state: State::Locked,
                 addr: host(&record.advertise_addr).to_owned(),
                 error: LOCKED.to_owned(),
+                ..Standing::alone()
+            },
+            Role::Unbound(unbound) => Standing {
+                state: State::Error,
+                addr: host(&unbound.record.advertise_addr).to_owned(),
+                error: unbound.why.clone(),
                 ..Standing::alone()
             },
             Role::Joining(joining) => Standing {

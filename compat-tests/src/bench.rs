@@ -74,8 +74,10 @@ pub enum Row {
     /// MiB/s of one connection over a service's virtual address; the floor is its task's address
     VipThroughput,
     /// Requests per second from outside the host to a published port; the floor is a port that the engine publishes
+    /// for a container on a bridge network
     Mesh,
     /// MiB/s of one connection from outside the host to a published port; the floor is a port that the engine publishes
+    /// for a container on a bridge network
     MeshThroughput,
     /// Milliseconds by which a container starts later on an overlay network than on the default bridge, which is the floor
     NetStart,
@@ -242,6 +244,8 @@ fn take(row: Row, runs: usize, ours: &Options) -> Result<Taken, Error> {
     let samples = match row {
         Row::NetUpdate => return update::take(runs, ours),
         Row::NetStart => return start::take(runs, ours),
+        Row::Mesh => return mesh::take(Measure::Requests, runs, ours),
+        Row::MeshThroughput => return mesh::take(Measure::Bulk, runs, ours),
         Row::Dns => return names::take(runs, ours),
         Row::Elections => return elections::take(runs, ours),
         Row::ClusterWrites1 => return agree::take(1, runs, ours),
@@ -258,8 +262,6 @@ fn take(row: Row, runs: usize, ours: &Options) -> Result<Taken, Error> {
         Row::AttachStreams => attach::streams(runs, ours),
         Row::Vip => balanced::take(Measure::Connecting, runs, ours),
         Row::VipThroughput => balanced::take(Measure::Bulk, runs, ours),
-        Row::Mesh => mesh::take(Measure::Requests, runs, ours),
-        Row::MeshThroughput => mesh::take(Measure::Bulk, runs, ours),
         Row::LeaderStop => failover::take(Loss::Stop, runs, ours),
         Row::LeaderKill => failover::take(Loss::Kill, runs, ours),
         Row::LeaderCut => failover::take(Loss::Cut, runs, ours),

@@ -1,122 +1,162 @@
 //! Finding an object by what a user typed: full id, exact name, or a prefix of the id.
 
 use super::State;
+use std::str::FromStr;
 use swarmrs_types::{ConfigId, Fault, Kind, NetworkId, NodeId, SecretId, ServiceId, TaskId};
 
 /// A kind of object that users name.
-pub trait Found: Copy + Ord + Sized {
+pub trait Found: Copy + Ord + FromStr {
     const KIND: Kind;
-    /// Every object of the kind: its id and its name.
-    fn all(state: &State) -> Vec<(Self, String)>;
     fn text(&self) -> &str;
-    /// Whether `term` is this name: with regard to case, unless Docker's look-up has none.
-    fn is_name(name: &str, term: &str) -> bool {
-        name == term
-    }
+    /// Whether the object is there.
+    fn exists(&self, state: &State) -> bool;
+    /// Those with this name: with regard to case, unless Docker's look-up has none.
+    fn named(state: &State, name: &str) -> Vec<Self>;
+    /// Every object of the kind.
+    fn all(state: &State) -> Vec<Self>;
 }
 
 impl Found for NodeId {
     const KIND: Kind = Kind::Node;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let named = |node: &std::sync::Arc<swarmrs_types::object::Node>| {
-            (node.id, node.description.hostname.clone())
-        };
-        state.nodes().iter().map(named).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
+    }
+
+    fn exists(&self, state: &State) -> bool {
+        state.nodes().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let nodes = state.nodes().iter();
+        let named = nodes.filter(|node| node.description.hostname == name);
+        named.map(|node| node.id).collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.nodes().iter().map(|node| node.id).collect()
     }
 }
 
 impl Found for ServiceId {
     const KIND: Kind = Kind::Service;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let services = state.services().iter();
-        services.map(|s| (s.id, s.name.clone())).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
+    }
+
+    fn exists(&self, state: &State) -> bool {
+        state.services().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let found = state.service_named(name).filter(|s| s.name == name);
+        found.map(|service| service.id).into_iter().collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.services().iter().map(|service| service.id).collect()
     }
 }
 
 impl Found for TaskId {
     const KIND: Kind = Kind::Task;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let tasks = state.tasks().iter();
-        tasks.map(|t| (t.id, state.task_name(t))).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
+    }
+
+    fn exists(&self, state: &State) -> bool {
+        state.tasks().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let tasks = state.tasks().iter();
+        let named = tasks.filter(|task| state.task_name(task) == name);
+        named.map(|task| task.id).collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.tasks().iter().map(|task| task.id).collect()
     }
 }
 
 impl Found for SecretId {
     const KIND: Kind = Kind::Secret;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let secrets = state.secrets().iter();
-        secrets.map(|s| (s.id, s.spec.name.clone())).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
     }
 
-    fn is_name(name: &str, term: &str) -> bool {
-        name.to_lowercase() == term.to_lowercase()
+    fn exists(&self, state: &State) -> bool {
+        state.secrets().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let found = state.secret_named(name);
+        found.map(|secret| secret.id).into_iter().collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.secrets().iter().map(|secret| secret.id).collect()
     }
 }
 
 impl Found for ConfigId {
     const KIND: Kind = Kind::Config;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let configs = state.configs().iter();
-        configs.map(|c| (c.id, c.spec.name.clone())).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
     }
 
-    fn is_name(name: &str, term: &str) -> bool {
-        name.to_lowercase() == term.to_lowercase()
+    fn exists(&self, state: &State) -> bool {
+        state.configs().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let found = state.config_named(name);
+        found.map(|config| config.id).into_iter().collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.configs().iter().map(|config| config.id).collect()
     }
 }
 
 impl Found for NetworkId {
     const KIND: Kind = Kind::Network;
 
-    fn all(state: &State) -> Vec<(Self, String)> {
-        let networks = state.networks().iter();
-        networks.map(|n| (n.id, n.name().to_owned())).collect()
-    }
-
     fn text(&self) -> &str {
         self.as_str()
+    }
+
+    fn exists(&self, state: &State) -> bool {
+        state.networks().contains(self)
+    }
+
+    fn named(state: &State, name: &str) -> Vec<Self> {
+        let found = state.network_named(name).filter(|n| n.name() == name);
+        found.map(|network| network.id).into_iter().collect()
+    }
+
+    fn all(state: &State) -> Vec<Self> {
+        state.networks().iter().map(|network| network.id).collect()
     }
 }
 
 /// The object `term` names. Errors: 404 if there is none, 400 if it could be several.
-pub fn find<Id: Found + std::str::FromStr>(state: &State, term: &str) -> Result<Id, Fault> {
-    let all = Id::all(state);
-    if let Some((id, _)) = all.iter().find(|(id, _)| id.text() == term) {
-        return Ok(*id);
+///
+/// Only who types the beginning of an id pays for a walk over all objects.
+pub fn find<Id: Found>(state: &State, term: &str) -> Result<Id, Fault> {
+    let id = term.parse().ok().filter(|id: &Id| id.exists(state));
+    if let Some(id) = id {
+        return Ok(id);
     }
-    let named = pick(&all, |_, name| Id::is_name(name, term));
-    let chosen = if named.is_empty() {
-        pick(&all, |id, _| {
-            !term.is_empty() && id.text().starts_with(term)
-        })
-    } else {
-        named
-    };
+    let mut chosen = Id::named(state, term);
+    if chosen.is_empty() && !term.is_empty() {
+        chosen = Id::all(state);
+        chosen.retain(|id| id.text().starts_with(term));
+    }
     match chosen.as_slice() {
         [id] => Ok(*id),
         [] => Err(Fault::no_such(Id::KIND, term)),
@@ -126,11 +166,6 @@ pub fn find<Id: Found + std::str::FromStr>(state: &State, term: &str) -> Result<
             many.len()
         ))),
     }
-}
-
-fn pick<Id: Copy>(all: &[(Id, String)], wanted: impl Fn(&Id, &str) -> bool) -> Vec<Id> {
-    let chosen = all.iter().filter(|(id, name)| wanted(id, name));
-    chosen.map(|(id, _)| *id).collect()
 }
 
 impl State {

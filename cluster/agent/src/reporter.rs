@@ -4,7 +4,7 @@
 //! that a burst of changes becomes few messages without any waiting. What no manager has acknowledged is told again in
 //! the next session; what one has forgotten (it shows an older status), too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use swarmrs_types::TaskId;
 use swarmrs_types::assignment::StatusReport;
@@ -16,61 +16,58 @@ const BATCH: usize = 256;
 
 #[derive(Debug, Default)]
 pub struct Reporter {
-    latest: Mutex<BTreeMap<TaskId, Report>>,
+    reports: Mutex<Reports>,
     news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Reports {
+    latest: BTreeMap<TaskId, Report>,
+    /// Tasks whose latest is not yet part of a message of this session: a batch costs what is new, not what there is.
+    unsent: BTreeSet<TaskId>,
 }
 
 #[derive(Debug)]
 struct Report {
     status: TaskStatus,
-    /// Not yet part of a message of this session.
-    unsent: bool,
     /// Messages of this session that held this task and are not acknowledged.
     under_way: u32,
-}
-
-impl Report {
-    fn settled(&self) -> bool {
-        !self.unsent && self.under_way == 0
-    }
 }
 
 impl Reporter {
     /// The task is there now.
     pub fn report(&self, task: TaskId, status: TaskStatus) {
-        let mut latest = self.lock();
-        let under_way = latest.get(&task).map_or(0, |report| report.under_way);
-        latest.insert(
-            task,
-            Report {
-                status,
-                unsent: true,
-                under_way,
-            },
-        );
-        drop(latest);
+        let mut reports = self.lock();
+        let latest = reports.latest.get(&task);
+        let under_way = latest.map_or(0, |report| report.under_way);
+        reports.latest.insert(task, Report { status, under_way });
+        reports.unsent.insert(task);
+        drop(reports);
         self.news.notify_one();
     }
 
     /// The task is there, and the managers have said so themselves.
     pub fn already_known(&self, task: TaskId, status: TaskStatus) {
-        let report = Report {
-            status,
-            unsent: false,
-            under_way: 0,
-        };
-        self.lock().insert(task, report);
+        let mut reports = self.lock();
+        let under_way = 0;
+        reports.latest.insert(task, Report { status, under_way });
+        reports.unsent.remove(&task);
     }
 
     /// Nobody will ask for this task again.
     pub fn forget(&self, task: TaskId) {
-        self.lock().remove(&task);
+        let mut reports = self.lock();
+        reports.latest.remove(&task);
+        reports.unsent.remove(&task);
     }
 
     /// A session begins: what was not acknowledged in the last one may be lost.
     pub fn begin_session(&self) {
-        for report in self.lock().values_mut() {
-            report.unsent |= report.under_way > 0;
+        let Reports { latest, unsent } = &mut *self.lock();
+        for (task, report) in latest {
+            if report.under_way > 0 {
+                unsent.insert(*task);
+            }
             report.under_way = 0;
         }
         self.news.notify_one();
@@ -78,13 +75,15 @@ impl Reporter {
 
     /// Compares with what the managers have: what we know better is told again.
     pub fn reconcile(&self, accepted: &[(TaskId, TaskStatus)]) {
-        let mut latest = self.lock();
+        let mut reports = self.lock();
         for (task, theirs) in accepted {
-            if let Some(ours) = latest.get_mut(task) {
-                ours.unsent |= ours.status.state >= theirs.state && ours.status != *theirs;
+            let better =
+                |ours: &Report| ours.status.state >= theirs.state && ours.status != *theirs;
+            if reports.latest.get(task).is_some_and(better) {
+                reports.unsent.insert(*task);
             }
         }
-        drop(latest);
+        drop(reports);
         self.news.notify_one();
     }
 
@@ -101,9 +100,9 @@ impl Reporter {
 
     /// A manager has the reports of these tasks.
     pub fn acknowledge(&self, tasks: &[TaskId]) {
-        let mut latest = self.lock();
+        let mut reports = self.lock();
         for task in tasks {
-            if let Some(report) = latest.get_mut(task) {
+            if let Some(report) = reports.latest.get_mut(task) {
                 report.under_way = report.under_way.saturating_sub(1);
             }
         }
@@ -111,28 +110,29 @@ impl Reporter {
 
     /// Whether every report has reached a manager.
     pub fn is_settled(&self) -> bool {
-        self.lock().values().all(Report::settled)
+        let reports = self.lock();
+        let mut latest = reports.latest.values();
+        reports.unsent.is_empty() && latest.all(|report| report.under_way == 0)
     }
 
     fn take(&self) -> Vec<StatusReport> {
-        let mut latest = self.lock();
-        let unsent = latest.iter_mut().filter(|(_, report)| report.unsent);
-        unsent
-            .take(BATCH)
-            .map(|(task, report)| {
-                report.unsent = false;
+        let Reports { latest, unsent } = &mut *self.lock();
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(task) = unsent.pop_first()
+        {
+            if let Some(report) = latest.get_mut(&task) {
                 report.under_way += 1;
-                StatusReport {
-                    task: *task,
-                    status: report.status.clone(),
-                }
-            })
-            .collect()
+                let status = report.status.clone();
+                batch.push(StatusReport { task, status });
+            }
+        }
+        batch
     }
 
-    /// Every change under the lock is one assignment: a holder that panicked left nothing half done.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TaskId, Report>> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A panic ends the daemon, so nobody meets what one left half done.
+    fn lock(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -18,36 +18,30 @@ pub(crate) enum Front {
 /// One of those that take turns; the port is kept if None.
 pub(crate) type Target = (IpAddr, Option<u16>);
 
-/// A change of one front.
+/// A change of one front: where it led, and where it is to lead. No targets: nowhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Begin(Front, Vec<Target>),
-    /// It led somewhere before.
-    Redirect(Front, Vec<Target>),
-    End(Front),
-}
-
-impl Change {
-    pub(crate) fn front(&self) -> Front {
-        let (Change::Begin(front, _) | Change::Redirect(front, _) | Change::End(front)) = self;
-        *front
-    }
+pub(crate) struct Change {
+    pub front: Front,
+    pub before: Vec<Target>,
+    pub now: Vec<Target>,
 }
 
 /// The changes that bring a service from what it was to what it is to be.
 pub(crate) fn changes(old: Option<&Service>, new: Option<&Service>) -> Vec<Change> {
-    let old = old.map(fronts).unwrap_or_default();
-    let new = new.map(fronts).unwrap_or_default();
-    let ended = old.keys().filter(|front| !new.contains_key(front));
-    let mut changes: Vec<_> = ended.map(|front| Change::End(*front)).collect();
-    for (front, targets) in new {
-        match old.get(&front) {
-            None => changes.push(Change::Begin(front, targets)),
-            Some(before) if *before != targets => changes.push(Change::Redirect(front, targets)),
-            Some(_) => {}
+    let mut old = old.map(fronts).unwrap_or_default();
+    let mut begun = Vec::new();
+    for (front, now) in new.map(fronts).unwrap_or_default() {
+        let before = old.remove(&front).unwrap_or_default();
+        if before != now {
+            begun.push(Change { front, before, now });
         }
     }
-    changes
+    let ended = old.into_iter().map(|(front, before)| Change {
+        front,
+        before,
+        now: Vec::new(),
+    });
+    ended.chain(begun).collect()
 }
 
 /// All that leads somewhere. What has no target is not among them: the kernel refuses its packets by itself.
@@ -83,8 +77,17 @@ mod tests {
         Front::Vip(text.parse().unwrap())
     }
 
+    fn port(published: u16) -> Front {
+        Front::Port(Transport::Tcp, published)
+    }
+
     fn targets(texts: &[&str], port: Option<u16>) -> Vec<Target> {
         texts.iter().map(|t| (t.parse().unwrap(), port)).collect()
+    }
+
+    fn change(front: Front, before: &[Target], now: &[Target]) -> Change {
+        let (before, now) = (before.to_vec(), now.to_vec());
+        Change { front, before, now }
     }
 
     #[test]
@@ -100,8 +103,8 @@ mod tests {
         assert_eq!(
             changes(None, Some(&new)),
             [
-                Change::Begin(vip("10.0.0.2"), targets(&both, None)),
-                Change::Begin(Front::Port(Transport::Tcp, 80), targets(&both, Some(8080))),
+                change(vip("10.0.0.2"), &[], &targets(&both, None)),
+                change(port(80), &[], &targets(&both, Some(8080))),
             ]
         );
     }
@@ -114,8 +117,8 @@ mod tests {
         assert_eq!(
             changes(Some(&one), Some(&empty)),
             [
-                Change::End(vip("10.0.0.2")),
-                Change::End(Front::Port(Transport::Tcp, 80)),
+                change(vip("10.0.0.2"), &targets(&["10.0.0.3"], None), &[]),
+                change(port(80), &targets(&["10.0.0.3"], Some(80)), &[]),
             ]
         );
         assert_eq!(changes(Some(&one), None), changes(Some(&one), Some(&empty)));
@@ -127,17 +130,18 @@ mod tests {
         let two = service("10.0.0.2", &["10.0.0.3", "10.0.0.4"], &[]);
         assert_eq!(
             changes(Some(&one), Some(&two)),
-            [Change::Redirect(
+            [change(
                 vip("10.0.0.2"),
-                targets(&["10.0.0.3", "10.0.0.4"], None)
+                &targets(&["10.0.0.3"], None),
+                &targets(&["10.0.0.3", "10.0.0.4"], None)
             )]
         );
         let moved = service("10.0.0.9", &["10.0.0.3"], &[]);
         assert_eq!(
             changes(Some(&one), Some(&moved)),
             [
-                Change::End(vip("10.0.0.2")),
-                Change::Begin(vip("10.0.0.9"), targets(&["10.0.0.3"], None)),
+                change(vip("10.0.0.2"), &targets(&["10.0.0.3"], None), &[]),
+                change(vip("10.0.0.9"), &[], &targets(&["10.0.0.3"], None)),
             ]
         );
     }
@@ -148,9 +152,10 @@ mod tests {
         let new = service("", &["10.0.0.3"], &[(80, 9090)]);
         assert_eq!(
             changes(Some(&old), Some(&new)),
-            [Change::Redirect(
-                Front::Port(Transport::Tcp, 80),
-                targets(&["10.0.0.3"], Some(9090))
+            [change(
+                port(80),
+                &targets(&["10.0.0.3"], Some(8080)),
+                &targets(&["10.0.0.3"], Some(9090))
             )]
         );
     }

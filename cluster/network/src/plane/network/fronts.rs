@@ -3,7 +3,7 @@
 use super::{Network, Steps};
 use crate::balance::{self, Page};
 use crate::desired::Service;
-use crate::diff::{self, Change, Front};
+use crate::diff::{self, Front};
 use crate::firewall::{Family, Transaction};
 use crate::mesh::{Inner, Transport};
 use crate::plane::NAME_SERVER;
@@ -50,7 +50,7 @@ impl Network {
     pub(super) fn bring_service(&mut self, steps: &mut Steps, new: Option<Service>, id: ServiceId) {
         let old = self.services.remove(&id);
         for change in diff::changes(old.as_ref(), new.as_ref()) {
-            let front = change.front();
+            let front = change.front;
             if matches!(front, Front::Port(..)) && !self.overlay.ingress {
                 continue;
             }
@@ -65,7 +65,7 @@ impl Network {
                 transaction
             });
             balance::change(transaction, &change);
-            if matches!(change, Change::Begin(..)) {
+            if change.before.is_empty() {
                 let uplink = self.uplink.as_ref();
                 steps.begun.extend(match front {
                     Front::Vip(vip) => Some(vip),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use swarmrs_compat_tests::swarm::{self, token, until_nodes};
@@ -170,4 +171,136 @@ fn a_node_whose_address_changes_says_so_and_works_on() {
         .host(2)
         .docker_ok(&["node", "ls", "--format", "{{.Hostname}}"]);
     assert_eq!(again.lines().count(), 4);
+}
+
+/// What the host says of its own part in the swarm.
+fn standing(host: &Host) -> String {
+    host.docker_ok(&[
+        "info",
+        "--format",
+        "{{.Swarm.LocalNodeState}} {{.Swarm.Error}}",
+    ])
+}
+
+#[test]
+fn a_manager_whose_address_is_not_there_waits_for_it_or_for_another() {
+    let mut testbed = Testbed::hosts(3, &Options::default()).unwrap();
+    swarm::init(testbed.host(0));
+    for at in [1, 2] {
+        let host = testbed.host(at);
+        let (token, listen) = (token(testbed.host(0), "manager"), host.address());
+        let join = ["swarm", "join", "--token", &token, "--listen-addr", listen];
+        host.docker_ok(
+            &[
+                &join[..],
+                &["--advertise-addr", listen, testbed.host(0).address()],
+            ]
+            .concat(),
+        );
+    }
+    swarm::until_well(&testbed, 3, 0);
+    let service = swarm::sleepers(
+        testbed.host(0),
+        1,
+        &["--constraint", "node.hostname==castor"],
+    );
+    let before = swarm::running(testbed.host(2), &service);
+    for at in [1, 2] {
+        testbed.host_mut(at).kill_daemon();
+        let host = testbed.host(at);
+        inside(
+            host,
+            &format!("ip address delete {}/24 dev eth0", host.address()),
+        );
+        testbed.host_mut(at).start_daemon().unwrap();
+        let host = testbed.host(at);
+        let said = format!("error cannot listen on {}:2377: ", host.address());
+        let stands = standing(host);
+        assert!(stands.starts_with(&said), "{stands}");
+    }
+    assert_eq!(swarm::running(testbed.host(2), &service), before);
+    for (at, address) in [(1, testbed.host(1).address()), (2, "10.77.0.32")] {
+        inside(
+            testbed.host(at),
+            &format!("ip address add {address}/24 dev eth0"),
+        );
+    }
+    swarm::until_well(&testbed, 3, 0);
+    let shown = shown_address(testbed.host(0), "castor", "{{.ManagerStatus.Addr}}");
+    assert_eq!(shown, "10.77.0.32:2377");
+    assert_eq!(swarm::running(testbed.host(2), &service), before);
+}
+
+/// A program on the host that ends with this.
+struct Running(Child);
+
+impl Running {
+    fn start(host: &Host, line: &str) -> Running {
+        let mut command = host.inside_command();
+        command.args(["sh", "-c", &format!("exec {line}")]);
+        Running(
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What `swarm join` says about a port of the first host, none of which is a manager's to be heard at.
+fn refusal(host: &Host, first: &Host, token: &str, port: u16) -> String {
+    let there = format!("{}:{port}", first.address());
+    let said = host
+        .docker(&["swarm", "join", "--token", token, &there])
+        .unwrap();
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.stderr.contains(&there), "{there}: {}", said.stderr);
+    host.docker(&["swarm", "leave", "--force"]).unwrap();
+    said.stderr
+}
+
+#[test]
+fn a_join_that_leads_nowhere_names_the_address_and_the_port() {
+    let testbed = Testbed::hosts(3, &Options::default()).unwrap();
+    let [first, second, third] = [0, 1, 2].map(|at| testbed.host(at));
+    swarm::init(first);
+    let token = token(first, "worker");
+    inside(
+        first,
+        "nft add table inet closed && nft add chain inet closed in '{ type filter hook input priority 0; }' &&
+         nft add rule inet closed in tcp dport 2377 drop",
+    );
+    let _others = [
+        Running::start(first, "busybox nc -ll -p 2381 -e sleep 600"),
+        Running::start(
+            first,
+            "busybox nc -ll -p 2382 -e echo 'HTTP/1.1 400 Bad Request'",
+        ),
+    ];
+    let listening = || match inside(first, "ss --tcp --listening --numeric") {
+        shown if shown.contains(":2381 ") && shown.contains(":2382 ") => Ok(()),
+        shown => Err(shown),
+    };
+    wait::until("who listens", SOON, listening).unwrap();
+    let asks = "is that TCP port open there";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let dropped = refusal(second, first, &token, 2377);
+            assert!(dropped.contains(asks), "{dropped}");
+        });
+        let garbled = refusal(third, first, &token, 2382);
+        assert!(garbled.contains("no trust"), "{garbled}");
+        let refused = refusal(third, first, &token, 2380);
+        assert!(refused.contains("connection refused"), "{refused}");
+        let silent = refusal(third, first, &token, 2381);
+        assert!(silent.contains(asks), "{silent}");
+    });
 }

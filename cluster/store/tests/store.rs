@@ -342,8 +342,9 @@ async fn the_swarm_says_how_often_snapshots_are_made_and_how_many_older_ones_sta
     store.shutdown().await.unwrap();
     assert_eq!(names(&snapshots).len(), 3);
 
+    // Opening it may be the entry that makes another due.
     let store = open(root.path()).await;
-    assert_eq!(names(&snapshots).len(), 3);
+    eventually("as many stay", || names(&snapshots).len() == 3).await;
     assert_eq!(networks(&store.view()).len(), 130);
 }
 

@@ -83,7 +83,7 @@ fn raft(page: &mut Page, manager: &ManagerGlance) {
     let help = "Proposals that did not become part of the state.";
     let mut family = page.family("swarmrs_raft_refused_proposals_total", Kind::Counter, help);
     family.sample(&[], measures.refused.get());
-    let help = "Comparisons with the leader's state that found another: a bug, and this manager is to be replaced.";
+    let help = "How often this manager's state was found not to be the leader's: a bug; it starts over from the leader's.";
     let mut family = page.family("swarmrs_store_differing_total", Kind::Counter, help);
     family.sample(&[], measures.differing.get());
     if let Ok(space) = manager.space {

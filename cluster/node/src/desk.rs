@@ -136,6 +136,7 @@ pub fn store_fault(error: &ProposeError) -> Fault {
             "The swarm does not have a leader. It's possible that too few managers are online. \
              Make sure more than half of the managers are online.",
         ),
+        ProposeError::Differs(_) => Fault::unavailable(error.to_string()),
         ProposeError::Closed => Fault::unavailable(NOT_A_MANAGER),
         other => Fault::daemon(Code::Internal, other.to_string()),
     }

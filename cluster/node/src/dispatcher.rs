@@ -30,7 +30,7 @@ use swarmrs_rpc::{
     AssignmentSet, AssignmentsMessage, FromNode, Hello, Line, ManagerEnd, Notice, Position, Roots,
     ToNode,
 };
-use swarmrs_store::{Batch, Leadership, ProposeError, Store, Watch};
+use swarmrs_store::{Batch, Differing, Leadership, ProposeError, Store, Watch};
 use swarmrs_types::assignment::{AssignmentDiff, PayloadDiff, StatusReport};
 use swarmrs_types::endpoint::FactDiff;
 use swarmrs_types::object::{CertIssuer, Node, NodeState};
@@ -93,6 +93,9 @@ pub async fn hold(house: &House, peer: Peer, session: ManagerEnd, line: Option<&
 async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
     let (store, clock) = (house.desk.store.clone(), house.desk.clock.clone());
     let live = house.live.clone();
+    if store.differing().borrow().is_some() {
+        return debug!(node = %peer.node, "this manager has nothing to tell: its state is not the leader's");
+    }
     let Some(hello) = greeted(&mut session).await else {
         return;
     };
@@ -195,6 +198,7 @@ impl Dispatcher {
         let has_others = self.state.nodes().len() > 1;
         tokio::select! {
             () = leaderless(leadership), if has_others => false,
+            () = differs(self.store.differing()) => false,
             () = led(self.store.leadership()), if self.leaderless => self.confirm().await,
             notice = notices.recv() => match notice {
                 Some(notice) => self.tell(notice).await,
@@ -399,6 +403,15 @@ async fn record(
 /// Comes back once there is a leader.
 async fn led(mut leadership: watch::Receiver<Leadership>) {
     let found = leadership.wait_for(|now| now.leader.is_some());
+    if found.await.is_err() {
+        // The store is closing, and with it the session.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Comes back once the state of this manager is known not to be the leader's.
+async fn differs(mut differing: watch::Receiver<Option<Differing>>) {
+    let found = differing.wait_for(Option::is_some);
     if found.await.is_err() {
         // The store is closing, and with it the session.
         std::future::pending::<()>().await;

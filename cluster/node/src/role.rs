@@ -33,7 +33,7 @@ use swarmrs_core::control::swarm::{self, host};
 use swarmrs_engine::Engine;
 use swarmrs_network::Handle;
 use swarmrs_security::{Keys, Keystore, UnlockKey};
-use swarmrs_store::{Batch, Store};
+use swarmrs_store::{Batch, ProposeError, Store};
 use swarmrs_types::Timestamp;
 use swarmrs_types::report::Flight;
 use swarmrs_types::spec::GenericResource;
@@ -492,7 +492,7 @@ impl Node {
                 node: Some(manager.record.node),
                 addr: host(&manager.record.advertise_addr).to_owned(),
                 manager: true,
-                ..expired(&manager.way)
+                ..differing(&manager.desk.store).unwrap_or_else(|| expired(&manager.way))
             },
         }
     }
@@ -516,6 +516,16 @@ impl Node {
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
+}
+
+/// A manager's standing while its state is not the leader's.
+fn differing(store: &Store) -> Option<Standing> {
+    let differing = (*store.differing().borrow())?;
+    Some(Standing {
+        state: State::Error,
+        error: ProposeError::Differs(differing).to_string(),
+        ..Standing::alone()
+    })
 }
 
 /// A running node's standing, which is no good one if its certificate has run out.

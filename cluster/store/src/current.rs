@@ -10,6 +10,7 @@ use crate::log::{Growth, Pace};
 use crate::raft::Raft;
 use crate::reception::Reception;
 use crate::roster::Roster;
+use crate::start_over::StartingOver;
 use crate::sums::Sums;
 use crate::watch::Feed;
 use arc_swap::ArcSwapOption;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) pace: Arc<Pace>,
     pub(crate) roster: Arc<Roster>,
     pub(crate) sums: Arc<Sums>,
+    pub(crate) starting_over: StartingOver,
     /// When a leader was heard last.
     pub(crate) heard: Heard,
     /// Cluster time by this member's own clock.
@@ -63,6 +65,7 @@ impl Shared {
             feed: Arc::new(Feed::new(State::default())),
             sums: Arc::new(Sums::new(measures.clone())),
             measures,
+            starting_over: StartingOver::default(),
             growth: ArcSwapOption::empty(),
             pace: Arc::default(),
             roster: Arc::new(Roster::new(raft_id)),
@@ -83,6 +86,14 @@ impl Shared {
             Current::Running(raft) => Ok(raft.clone()),
             Current::Failed(reason) => Err(ProposeError::Disk(reason.clone())),
             Current::Closed => Err(ProposeError::Closed),
+        }
+    }
+
+    /// Refuses while the state here is not the leader's.
+    pub(crate) fn check_state(&self) -> Result<(), ProposeError> {
+        match *self.sums.differing().borrow() {
+            Some(differing) => Err(ProposeError::Differs(differing)),
+            None => Ok(()),
         }
     }
 

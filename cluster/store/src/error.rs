@@ -1,6 +1,7 @@
 //! What can go wrong: opening the store, and proposing to it.
 
 use crate::store::{MAX_BYTES, MAX_CHANGES};
+use crate::sums::Differing;
 use std::io;
 use std::path::{Path, PathBuf};
 use swarmrs_core::Rejected;
@@ -196,6 +197,9 @@ pub enum ProposeError {
         "disk of the swarm's state failed: {0}: reads go on, and writes as soon as the disk works again"
     )]
     Disk(String),
+    /// The state of this member is not the leader's: nothing is read from it, and nothing decided on it.
+    #[error("the state of this manager is not the leader's: {0}")]
+    Differs(Differing),
     /// The store was shut down.
     #[error("store is closed")]
     Closed,

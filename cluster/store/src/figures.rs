@@ -26,7 +26,7 @@ pub struct Measures {
     pub proposals: Histogram,
     /// Proposals that did not become part of the state.
     pub refused: Counter,
-    /// Comparisons with the leader's state that found another.
+    /// How often the state here was found not to be the leader's.
     pub differing: Counter,
     /// Syncs of the log.
     pub syncs: Histogram,

@@ -3,13 +3,14 @@
 //! The consensus core calls a member leader until another is known. A leader that no quorum has answered for long may have
 //! been replaced already, and a follower that hears nothing has no leader to turn to: here neither counts after twice the
 //! time of a lease. (One lease without an answer may be a slow disk; the core takes no commands meanwhile, and whoever
-//! proposes tries again.)
+//! proposes tries again.) A member whose state is not the leader's has no leader either: it is out of service.
 
 use crate::config::Timing;
 use crate::current::Shared;
 use crate::error::{Error, Member};
 use crate::question;
 use crate::raft::{Membership, Raft, Types};
+use crate::start_over;
 use crate::transport::{Ask, Transport};
 use crate::wire::{LeaderAnswer, ReadQuestion, encode};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -72,16 +73,21 @@ pub(crate) async fn follow(
     let mut server = raft.server_metrics();
     let mut data = raft.data_metrics();
     let mut dismissed = shared.roster.dismissed();
+    let mut differing = shared.sums.differing();
+    let mut handed_on = None;
     loop {
+        differing.borrow_and_update();
         let seen = look(&raft, &shared, timing);
         let is_dismissed = *dismissed.borrow_and_update();
         heed(&raft, &shared, &seen, is_dismissed);
+        start_over::hand_on(&raft, &shared, &mut handed_on).await;
         let is_unconfirmed = seen.is_led_here && !seen.leadership.is_leader;
         let alive = tokio::select! {
             changed = server.changed() => changed.is_ok(),
             changed = data.changed(), if is_unconfirmed => changed.is_ok(),
             () = shared.heard.again() => true,
             _ = dismissed.changed(), if !is_dismissed => true,
+            changed = differing.changed() => changed.is_ok(),
             () = pause(seen.look_again), if seen.look_again.is_some() => true,
             () = knock(&shared, transport.as_ref()), if seen.is_forlorn && !is_dismissed => true,
         };
@@ -97,7 +103,7 @@ async fn knock(shared: &Shared, transport: &dyn Transport) {
     tokio::time::sleep(KNOCK).await;
     for member in shared.roster.others() {
         let to = member.raft_id;
-        let Ok(body) = encode(&ReadQuestion { to }) else {
+        let Ok(body) = encode(&ReadQuestion::of(to)) else {
             continue;
         };
         let roster = &shared.roster;
@@ -121,7 +127,8 @@ pub(crate) fn observe(raft: &Raft, shared: &Arc<Shared>, timing: Timing) {
 fn heed(raft: &Raft, shared: &Arc<Shared>, seen: &Seen, is_dismissed: bool) {
     let needs_nobody = seen.is_alone && (seen.is_led_here || !seen.is_initialized);
     raft.runtime_config().tick(!needs_nobody && !is_dismissed);
-    raft.runtime_config().elect(!is_dismissed);
+    raft.runtime_config()
+        .elect(!is_dismissed && !shared.sums.differ());
     shared.pace.set_alone(seen.is_alone);
     shared.alone.store(seen.is_sole_voter, Ordering::Release);
     if seen.is_initialized {
@@ -164,6 +171,13 @@ fn look(raft: &Raft, shared: &Shared, timing: Timing) -> Seen {
     let is_initialized = metrics.last_log_index.is_some();
     let is_voter = membership.voter_ids().any(|voter| voter == metrics.id);
     let is_forlorn = is_initialized && !is_voter && leadership.leader.is_none();
+    let leadership = match shared.sums.differ() {
+        true => Leadership {
+            term: leadership.term,
+            ..Leadership::default()
+        },
+        false => leadership,
+    };
     Seen {
         is_forlorn,
         leadership,

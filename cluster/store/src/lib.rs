@@ -38,6 +38,7 @@
 //!   log.redb-journal       what log.redb has not taken over yet
 //!   acknowledged           up to which sync of the log anybody was answered
 //!   snapshots/snapshot-N   the state up to entry N
+//!   snapshots/differing-N  the same of a state that was not the leader's: evidence, read by nobody here
 //! ```
 
 mod codec;
@@ -59,6 +60,7 @@ mod reception;
 mod requests;
 mod roster;
 mod snapshot;
+mod start_over;
 mod store;
 mod sums;
 mod threads;
@@ -72,6 +74,7 @@ pub use figures::{Figures, Measures};
 pub use leadership::Leadership;
 pub use raw_log::panic_is_contained;
 pub use store::{Lag, MemberView, Store};
+pub use sums::Differing;
 pub use threads::{DiskTime, Threads};
 pub use transport::{Ask, Nobody, Transport, TransportError};
 pub use watch::{Batch, Bell, Interest, Watch};

@@ -68,6 +68,11 @@ impl LogStorage {
             untold: None,
         }
     }
+
+    /// The log, for whoever only reads.
+    pub(crate) fn reader(&self) -> LogReader {
+        self.reader.clone()
+    }
 }
 
 impl RaftLogReader<Types> for LogReader {

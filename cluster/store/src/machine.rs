@@ -2,6 +2,7 @@
 
 mod difference;
 mod snapshot;
+mod start_over;
 
 use crate::codec::{BadRecord, SnapshotHead, SnapshotRecord};
 use crate::folder::FormatMark;
@@ -32,6 +33,8 @@ pub(crate) struct Machine {
     roster: Arc<Roster>,
     sums: Arc<Sums>,
     format: FormatMark,
+    /// Shared with every snapshot that may still be written.
+    token: Arc<()>,
 }
 
 /// What the log up to one entry makes.
@@ -79,17 +82,32 @@ impl Machine {
             roster,
             sums,
             format,
+            token: Arc::default(),
         };
+        machine.note_sum();
         machine.show(Vec::new(), || {});
         Ok(machine)
     }
 
-    /// Shows the state, which `events` led to, and gives the answers that wait for it. Nobody is shown
-    /// an older one than before: until the log has been applied as far as it once was, nothing is shown,
-    /// and then all at once.
+    fn note_sum(&self) {
+        if let Some(last) = self.applied.last {
+            self.sums.note(last.index, self.applied.sum);
+        }
+    }
+
+    /// Shows the state, which `events` led to, and gives the answers that wait for it. One that is not the leader's is
+    /// shown to nobody.
     fn show(&mut self, events: Vec<Event>, answer: impl FnOnce()) {
-        self.heed_settings();
-        self.roster.set_departed(&self.applied.departed);
+        self.heed();
+        match self.sums.differ() {
+            true => answer(),
+            false => self.publish(events, answer),
+        }
+    }
+
+    /// Nobody is shown an older state than before: until the log has been applied as far as it once was, nothing is
+    /// shown, and then all at once.
+    fn publish(&mut self, events: Vec<Event>, answer: impl FnOnce()) {
         if !self.catching_up {
             return self.feed.publish(&self.applied.state, events, answer);
         }
@@ -104,6 +122,27 @@ impl Machine {
 }
 
 impl Machine {
+    /// The state as it is now.
+    pub(crate) fn builder(&self) -> Builder {
+        let (applied, snapshots) = (self.applied.clone(), self.snapshots.clone());
+        Builder::new(applied, snapshots, self.token.clone())
+    }
+
+    /// Puts another state in the place of the one there was. Watchers are told what the difference is, as if it had
+    /// happened at once.
+    fn replace(&mut self, applied: Applied, sums: Vec<(u64, Sum)>) {
+        self.applied = applied;
+        self.catching_up = true;
+        self.heed();
+        self.publish(Vec::new(), || {});
+        self.sums.begin_anew(sums);
+    }
+
+    fn heed(&mut self) {
+        self.heed_settings();
+        self.roster.set_departed(&self.applied.departed);
+    }
+
     /// What the swarm says of snapshots, and of the level of what follows, holds from the entry on that says it.
     fn heed_settings(&mut self) {
         let Some(cluster) = self.applied.state.cluster() else {
@@ -209,6 +248,10 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn try_create_snapshot_builder(&mut self, force: bool) -> Option<Builder> {
+        // It would take the place of one that may be right, and the log would go with it.
+        if self.sums.differ() {
+            return None;
+        }
         // A snapshot that fails for want of space would stop the core; one that comes later does
         // no harm.
         if !force && !self.snapshots.has_room() {
@@ -220,10 +263,9 @@ impl RaftStateMachine<Types> for Machine {
 
     async fn get_snapshot_builder(&mut self) -> Builder {
         self.growth.reset();
-        Builder::new(self.applied.clone(), self.snapshots.clone())
+        self.builder()
     }
 
-    /// Replaces the state. Watchers are told what the difference is, as if it had happened at once.
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: Arc<[u8]>) -> io::Result<()> {
         let (snapshots, last) = (self.snapshots.clone(), meta.last_log_id);
         // Reading it takes its time: the core goes on meanwhile.
@@ -234,10 +276,8 @@ impl RaftStateMachine<Types> for Machine {
             Ok::<_, io::Error>(applied)
         };
         let applied = self.snapshots.aside(take).await?;
-        let events = difference(&self.applied.state, &applied.state);
-        self.applied = applied;
-        last.inspect(|last| self.sums.note(last.index, self.applied.sum));
-        self.show(events, || {});
+        let sums = last.map(|last| (last.index, applied.sum));
+        self.replace(applied, Vec::from_iter(sums));
         Ok(())
     }
 

@@ -65,15 +65,12 @@ impl RaftNetworkFactory<Types> for Network {
     type Network = Peer;
 
     async fn new_client(&mut self, target: u64, node: &String) -> Peer {
-        Peer {
-            member: Member {
-                raft_id: target,
-                address: node.clone(),
-            },
-            transport: self.transport.clone(),
-            roster: self.roster.clone(),
-            sums: self.sums.clone(),
-        }
+        let member = Member {
+            raft_id: target,
+            address: node.clone(),
+        };
+        let (roster, sums) = (self.roster.clone(), self.sums.clone());
+        Peer::new(member, self.transport.clone(), roster, sums)
     }
 }
 
@@ -86,6 +83,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
+    pub(crate) fn new(
+        member: Member,
+        transport: Arc<dyn Transport>,
+        roster: Arc<Roster>,
+        sums: Arc<Sums>,
+    ) -> Self {
+        Peer {
+            member,
+            transport,
+            roster,
+            sums,
+        }
+    }
+
     async fn ask<T: DeserializeOwned>(
         &mut self,
         ask: Ask,
@@ -145,11 +156,12 @@ impl Peer {
     }
 
     /// Sends a snapshot part by part, each from where the other has it to; once all is there, asks until it is taken up.
-    async fn send(
+    pub(crate) async fn send(
         &mut self,
         vote: Vote,
         meta: &SnapshotMeta,
         data: &[u8],
+        begins_anew: bool,
     ) -> Result<Vote, Unanswered> {
         let mut offset = 0;
         loop {
@@ -160,6 +172,7 @@ impl Peer {
                 last: meta.last_log_id.map(At::from),
                 size: data.len() as u64,
                 offset: offset as u64,
+                begins_anew,
             };
             let body = encode_part(&question, &data[offset..end])?;
             match self.ask(Ask::Snapshot, body, PART_WITHIN).await? {
@@ -287,7 +300,7 @@ impl RaftNetworkV2<Types> for Peer {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Types>, StreamingError<Types>> {
-        let sending = self.send(vote, &snapshot.meta, &snapshot.snapshot);
+        let sending = self.send(vote, &snapshot.meta, &snapshot.snapshot, false);
         let sent = tokio::select! {
             sent = sending => sent,
             closed = cancel => return Err(StreamingError::Closed(closed)),

@@ -9,10 +9,11 @@ use crate::current::Shared;
 use crate::error::Error;
 use crate::folder::{Folder, free_bytes};
 use crate::leadership::{follow, lead_if_alone, observe};
-use crate::log::{Growth, LogStorage, Writer};
+use crate::log::{Growth, LogReader, LogStorage, Writer};
 use crate::machine::Machine;
 use crate::raft::Raft;
 use crate::raft_network::Network;
+use crate::start_over;
 use crate::store::open;
 use crate::threads::Threads;
 use openraft::async_runtime::watch::WatchReceiver;
@@ -43,6 +44,7 @@ impl Parts {
     /// What the core itself takes, and what outlives it.
     fn split(self) -> ((LogStorage, Machine), Rest) {
         let rest = Rest {
+            reader: self.log.reader(),
             writer: self.writer,
             growth: self.growth,
             folder: self.folder,
@@ -53,6 +55,7 @@ impl Parts {
 
 /// What is left once a core has ended.
 struct Rest {
+    reader: LogReader,
     writer: Writer,
     growth: Arc<Growth>,
     folder: Folder,
@@ -218,7 +221,7 @@ impl Keeper {
         let shared = &self.shared;
         let network = Network::new(&self.config, shared.roster.clone(), shared.sums.clone());
         match Raft::new(raft_id, core, network, log, machine).await {
-            Ok(raft) => self.serve(raft, &rest.growth, started).await,
+            Ok(raft) => self.serve(raft, rest, started).await,
             Err(error) => Ended::Failed(error.to_string()),
         }
     }
@@ -235,10 +238,10 @@ impl Keeper {
         }
     }
 
-    async fn serve(&mut self, raft: Raft, growth: &Growth, started: &mut Option<Started>) -> Ended {
+    async fn serve(&mut self, raft: Raft, rest: &Rest, started: &mut Option<Started>) -> Ended {
         let ended = tokio::select! {
             _ = &mut self.stopped => Ended::Stopped,
-            ended = until_failed(&raft, &self.config, &self.shared, growth, started) => ended,
+            ended = until_failed(&raft, &self.config, &self.shared, rest, started) => ended,
         };
         if let Err(error) = raft.shutdown().await {
             tracing::error!(%error, "consensus core did not end well");
@@ -316,12 +319,13 @@ fn set_priority(nice: i32) {
     }
 }
 
-/// Leads if nobody else can, and then sees to snapshots for as long as the core lives.
+/// Leads if nobody else can, and then sees to snapshots, and to a state that is not the leader's, for as long as the core
+/// lives.
 async fn until_failed(
     raft: &Raft,
     config: &Config,
     shared: &Arc<Shared>,
-    growth: &Growth,
+    rest: &Rest,
     started: &mut Option<Started>,
 ) -> Ended {
     if let Err(error) = lead_if_alone(raft, config.raft_id, shared).await {
@@ -330,15 +334,24 @@ async fn until_failed(
     observe(raft, shared, config.timing);
     shared.run(raft.clone());
     let transport = config.transport.clone();
-    let following = follow(raft.clone(), shared.clone(), config.timing, transport);
+    let following = follow(
+        raft.clone(),
+        shared.clone(),
+        config.timing,
+        transport.clone(),
+    );
     let mut follower = pin!(following);
+    let log = rest.reader.clone();
+    let heeding = start_over::heed(raft.clone(), shared.clone(), transport, log);
+    let mut heeder = pin!(heeding);
     if let Some(started) = started.take() {
         tell(started, Ok(()));
     }
     loop {
         tokio::select! {
             () = &mut follower => return Ended::Failed(reason(raft)),
-            () = growth.enough() => {
+            () = &mut heeder => return Ended::Failed(reason(raft)),
+            () = rest.growth.enough() => {
                 // An error means that the core has ended, which the follower sees too.
                 let _ended = raft.trigger().snapshot().await;
             }

@@ -9,6 +9,7 @@ pub(crate) struct Reception {
     vote: VoteWire,
     last: Option<At>,
     size: u64,
+    begins_anew: bool,
     bytes: Vec<u8>,
     is_whole: bool,
     /// The vote of this member once it has taken up the snapshot.
@@ -38,6 +39,7 @@ pub(crate) fn take(
         vote: question.vote,
         last: question.last,
         size: question.size,
+        begins_anew: question.begins_anew,
         bytes: Vec::new(),
         is_whole: false,
         taking: None,
@@ -58,7 +60,9 @@ pub(crate) fn take(
 
 impl Reception {
     fn is_of(&self, question: &SnapshotQuestion) -> bool {
-        (self.vote, self.last, self.size) == (question.vote, question.last, question.size)
+        let purpose = self.begins_anew == question.begins_anew;
+        purpose
+            && (self.vote, self.last, self.size) == (question.vote, question.last, question.size)
     }
 }
 
@@ -78,6 +82,7 @@ mod tests {
             last: Some(log_id(term, 9).into()),
             size: 6,
             offset,
+            begins_anew: false,
         }
     }
 
@@ -101,6 +106,19 @@ mod tests {
         assert_eq!(part(0, b"ab"), Progress::Wanted(2));
         assert_eq!(part(4, b"ef"), Progress::Wanted(2));
         assert_eq!(part(2, b"cdef"), Progress::Whole(b"abcdef".to_vec()));
+    }
+
+    #[test]
+    fn a_snapshot_to_start_over_from_is_another() {
+        let mut reception = None;
+        let asked_for = |offset| SnapshotQuestion {
+            begins_anew: true,
+            ..question(1, offset)
+        };
+        let mut part = |question, part: &[u8]| take(&mut reception, &question, part);
+        assert_eq!(part(question(1, 0), b"ab"), Progress::Wanted(2));
+        assert_eq!(part(asked_for(2), b"cd"), Progress::Wanted(0));
+        assert_eq!(part(asked_for(0), b"ab"), Progress::Wanted(2));
     }
 
     #[test]

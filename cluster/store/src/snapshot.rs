@@ -3,6 +3,8 @@
 //!
 //! A snapshot is written beside the old one, made durable, given its name, and only then is what is too
 //! old removed: at any moment there is one that can be read.
+//!
+//! A state that was found not to be the leader's is kept beside them as evidence, in the same form and by another name.
 
 use crate::codec::{BadRecord, Codec, SnapshotRecord, VERSION};
 use crate::error::Error;
@@ -16,6 +18,12 @@ use std::sync::{Arc, Mutex};
 use zeroize::Zeroizing;
 
 const PREFIX: &str = "snapshot-";
+
+/// Names of evidence: up to which entry the state went.
+const EVIDENCE: &str = "differing-";
+
+/// How many pieces of evidence are kept: whoever differs again differs the same way, or as it did in the beginning.
+const MOST_EVIDENCE: usize = 2;
 
 /// The folder of snapshots.
 #[derive(Debug)]
@@ -38,7 +46,7 @@ impl Snapshots {
         reserve: u64,
         threads: Threads,
     ) -> Result<Self, Error> {
-        let found = list(&folder).map_err(Error::file("read", &folder))?;
+        let found = list(&folder, PREFIX).map_err(Error::file("read", &folder))?;
         let newest = found.iter().map(|(index, _)| *index).max();
         Ok(Snapshots {
             folder,
@@ -100,18 +108,42 @@ impl Snapshots {
     /// Keeps `bytes`, the snapshot up to entry `index`, in front of those before. An older one
     /// than there is changes nothing.
     pub(crate) fn write(&self, index: u64, bytes: &[u8]) -> io::Result<()> {
-        let sealed = self.codec.seal(bytes).map_err(invalid)?;
         let mut current = self.current.lock().expect("no holder panics");
-        if current.is_some_and(|there| there >= index) {
-            return Ok(());
+        match current.is_some_and(|there| there >= index) {
+            true => Ok(()),
+            false => self.put(&mut current, index, bytes),
         }
-        replace(
-            &self.path_of(index),
-            &[&[VERSION], sealed.as_slice()].concat(),
-        )?;
+    }
+
+    /// As [`Snapshots::write`], also in the place of one up to the same entry, whose state was wrong. False: there is a
+    /// newer one, and the log may not reach back to this.
+    pub(crate) fn replace(&self, index: u64, bytes: &[u8]) -> io::Result<bool> {
+        let mut current = self.current.lock().expect("no holder panics");
+        match current.is_some_and(|there| there > index) {
+            true => Ok(false),
+            false => self.put(&mut current, index, bytes).map(|()| true),
+        }
+    }
+
+    fn put(&self, current: &mut Option<u64>, index: u64, bytes: &[u8]) -> io::Result<()> {
+        replace(&self.path_of(index), &self.seal_file(bytes)?)?;
         *current = Some(index);
         tracing::info!(index, bytes = bytes.len(), "snapshot written");
         self.remove_old()
+    }
+
+    /// Keeps `bytes`, a state up to entry `index` that is not the leader's, for whoever looks into it. Returns where.
+    pub(crate) fn keep_evidence(&self, index: u64, bytes: &[u8]) -> io::Result<PathBuf> {
+        let _turn = self.current.lock().expect("no holder panics");
+        let path = self.folder.join(format!("{EVIDENCE}{index:020}"));
+        replace(&path, &self.seal_file(bytes)?)?;
+        let mut kept = list(&self.folder, EVIDENCE)?;
+        kept.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
+        for (_, old) in kept.iter().skip(MOST_EVIDENCE) {
+            fs::remove_file(old)?;
+        }
+        sync_folder(&self.folder)?;
+        Ok(path)
     }
 
     /// Reads or writes one while others go on.
@@ -131,6 +163,11 @@ impl Snapshots {
         self.folder.join(format!("{PREFIX}{index:020}"))
     }
 
+    fn seal_file(&self, bytes: &[u8]) -> io::Result<Vec<u8>> {
+        let sealed = self.codec.seal(bytes).map_err(invalid)?;
+        Ok([&[VERSION], sealed.as_slice()].concat())
+    }
+
     fn open_file(&self, file: &[u8]) -> Result<Zeroizing<Vec<u8>>, BadRecord> {
         match file.split_first() {
             None => Err(BadRecord::Empty),
@@ -140,7 +177,7 @@ impl Snapshots {
     }
 
     fn remove_old(&self) -> io::Result<()> {
-        let mut kept = list(&self.folder)?;
+        let mut kept = list(&self.folder, PREFIX)?;
         kept.sort_by_key(|(index, _)| std::cmp::Reverse(*index));
         let older = self.older.load(Ordering::Relaxed);
         kept.truncate(usize::try_from(older).map_or(usize::MAX, |older| older.saturating_add(1)));
@@ -154,25 +191,27 @@ impl Snapshots {
     }
 }
 
-/// Finished snapshots by index.
-fn list(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+/// Finished files of this kind by index.
+fn list(folder: &Path, prefix: &str) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let index = name(&path)
-            .strip_prefix(PREFIX)
+            .strip_prefix(prefix)
             .and_then(|index| index.parse().ok());
         found.extend(index.map(|index| (index, path)));
     }
     Ok(found)
 }
 
+/// Whether this is a snapshot, or was to become one or evidence.
 fn is_ours(path: &Path) -> bool {
     let name = name(path);
-    name.strip_prefix(PREFIX).is_some_and(|rest| {
-        let index = rest.strip_suffix(UNFINISHED).unwrap_or(rest);
-        index.parse::<u64>().is_ok()
-    })
+    let unfinished = name.strip_suffix(UNFINISHED);
+    let snapshot = unfinished.unwrap_or(name).strip_prefix(PREFIX);
+    let evidence = unfinished.and_then(|name| name.strip_prefix(EVIDENCE));
+    let index = snapshot.or(evidence);
+    index.is_some_and(|index| index.parse::<u64>().is_ok())
 }
 
 fn name(path: &Path) -> &str {
@@ -183,4 +222,75 @@ fn name(path: &Path) -> &str {
 
 pub(crate) fn invalid(error: BadRecord) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use swarmrs_security::{DataKey, Sealer};
+
+    fn snapshots(folder: &Path) -> Snapshots {
+        let codec = Codec::new(Sealer::new(&DataKey::from_bytes([7; DataKey::LEN])));
+        Snapshots::open(folder.to_owned(), codec, 0, Threads::Own).unwrap()
+    }
+
+    #[test]
+    fn evidence_is_sealed_for_root_alone_and_no_snapshot_and_the_newest_two_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = snapshots(folder.path());
+        kept.write(5, b"right").unwrap();
+        for index in [9, 20, 100] {
+            let path = kept.keep_evidence(index, b"wrong").unwrap();
+            let file = fs::read(&path).unwrap();
+            assert_eq!(kept.open_file(&file).unwrap().as_slice(), b"wrong");
+            assert_eq!(
+                fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+        }
+        fs::write(
+            folder.path().join(format!("{EVIDENCE}7{UNFINISHED}")),
+            "half",
+        )
+        .unwrap();
+        let opened = snapshots(folder.path());
+        opened.clear().unwrap();
+        assert_eq!(&*opened.read().unwrap().unwrap(), b"right");
+        let mut names: Vec<_> = fs::read_dir(folder.path())
+            .unwrap()
+            .map(|e| name(&e.unwrap().path()).to_owned())
+            .collect();
+        names.sort();
+        let number = |prefix: &str, index: u64| format!("{prefix}{index:020}");
+        assert_eq!(
+            names,
+            [
+                number(EVIDENCE, 20),
+                number(EVIDENCE, 100),
+                number(PREFIX, 5)
+            ]
+        );
+    }
+
+    #[test]
+    fn the_leaders_snapshot_takes_the_place_of_one_up_to_the_same_entry_and_of_none_that_is_newer()
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = snapshots(folder.path());
+        kept.write(5, b"wrong").unwrap();
+        kept.write(5, b"no other").unwrap();
+        assert_eq!(&*kept.read().unwrap().unwrap(), b"wrong");
+        assert!(!kept.replace(4, b"older").unwrap());
+        assert!(kept.replace(5, b"right").unwrap());
+        assert_eq!(
+            &*snapshots(folder.path()).read().unwrap().unwrap(),
+            b"right"
+        );
+        assert!(kept.replace(6, b"newer").unwrap());
+        assert_eq!(
+            &*snapshots(folder.path()).read().unwrap().unwrap(),
+            b"newer"
+        );
+    }
 }

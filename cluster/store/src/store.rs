@@ -1,5 +1,6 @@
 //! The store's handle: one member of the agreement, without its generics.
 
+mod give;
 mod hear;
 mod lag;
 mod members;
@@ -19,6 +20,7 @@ use crate::leadership::{Leadership, consensus, leads};
 use crate::raft::Proposal;
 use crate::raft_thread::RaftThread;
 use crate::requests::Session;
+use crate::sums::Differing;
 use crate::transport::Transport;
 use crate::watch::{Bell, Interest, Watch};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -138,6 +140,12 @@ impl Store {
         self.shared.leadership.subscribe()
     }
 
+    /// Whether the state here is known not to be the leader's, and what becomes of it. While it is not, there is no leader
+    /// for whoever asks this member, proposals and reads are refused, and the view stands still.
+    pub fn differing(&self) -> watch::Receiver<Option<Differing>> {
+        self.shared.sums.differing()
+    }
+
     /// From now on commands of other members are stamped with this clock while this member leads. Calls after the first
     /// do nothing.
     pub fn stamp_with(&self, clock: impl Fn() -> ClusterTime + Send + Sync + 'static) {
@@ -155,7 +163,10 @@ impl Store {
     /// still take effect. At most 500 changes and 2 MiB.
     pub async fn propose(&self, command: Command) -> Result<u64, ProposeError> {
         let asked = Instant::now();
-        let answer = self.put_through(command).await;
+        let answer = match self.shared.check_state() {
+            Ok(()) => self.put_through(command).await,
+            Err(error) => Err(error),
+        };
         let measures = &self.shared.measures;
         measures.proposals.note(asked.elapsed());
         measures.refused.add(u64::from(answer.is_err()));
@@ -203,10 +214,12 @@ impl Store {
     /// A state that contains everything acknowledged by any member before this call. A member that does not lead asks
     /// the one that does, and waits until it has applied as much; a lone voter has it also while its disk fails.
     pub async fn read_index(&self) -> Result<Arc<State>, ProposeError> {
+        self.shared.check_state()?;
         if !self.leads_alone() && !self.shared.view_suffices() {
-            return Box::pin(self.read_with_others())
-                .await
-                .map(|()| self.view());
+            Box::pin(self.read_with_others()).await?;
+            let view = self.view();
+            // It may have been found meanwhile.
+            return self.shared.check_state().map(|()| view);
         }
         let confirmed = match self.shared.raft() {
             Ok(raft) => propose::confirm(&raft).await,
@@ -228,6 +241,11 @@ impl Store {
             self.shared.close();
         }
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Puts this member's present address into the membership, if another stands there: the folder was

@@ -3,12 +3,15 @@
 //! A state comes to a number: the sum over its objects of a hash of kind, id and version. An object's version is the entry
 //! that wrote it, so two states that came from the same log have the same sum, and each change costs two additions. The
 //! leader sends the newest sum with what it sends anyway, and whoever has been at the same entry compares. Members that
-//! differ have a bug between them, which no later entry mends: it is said loudly, and counted.
+//! differ have a bug between them, which no later entry mends. The leader's state counts: all were answered by it. Whoever
+//! has another is out of service from then on, and starts over ([`crate::start_over`]).
 
 use crate::figures::Measures;
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex};
 use swarmrs_core::{Delta, Event};
+use tokio::sync::watch;
 
 /// How many sums are kept for comparison: a member may be so far ahead of what the leader said last.
 const KEPT: usize = 512;
@@ -17,11 +20,35 @@ const KEPT: usize = 512;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sum(u64);
 
+/// What becomes of a member whose state is not the leader's. Until it is, the member reads and decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Differing {
+    /// It starts over from the leader's state.
+    StartsOver,
+    /// It did so again and again, and goes on no more.
+    Stopped,
+}
+
+impl fmt::Display for Differing {
+    /// What to do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Differing::StartsOver => {
+                "it starts over from the leader's by itself, ask another manager meanwhile"
+            }
+            Differing::Stopped => {
+                "starting over does not help: demote it, and promote it again with an empty store"
+            }
+        })
+    }
+}
+
 /// The sums after the last entries, and what the leader's came to.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
     known: Mutex<Known>,
     measures: Arc<Measures>,
+    differing: watch::Sender<Option<Differing>>,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +57,6 @@ struct Known {
     here: VecDeque<(u64, Sum)>,
     /// The leader's last, not reached here yet.
     there: Option<(u64, Sum)>,
-    /// Whether it was said already.
-    is_said: bool,
 }
 
 impl Sum {
@@ -85,8 +110,8 @@ fn hash(kind: &str, id: &str, version: u64) -> u64 {
 impl Sums {
     pub(crate) fn new(measures: Arc<Measures>) -> Self {
         Sums {
-            known: Mutex::default(),
             measures,
+            ..Sums::default()
         }
     }
 
@@ -104,12 +129,15 @@ impl Sums {
         if let Some((at, there)) = known.there.take_if(|(at, _)| *at <= index)
             && at == index
         {
-            self.judge(&mut known, index, sum, there);
+            self.judge(index, sum, there);
         }
     }
 
-    /// The last that was noted.
+    /// The last that was noted, for others to compare; of a state that is wrong there is nothing to be said.
     pub(crate) fn newest(&self) -> Option<(u64, u64)> {
+        if self.differ() {
+            return None;
+        }
         let known = self.known.lock().expect("no holder panics");
         known.here.back().map(|(index, sum)| (*index, sum.0))
     }
@@ -122,22 +150,52 @@ impl Sums {
             known.there = Some((index, there));
         } else if let Ok(place) = known.here.binary_search_by_key(&index, |(at, _)| *at) {
             let here = known.here[place].1;
-            self.judge(&mut known, index, here, there);
+            self.judge(index, here, there);
         }
     }
 
-    fn judge(&self, known: &mut Known, index: u64, here: Sum, there: Sum) {
-        if here == there {
-            return;
-        }
-        self.measures.differing.add(1);
-        if !std::mem::replace(&mut known.is_said, true) {
+    fn judge(&self, index: u64, here: Sum, there: Sum) {
+        let news = |known: &mut Option<Differing>| {
+            let is_news = here != there && known.is_none();
+            *known = known.or(is_news.then_some(Differing::StartsOver));
+            is_news
+        };
+        if self.differing.send_if_modified(news) {
+            self.measures.differing.add(1);
             tracing::error!(
                 index,
                 here = %format_args!("{:016x}", here.0),
                 leader = %format_args!("{:016x}", there.0),
-                "this manager's state is not the leader's: demote it, and promote it again with an empty store"
+                "this manager's state is not the leader's: it is out of service and starts over from the leader's"
             );
+        }
+    }
+
+    /// Whether this member's state is known not to be the leader's.
+    pub(crate) fn differing(&self) -> watch::Receiver<Option<Differing>> {
+        self.differing.subscribe()
+    }
+
+    pub(crate) fn differ(&self) -> bool {
+        self.differing.borrow().is_some()
+    }
+
+    /// Starting over did not help.
+    pub(crate) fn give_up(&self) {
+        self.differing.send_replace(Some(Differing::Stopped));
+    }
+
+    /// Whoever had another is lost: this state counts.
+    pub(crate) fn acquit(&self) {
+        self.differing.send_replace(None);
+    }
+
+    /// The state is another: the leader's, which came to these sums. What was found of the one before is over.
+    pub(crate) fn begin_anew(&self, sums: impl IntoIterator<Item = (u64, Sum)>) {
+        self.known.lock().expect("no holder panics").here.clear();
+        self.differing.send_replace(None);
+        for (index, sum) in sums {
+            self.note(index, sum);
         }
     }
 }
@@ -160,10 +218,35 @@ mod tests {
         sums.note(7, Sum(70));
         assert_eq!(sums.measures.differing.get(), 0);
         sums.compare((6, 61));
-        assert_eq!(sums.measures.differing.get(), 1);
+        assert!(sums.differ());
+        sums.begin_anew([(7, Sum(70))]);
         sums.compare((8, 80));
         sums.note(8, Sum(81));
-        assert_eq!(sums.measures.differing.get(), 2);
+        assert!(sums.differ());
+    }
+
+    #[test]
+    fn whoever_differs_is_told_once_until_it_begins_anew() {
+        let sums = sums();
+        let mut differing = sums.differing();
+        sums.note(5, Sum(50));
+        sums.note(6, Sum(61));
+        sums.compare((6, 60));
+        assert_eq!(*differing.borrow_and_update(), Some(Differing::StartsOver));
+        sums.give_up();
+        sums.note(7, Sum(71));
+        sums.compare((7, 70));
+        assert_eq!(*differing.borrow_and_update(), Some(Differing::Stopped));
+        assert_eq!(sums.measures.differing.get(), 1);
+        assert_eq!(sums.newest(), None);
+        sums.begin_anew([(6, Sum(60)), (7, Sum(70))]);
+        assert_eq!(*differing.borrow_and_update(), None);
+        // What came of the entries before is forgotten with the state.
+        sums.compare((5, 51));
+        sums.compare((7, 70));
+        assert!(!sums.differ());
+        sums.compare((6, 61));
+        assert!(sums.differ());
     }
 
     #[test]

@@ -107,6 +107,9 @@ pub(crate) struct SnapshotQuestion {
     pub(crate) size: u64,
     /// Where in it these bytes stand.
     pub(crate) offset: u64,
+    /// It was asked for by a member whose state is not the leader's, to start over from.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) begins_anew: bool,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -146,6 +149,19 @@ pub(crate) struct ProposeQuestion<'a> {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ReadQuestion {
     pub(crate) to: u64,
+    /// The state of whoever asks is not the leader's: he is to be sent that. A release before this hears nothing of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) wants_state: bool,
+}
+
+impl ReadQuestion {
+    /// How far member `to` is, if it leads.
+    pub(crate) fn of(to: u64) -> Self {
+        ReadQuestion {
+            to,
+            wants_state: false,
+        }
+    }
 }
 
 /// What the leader says: how far whoever asked must have applied the log, or why not.
@@ -289,6 +305,8 @@ impl From<Result<u64, ProposeError>> for LeaderAnswer {
             ProposeError::NotLeader { leader } => LeaderAnswer::NotLeader {
                 leader: leader.map(|member| (member.raft_id, member.address)),
             },
+            // Whoever asks is to ask again: another will lead.
+            ProposeError::Differs(_) => LeaderAnswer::NotLeader { leader: None },
             ProposeError::Unknown { .. } => LeaderAnswer::Unknown,
             ProposeError::TooLarge { changes, bytes } => LeaderAnswer::TooLarge { changes, bytes },
             ProposeError::NoSpace {

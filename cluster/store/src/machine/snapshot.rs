@@ -7,17 +7,40 @@ use crate::snapshot::{Snapshots, invalid};
 use openraft::RaftSnapshotBuilder;
 use openraft::alias::SnapshotOf;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A state that does not change any more, and where to write it.
 pub(crate) struct Builder {
     applied: Applied,
     snapshots: Arc<Snapshots>,
+    /// Held while it may be written.
+    _token: Arc<()>,
 }
 
 impl Builder {
-    pub(super) fn new(applied: Applied, snapshots: Arc<Snapshots>) -> Self {
-        Builder { applied, snapshots }
+    pub(super) fn new(applied: Applied, snapshots: Arc<Snapshots>, token: Arc<()>) -> Self {
+        Builder {
+            applied,
+            snapshots,
+            _token: token,
+        }
+    }
+
+    /// The state for another member; nothing is written here.
+    pub(crate) async fn for_another(self) -> io::Result<SnapshotOf<Types, Arc<[u8]>>> {
+        let meta = self.applied.meta();
+        let snapshots = self.snapshots.clone();
+        let snapshot = snapshots.aside(move || bytes(&self.applied)).await?;
+        Ok(openraft::Snapshot { meta, snapshot })
+    }
+
+    /// Keeps the state, which is not the leader's, as evidence. Returns where.
+    pub(crate) async fn keep_evidence(self) -> io::Result<PathBuf> {
+        let snapshots = self.snapshots.clone();
+        let index = self.applied.last.map_or(0, |last| last.index);
+        let keep = move || self.snapshots.keep_evidence(index, &bytes(&self.applied)?);
+        snapshots.aside(keep).await
     }
 }
 
@@ -35,11 +58,15 @@ impl RaftSnapshotBuilder<Types> for Builder {
     }
 }
 
-fn write(applied: &Applied, snapshots: &Snapshots) -> io::Result<Arc<[u8]>> {
+fn bytes(applied: &Applied) -> io::Result<Arc<[u8]>> {
     let state = applied.state.snapshot();
     let departed = applied.departed.clone();
     let record = SnapshotRecord::new(applied.last, &applied.membership, departed, state);
-    let data: Arc<[u8]> = record.to_bytes().map_err(invalid)?.into();
+    Ok(record.to_bytes().map_err(invalid)?.into())
+}
+
+fn write(applied: &Applied, snapshots: &Snapshots) -> io::Result<Arc<[u8]>> {
+    let data = bytes(applied)?;
     if let Some(last) = applied.last {
         snapshots.write(last.index, &data)?;
     }

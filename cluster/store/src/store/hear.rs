@@ -104,7 +104,11 @@ impl Store {
         let mut reception = self.shared.reception.lock().await;
         // Without one nobody would take up the whole, and whoever sent it would ask for ever how far that is.
         let core = self.core()?;
-        match reception::take(&mut reception, &question, part) {
+        let progress = reception::take(&mut reception, &question, part);
+        if question.begins_anew {
+            return self.hear_state(&mut reception, question.vote, progress);
+        }
+        match progress {
             Progress::Wanted(offset) => return Ok(SnapshotAnswer::Wanted { offset }),
             Progress::Whole(bytes) => {
                 let taking = take_up(core, question.vote, bytes);
@@ -151,7 +155,12 @@ impl Store {
     async fn hear_read(&self, from: Option<u64>, body: &[u8]) -> Result<LeaderAnswer, Refusal> {
         let question: ReadQuestion = decode(body)?;
         self.check_known(from, question.to)?;
-        Ok(propose::agreed(&self.core()?).await.into())
+        let core = self.core()?;
+        let agreed = propose::agreed(&core).await;
+        if let (true, Some(to), Ok(index)) = (question.wants_state, from, &agreed) {
+            self.give_state(core, to, *index);
+        }
+        Ok(agreed.into())
     }
 
     /// Puts another member's command into the log, if this one leads. What time it is the leader says: its clock is

@@ -163,7 +163,7 @@ impl Store {
 
     async fn read_there(&self, leader: &Member) -> Result<u64, ProposeError> {
         let to = leader.raft_id;
-        let body = encode(&ReadQuestion { to }).map_err(unreadable)?;
+        let body = encode(&ReadQuestion::of(to)).map_err(unreadable)?;
         self.ask_leader(leader, Ask::ReadIndex, body, READ_WITHIN)
             .await
     }

@@ -143,18 +143,25 @@ fn questions_are_a_version_byte_and_json() {
     };
     let expected = r#"{"to":1,"request":{"session":7,"number":3,"settled":2},"command":"#;
     check(&question, &format!("{expected}{COMMAND}}}"));
-    check(&ReadQuestion { to: 1 }, r#"{"to":1}"#);
+    let read = |wants_state| ReadQuestion { to: 1, wants_state };
+    check(&read(false), r#"{"to":1}"#);
+    check(&read(true), r#"{"to":1,"wants_state":true}"#);
 }
 
 #[test]
 fn a_part_of_a_snapshot_follows_its_json() {
-    let question = SnapshotQuestion {
+    let question = |begins_anew| SnapshotQuestion {
         to: 2,
         vote: vote(),
         last: at(4, 9),
         size: 5,
         offset: 2,
+        begins_anew,
     };
+    let asked_for = encode_part(&question(true), b"xyz").unwrap();
+    let end = br#""offset":2,"begins_anew":true}xyz"#;
+    assert!(asked_for.ends_with(end), "{asked_for:?}");
+    let question = question(false);
     let bytes = encode_part(&question, b"xyz").unwrap();
     let json = r#"{"to":2,"vote":{"term":4,"candidate":1,"committed":true},"last":[4,9],"size":5,"offset":2}"#;
     let expected = [

@@ -24,6 +24,8 @@ pub struct Hub {
     moved: Mutex<BTreeMap<u64, String>>,
     /// Whether whoever's answer gets lost is cut off from then on.
     isolates: AtomicBool,
+    /// Questions that nobody hears.
+    unheard: Mutex<BTreeSet<&'static str>>,
     /// Whose core stands still as soon as it says anything.
     stalled: Mutex<BTreeSet<u64>>,
 }
@@ -73,6 +75,9 @@ impl Hub {
             return Err(gone());
         }
         self.pass(from, to.raft_id).await;
+        if self.unheard.lock().unwrap().contains(name(ask)) {
+            return Err(TransportError::Unreachable("it was lost".to_owned()));
+        }
         let store = self.stores.lock().unwrap().get(&to.raft_id).cloned();
         let store = store.and_then(|store| store.upgrade()).ok_or_else(gone)?;
         let answer = store.hear(ask, Some(from), body).await;
@@ -118,6 +123,15 @@ impl Hub {
     /// How many answers are still to be lost.
     pub fn answers_to_lose(&self) -> u64 {
         self.lost.lock().unwrap().map_or(0, |(_, left)| left)
+    }
+
+    /// Nobody hears this question from now on.
+    pub fn lose(&self, ask: Ask) {
+        self.unheard.lock().unwrap().insert(name(ask));
+    }
+
+    pub fn lose_no_more(&self) {
+        self.unheard.lock().unwrap().clear();
     }
 
     /// From now on the member is found there and nowhere else.

@@ -16,6 +16,7 @@ fn whole() -> Bytes {
         last: Some(log_id(1, 9).into()),
         size: 4,
         offset: 0,
+        begins_anew: false,
     };
     encode_part(&question, b"none").unwrap()
 }

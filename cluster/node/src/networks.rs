@@ -42,10 +42,11 @@ pub fn attend(holder: &Handle, record: &StartRecord, state: &State) {
     }
 }
 
-/// Has the holder stand on what it stood on before, while nobody can say more: a locked node's containers run on.
+/// Has the holder stand on what it stood on before, while nobody can say more: the containers of a node that is locked, or
+/// waits for its address, run on.
 pub fn attend_as_before(holder: &Handle) {
     if let Err(error) = holder.attend_as_before() {
-        warn!(%error, "this node carries no networks until it is unlocked");
+        warn!(%error, "the holder's state cannot be read: this node carries no networks for now");
     }
 }
 

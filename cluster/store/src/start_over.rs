@@ -30,6 +30,7 @@ use crate::error::Member;
 use crate::log::LogReader;
 use crate::question;
 use crate::raft::Raft;
+use crate::sums::Differing;
 use crate::transport::{Ask, Transport};
 use crate::wire::{LeaderAnswer, ReadQuestion, encode};
 use openraft::async_runtime::watch::WatchReceiver;
@@ -118,7 +119,8 @@ pub(crate) async fn heed(
         };
         if is_enough(&shared.starting_over.done) {
             tracing::error!(
-                "this manager's state is not the leader's, though it started over {MOST} times within an hour: demote it, and promote it again with an empty store"
+                "this manager's state is not the leader's, though it started over {MOST} times within an hour: {}",
+                Differing::Stopped
             );
             shared.sums.give_up();
         } else {
@@ -248,7 +250,6 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::store::Store;
-    use crate::sums::Differing;
     use swarmrs_security::{DataKey, Sealer};
 
     #[test]

@@ -8,7 +8,7 @@ use crate::role::{Inner, Node};
 use futures_util::StreamExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Weak;
+use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 use swarmrs_agent::network::facts::Facts;
 use swarmrs_agent::network::{label, way_out};
@@ -24,8 +24,10 @@ const ACTIONS: [&str; 6] = ["start", "die", "destroy", "rename", "connect", "dis
 const LOOK: Duration = Duration::from_secs(30);
 /// Between two tries to hear the engine.
 const PAUSE: Duration = Duration::from_secs(2);
-/// A lease is taken before its container is made.
+/// A lease is taken before its container is made, which may take so long.
 const IN_THE_MAKING: Duration = Duration::from_secs(60);
+/// How long the container of any other lease is to be missed. A daemon that was killed may have told the engine to make one.
+const LEFT_BEHIND: Duration = Duration::from_secs(5);
 
 /// The lease of one of this node's containers on a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,25 @@ impl Node {
 /// When each lease was first seen without its container.
 type Missed = BTreeMap<AttachmentId, Instant>;
 
+/// The leases that this daemon took lately, for containers that may still be in the making.
+#[derive(Debug, Default)]
+pub struct Taken(Mutex<BTreeMap<AttachmentId, Instant>>);
+
+impl Taken {
+    pub fn note(&self, id: AttachmentId) {
+        let mut taken = self.0.lock().expect("no holder panics");
+        taken.retain(|_, at| at.elapsed() <= IN_THE_MAKING);
+        taken.insert(id, Instant::now());
+    }
+
+    fn is_in_the_making(&self, id: AttachmentId) -> bool {
+        let taken = self.0.lock().expect("no holder panics");
+        taken
+            .get(&id)
+            .is_some_and(|at| at.elapsed() <= IN_THE_MAKING)
+    }
+}
+
 /// Follows for as long as the node is there.
 pub async fn follow(node: Weak<Inner>) {
     let mut missed = Missed::new();
@@ -96,6 +117,8 @@ pub async fn follow(node: Weak<Inner>) {
         let events = inner.engine.events(filter, None).await;
         drop(inner);
         if let Ok(mut events) = events {
+            // What happened while nobody listened is told by no event.
+            look(&node, None, &mut missed).await;
             // The stream ends with an error, and so does the engine we heard.
             while listen(&node, &mut events, &mut missed).await {}
         }
@@ -109,15 +132,24 @@ async fn listen(
     events: &mut swarmrs_engine::EventStream,
     missed: &mut Missed,
 ) -> bool {
-    let heard = match tokio::time::timeout(LOOK, events.next()).await {
+    let pause = match missed.is_empty() {
+        true => LOOK,
+        false => LEFT_BEHIND,
+    };
+    let heard = match tokio::time::timeout(pause, events.next()).await {
         Ok(Some(Ok(event))) => Some(event),
         Ok(_) => return false,
         Err(_) => None,
     };
+    look(node, heard.as_ref(), missed).await
+}
+
+/// Looks. False at the end of the node.
+async fn look(node: &Weak<Inner>, heard: Option<&Event>, missed: &mut Missed) -> bool {
     let Some(inner) = node.upgrade() else {
         return false;
     };
-    if let Err(fault) = settle(&Node(inner), heard.as_ref(), missed).await {
+    if let Err(fault) = settle(&Node(inner), heard, missed).await {
         debug!(%fault, "leases are not settled");
     }
     true
@@ -144,7 +176,8 @@ async fn settle(node: &Node, heard: Option<&Event>, missed: &mut Missed) -> Resu
             continue;
         }
         let since = *missed.entry(lease.id).or_insert_with(Instant::now);
-        if heard.is_some_and(|event| is_end_of(event, &lease)) || since.elapsed() > IN_THE_MAKING {
+        let is_late = since.elapsed() >= LEFT_BEHIND && !node.0.taken.is_in_the_making(lease.id);
+        if is_late || heard.is_some_and(|event| is_end_of(event, &lease)) {
             info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
             node.detach(lease.id).await?;
         }
@@ -238,6 +271,14 @@ mod tests {
         };
         facts.take(&told, true);
         of_facts(&facts)
+    }
+
+    #[test]
+    fn only_what_this_daemon_took_is_in_the_making() {
+        let taken = Taken::default();
+        taken.note(id(5));
+        assert!(taken.is_in_the_making(id(5)));
+        assert!(!taken.is_in_the_making(id(6)));
     }
 
     const RUNS: Sighting<'static> = Sighting {

@@ -7,7 +7,7 @@ use crate::health::{self, Health};
 use crate::ids::raft_id;
 use crate::join::Joining;
 use crate::lane::Lane;
-use crate::leases;
+use crate::leases::{self, Taken};
 use crate::local::{Standing, State};
 use crate::lock::{self, SharedKeys};
 use crate::manager::{self, Ground, Manager, Told};
@@ -88,6 +88,8 @@ pub(crate) struct Inner {
     pub networks: Arc<Networks>,
     /// The way to whoever carries them, if the node carries any.
     pub holder: Option<Arc<Handle>>,
+    /// What this daemon took of networks for containers lately.
+    pub taken: Taken,
     /// What runs now; replaced as a whole.
     pub role: ArcSwap<Role>,
     /// One change of role at a time.
@@ -165,6 +167,7 @@ impl Node {
         let node = Node(Arc::new(Inner {
             networks,
             holder,
+            taken: Taken::default(),
             config,
             engine,
             role: ArcSwap::from_pointee(Role::Alone),

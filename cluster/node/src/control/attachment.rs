@@ -13,7 +13,9 @@ impl Node {
     pub async fn attach(&self, request: AttachRequest) -> Result<Attachment, Fault> {
         let answer = self.attachment(AttachmentCall::Attach(request)).await?;
         let nothing = || Fault::daemon(Code::Internal, "the manager gave no address");
-        answer.lease.ok_or_else(nothing)
+        let lease = answer.lease.ok_or_else(nothing)?;
+        self.0.taken.note(lease.id);
+        Ok(lease)
     }
 
     /// Ends a lease; one that has ended is no error.

@@ -68,8 +68,8 @@ pub struct ClusterView {
     pub local: NodeId,
     pub leader: Option<NodeId>,
     live: Arc<BTreeMap<TaskId, TaskStatus>>,
-    /// The members of the quorum that answer the leader.
-    reachable: Arc<BTreeSet<u64>>,
+    /// The members of the quorum that do not answer the leader.
+    silent: Arc<BTreeSet<u64>>,
 }
 
 impl ClusterView {
@@ -78,14 +78,14 @@ impl ClusterView {
         local: NodeId,
         leader: Option<NodeId>,
         live: &LiveStatuses,
-        reachable: Arc<BTreeSet<u64>>,
+        silent: Arc<BTreeSet<u64>>,
     ) -> Self {
         ClusterView {
             state,
             local,
             leader,
             live: live.snapshot(),
-            reachable,
+            silent,
         }
     }
 
@@ -96,8 +96,8 @@ impl ClusterView {
 
     /// Whether a manager answers the leader, as far as this one knows.
     pub fn is_reachable(&self, node: &Node) -> bool {
-        let member = |id: u64| self.reachable.contains(&id);
-        node.id == self.local || self.leader == Some(node.id) || node.raft_id.is_some_and(member)
+        let answers = |id: u64| !self.silent.contains(&id);
+        node.id == self.local || self.leader == Some(node.id) || node.raft_id.is_some_and(answers)
     }
 
     /// A task's status as far as anybody knows it.

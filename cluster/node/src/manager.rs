@@ -206,13 +206,13 @@ impl Manager {
         let leader = self.desk.store.leadership().borrow().leader.clone();
         let node = leader.and_then(|leader| state.node_of_member(leader.raft_id));
         let node = node.map(|node| node.id);
-        let reachable = self.presence.reachable(&self.desk.store);
-        ClusterView::new(state, self.record.node, node, &self.live, reachable)
+        let silent = self.presence.silent(&self.desk.store);
+        ClusterView::new(state, self.record.node, node, &self.live, silent)
     }
 
     /// The members of the log, as this manager knows them.
     pub fn members(&self) -> Vec<roles::Member> {
-        quorum::members(&self.desk.store, &self.presence.reachable(&self.desk.store))
+        quorum::members(&self.desk.store, &self.presence.silent(&self.desk.store))
     }
 
     /// Ends everything in reverse. Containers are left alone, and another manager leads if one can.

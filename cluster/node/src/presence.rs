@@ -31,8 +31,8 @@ pub struct Presence {
     notes: mpsc::UnboundedSender<Note>,
     /// The feature levels that managers said, each with its last report.
     levels: Mutex<BTreeMap<NodeId, u32>>,
-    /// The members of the quorum that answered the leader, as it said last.
-    reachable: ArcSwap<BTreeSet<u64>>,
+    /// The members of the quorum that did not answer the leader, as it said last.
+    silent: ArcSwap<BTreeSet<u64>>,
     /// The managers whose disks were full when they reported last.
     full: Mutex<BTreeSet<NodeId>>,
 }
@@ -71,7 +71,7 @@ impl Presence {
             news: Notify::new(),
             notes,
             levels: Mutex::new(BTreeMap::from([(me, LEVEL)])),
-            reachable: ArcSwap::default(),
+            silent: ArcSwap::default(),
             full: Mutex::default(),
         };
         (Arc::new(presence), noted)
@@ -136,14 +136,15 @@ impl Presence {
         nodes.filter_map(|node| node.raft_id).collect()
     }
 
-    /// The members of the quorum that answer: the leader knows, others go by its last word.
-    pub fn reachable(&self, store: &Store) -> Arc<BTreeSet<u64>> {
+    /// The members of the quorum that do not answer: the leader knows, others go by its last word. One of which it has
+    /// not spoken yet answers, for it was let in since.
+    pub fn silent(&self, store: &Store) -> Arc<BTreeSet<u64>> {
         if !store.leadership().borrow().is_leader {
-            return self.reachable.load_full();
+            return self.silent.load_full();
         }
         let members = store.members().into_iter();
-        let answering = members.filter(|member| member.is_reachable == Some(true));
-        Arc::new(answering.map(|member| member.raft_id).collect())
+        let silent = members.filter(|member| member.is_reachable == Some(false));
+        Arc::new(silent.map(|member| member.raft_id).collect())
     }
 
     /// Tells the leader for as long as the manager is there.
@@ -174,23 +175,31 @@ impl Presence {
             let to = same.unwrap_or_else(|| {
                 Client::new(&leader.address, credentials.clone(), Purpose::General)
             });
-            if !self.send(&to, &report, beat).await {
+            if !self.send(&desk.store, &to, &report, beat).await {
                 self.put_back(report);
             }
             client = Some(to);
         }
     }
 
-    async fn send(&self, to: &Client, report: &PresenceReport, within: Duration) -> bool {
+    async fn send(
+        &self,
+        store: &Store,
+        to: &Client,
+        report: &PresenceReport,
+        within: Duration,
+    ) -> bool {
         let Ok(body) = to_json(report) else {
             return false;
         };
+        let members = store.members();
         let answer = to.call(Method::Presence, body, within).await;
         let taken = answer.and_then(|bytes| Ok(from_json::<PresenceTaken>(&bytes)?));
         match taken {
             Ok(taken) => {
-                let reachable = taken.reachable.into_iter().collect();
-                self.reachable.store(Arc::new(reachable));
+                let spoken_of = members.iter().map(|member| member.raft_id);
+                let silent = spoken_of.filter(|id| !taken.reachable.contains(id));
+                self.silent.store(Arc::new(silent.collect()));
                 true
             }
             Err(error) => {

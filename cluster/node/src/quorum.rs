@@ -81,7 +81,7 @@ async fn advance(desk: &Desk, presence: &Presence, me: u64, rise: &mut Rise) -> 
     let Ok(state) = desk.store.read_index().await else {
         return Advance::Failed;
     };
-    let members = members(&desk.store, &presence.reachable(&desk.store));
+    let members = members(&desk.store, &presence.silent(&desk.store));
     let now = desk.clock.now();
     let mut steps = roles::due(&state, &members, me, now);
     let risen = rise.due(&state, &members, &presence.told_levels(), now);
@@ -106,12 +106,11 @@ async fn advance(desk: &Desk, presence: &Presence, me: u64, rise: &mut Rise) -> 
     advance
 }
 
-/// The members as the deciders see them. A manager that nobody has told yet who is reachable takes all for it:
-/// the leader decides in the end.
-pub fn members(store: &Store, reachable: &BTreeSet<u64>) -> Vec<roles::Member> {
+/// The members as the deciders see them, but for these all taken to answer: the leader decides in the end.
+pub fn members(store: &Store, silent: &BTreeSet<u64>) -> Vec<roles::Member> {
     let views = store.members().into_iter();
     let member = |view: MemberView| roles::Member {
-        reachable: reachable.is_empty() || reachable.contains(&view.raft_id),
+        reachable: !silent.contains(&view.raft_id),
         raft_id: view.raft_id,
         address: view.address,
         voter: view.is_voter,

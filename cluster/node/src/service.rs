@@ -151,9 +151,11 @@ impl Answers {
             ));
         }
         self.house.presence.take(by, report);
-        let reachable = self.house.presence.reachable(&self.house.desk.store);
+        let silent = self.house.presence.silent(&self.house.desk.store);
+        let members = self.house.desk.store.members().into_iter();
+        let members = members.map(|member| member.raft_id);
         Ok(PresenceTaken {
-            reachable: reachable.iter().copied().collect(),
+            reachable: members.filter(|id| !silent.contains(id)).collect(),
         })
     }
 

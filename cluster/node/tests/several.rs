@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, start, tokens};
 use support::{service, until};
@@ -284,6 +285,29 @@ async fn a_manager_without_a_leader_says_so_before_it_says_what_is_to_run() {
     })
     .await;
     for host in [&hosts[0], &hosts[2]] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manager_that_was_just_let_in_is_reachable_to_all() {
+    let mut hosts = managers(2).await;
+    // Meanwhile the leader has told the other one who answers.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let (_, token) = tokens(&hosts[0]).await;
+    let third = Host::start().await;
+    third.join(&hosts[0], &token).await.unwrap();
+    hosts.push(third);
+    for host in &hosts {
+        host.sees("three members", |view| {
+            let members = view.state.nodes().iter();
+            let mut members = members.filter(|node| node.raft_id.is_some());
+            assert!(members.all(|node| view.is_reachable(node)));
+            count_members(view) == 3
+        })
+        .await;
+    }
+    for host in &hosts {
         host.node.stop().await;
     }
 }

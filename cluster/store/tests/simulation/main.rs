@@ -18,6 +18,7 @@
 //! `SWARMRS_SIMULATION_STOP=1` ends with the first that breaks, and `SWARMRS_SIMULATION_TELL=1` tells what happens.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bugs;
 mod calls;
 mod client;
 mod dice;

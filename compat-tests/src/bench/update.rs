@@ -3,8 +3,8 @@
 //! What is timed begins when a request to scale a service down is sent and ends when the kernel announces the new rules of
 //! the service's virtual address, in the namespace of its network. So it holds all of: the API, the entry with the spec, the
 //! leader's step, the entry that ends the task, the session to the agent, the holder, the kernel. The other services each
-//! have a running task on the same network; containers are on paper ([`crate::paper`]), since no machine for tests runs
-//! thousands. A change of the commit's consequences alone would be shorter, never longer.
+//! have two running tasks on the same network, and so a chain of their own; containers are on paper ([`crate::paper`]), since
+//! no machine for tests runs thousands. A change of the commit's consequences alone would be shorter, never longer.
 
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -27,7 +27,7 @@ use crate::{Error, Host, Options, wait};
 /// Services on the network at each step of the curve.
 const SIZES: [usize; 4] = [10, 100, 1_000, 3_000];
 const ROUNDS: usize = 200;
-/// Room for two addresses of each service.
+/// Room for three addresses of each service.
 const SUBNET: &str = "10.200.0.0/16";
 const LIMIT: Duration = Duration::from_secs(300);
 const PATIENCE_SECONDS: i64 = 20;
@@ -71,7 +71,7 @@ pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
     Ok(taken)
 }
 
-/// Adds services of one task until there are `size`, and waits until all run.
+/// Adds services of two tasks until there are `size`, and waits until all run.
 fn fill(host: &Host, size: usize) -> Result<(), Error> {
     let mut connection = Connection::open(&host.socket(), LIMIT)?;
     let list = "/services?status=true";
@@ -79,16 +79,18 @@ fn fill(host: &Host, size: usize) -> Result<(), Error> {
     for _ in services.as_array().map_or(0, Vec::len)..size {
         let spec = json!({
             "Name": unique("other"),
+            "Mode": {"Replicated": {"Replicas": 2}},
             "TaskTemplate": {
                 "ContainerSpec": {"Image": IMAGE}, "Networks": [{"Target": overlay::NETWORK}],
             },
         });
         create::send(&mut connection, "POST", "/services/create", Some(&spec))?;
     }
-    wait::until("a task of each service", LIMIT, || {
+    wait::until("all tasks of each service", LIMIT, || {
         let services = create::send(&mut connection, "GET", list, None);
         let services = services.map_err(|error| error.to_string())?;
-        let wait_for = |one: &&Value| one["ServiceStatus"]["RunningTasks"] == 0;
+        let status = |one: &Value, what: &str| one["ServiceStatus"][what].as_u64();
+        let wait_for = |one: &&Value| status(one, "RunningTasks") < status(one, "DesiredTasks");
         match services
             .as_array()
             .into_iter()
@@ -97,7 +99,7 @@ fn fill(host: &Host, size: usize) -> Result<(), Error> {
             .count()
         {
             0 => Ok(()),
-            waiting => Err(format!("{waiting} services without a task")),
+            waiting => Err(format!("{waiting} services without all their tasks")),
         }
     })
 }

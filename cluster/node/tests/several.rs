@@ -155,6 +155,13 @@ async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
     }
     let view = hosts[0].node.view().await.unwrap();
     assert_eq!(view.state.nodes().len(), 1);
+    // Whoever guesses on is not heard any more, not even with the right one.
+    for _ in 0..20 {
+        host.join(&hosts[0], &guessed).await.unwrap_err();
+    }
+    let refused = host.join(&hosts[0], &worker).await.unwrap_err();
+    let text = "too many wrong join tokens from 127.0.0.1: try again in a minute";
+    assert!(refused.text.starts_with(text), "{refused}");
     hosts[0].node.stop().await;
     other[0].node.stop().await;
 }

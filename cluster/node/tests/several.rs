@@ -11,7 +11,7 @@ use support::{service, until};
 use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_types::object::{AttachRequest, NodeState};
 use swarmrs_types::spec::{NetworkSpec, NodeSpec, Placement, Role};
-use swarmrs_types::{Code, TaskState};
+use swarmrs_types::{Code, NodeId, TaskState};
 
 fn count_members(view: &ClusterView) -> usize {
     let nodes = view.state.nodes().iter();
@@ -166,6 +166,15 @@ async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
     other[0].node.stop().await;
 }
 
+fn overlay(name: &str, attachable: bool) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        driver: "overlay".to_owned(),
+        attachable,
+        ..NetworkSpec::default()
+    }
+}
+
 fn place_on(network: &str, container: &str) -> AttachRequest {
     AttachRequest {
         container: container.to_owned(),
@@ -184,15 +193,10 @@ async fn a_worker_asks_for_its_own_containers_places_and_whichever_manager_is_le
     for host in [&worker, &other] {
         host.join(&hosts[0], &token).await.unwrap();
     }
-    let network = |name: &str, attachable| NetworkSpec {
-        name: name.to_owned(),
-        driver: "overlay".to_owned(),
-        attachable,
-        ..NetworkSpec::default()
-    };
     let first = &hosts[0].node;
-    first.create_network(network("app", true)).await.unwrap();
-    first.create_network(network("plain", false)).await.unwrap();
+    for network in [overlay("app", true), overlay("plain", false)] {
+        first.create_network(network).await.unwrap();
+    }
     let lease = worker.node.attach(place_on("app", "c")).await.unwrap();
     assert_eq!(Some(lease.node), worker.node.standing().node);
     assert_eq!(lease.addresses.len(), 1);
@@ -222,6 +226,43 @@ async fn a_worker_asks_for_its_own_containers_places_and_whichever_manager_is_le
         .sees("no lease", |view| view.state.attachments().is_empty())
         .await;
     for host in [&worker, &other, &hosts[1], &hosts[2]] {
+        host.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_is_removed_as_it_runs_is_heard_no_more_and_may_come_anew() {
+    let hosts = managers(1).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let (manager, worker) = (&hosts[0], Host::start().await);
+    let network = overlay("app", true);
+    manager.node.create_network(network).await.unwrap();
+    worker.join(manager, &token).await.unwrap();
+    let id = worker.node.standing().node.unwrap();
+    let is_ready = |view: &ClusterView, id: &NodeId| {
+        let node = view.state.nodes().get(id);
+        node.is_some_and(|node| node.status.state == NodeState::Ready)
+    };
+    manager.sees("it", |view| is_ready(view, &id)).await;
+    worker.node.attach(place_on("app", "c")).await.unwrap();
+    let refused = manager.node.remove_node(id.as_str(), false).await;
+    assert!(refused.unwrap_err().text.contains("is not down"));
+
+    manager.node.remove_node(id.as_str(), true).await.unwrap();
+    let refused = worker.node.attach(place_on("app", "late")).await;
+    assert_eq!(refused.unwrap_err().code, Code::PermissionDenied);
+    manager
+        .sees("nothing of it", |view| {
+            view.state.nodes().len() == 1 && view.state.attachments().is_empty()
+        })
+        .await;
+
+    worker.node.leave(true).await.unwrap();
+    worker.join(manager, &token).await.unwrap();
+    let anew = worker.node.standing().node.unwrap();
+    assert_ne!(anew, id);
+    manager.sees("it anew", |view| is_ready(view, &anew)).await;
+    for host in [manager, &worker] {
         host.node.stop().await;
     }
 }

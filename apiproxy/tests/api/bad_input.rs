@@ -19,12 +19,15 @@ const CODES: [&str; 5] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_input_is_refused_in_dockers_words_and_changes_nothing() {
     let rig = Rig::in_a_swarm().await;
-    let created = rig.post("/services/create", &spec("web", json!({}))).await;
-    assert_eq!(created.status, 201, "{created:?}");
-    let web = created.json()["ID"].as_str().unwrap_or_default().to_owned();
+    let web = created(&rig, "web", json!({})).await;
+    let meshed = json!({"EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8091}]}});
+    let meshed = created(&rig, "meshed", meshed).await;
     let nodes = rig.get("/nodes").await.json();
     let node = nodes[0]["ID"].as_str().unwrap_or_default().to_owned();
-    let table = TABLE.replace("@web@", &web).replace("@node@", &node);
+    let ids = [("@web@", &web), ("@meshed@", &meshed), ("@node@", &node)];
+    let table = ids.into_iter().fold(TABLE.to_owned(), |table, (mark, id)| {
+        table.replace(mark, id)
+    });
     let rows = rows(&table);
     let before = everything(&rig).await;
     let mut wrong = Vec::new();
@@ -50,6 +53,29 @@ async fn bad_input_is_refused_in_dockers_words_and_changes_nothing() {
     );
     println!("{} ways to be refused", rows.len());
     rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_ingress_network_no_port_is_published_on_it() {
+    let rig = Rig::in_a_swarm().await;
+    let removed = rig.send("DELETE", "/networks/ingress", "", "").await;
+    assert_eq!(removed.status, 204, "{removed:?}");
+    let request = r#"create {"EndpointSpec": {"Ports": [{"TargetPort": 80}]}}"#;
+    let answer = ask(&rig, request).await;
+    let refusal =
+        "400 FailedPrecondition: service needs ingress network, but no ingress network is present";
+    assert_eq!(
+        format!("{} {}", answer.status, answer.message()),
+        whole(refusal)
+    );
+    rig.end().await;
+}
+
+/// The id of a new service.
+async fn created(rig: &Rig, name: &str, patch: Value) -> String {
+    let answer = rig.post("/services/create", &spec(name, patch)).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()["ID"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Requests with the refusals below them.

@@ -333,16 +333,10 @@ fn the_manager_refuses_modes_updates_and_endpoints_out_of_range() {
 fn what_is_not_built_is_refused_by_name() {
     let built =
         |what: &str| format!("Unimplemented: {what} is not available in this release of swarmrs");
-    let rows = [
-        (
-            json!({"TaskTemplate": {"Runtime": "plugin", "PluginSpec": {}}}),
-            "the plugin runtime",
-        ),
-        (
-            container(json!({"Mounts": [{"Type": "cluster", "Source": "v", "Target": "/a"}]})),
-            "mounting cluster volumes",
-        ),
-    ];
+    let rows = [(
+        container(json!({"Mounts": [{"Type": "cluster", "Source": "v", "Target": "/a"}]})),
+        "mounting cluster volumes",
+    )];
     for (patch, what) in &rows {
         assert_eq!(refusal(patch), built(what), "{patch}");
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::{Error, Host, wait};
+use crate::command::Output;
+use crate::error::Tried;
+use crate::{Error, Host, testbed, wait};
 
 const SETTLE: Duration = Duration::from_secs(60);
 
@@ -18,6 +20,20 @@ pub struct TaskContainer {
     pub running: bool,
     /// As the engine writes it; empty if it has not started.
     pub started_at: String,
+}
+
+/// Runs the stock command with our plugin among its own; flags may tell which daemon is meant.
+pub fn with_plugin(host: &Host, args: &[&str]) -> Result<Output, Error> {
+    let config = host.files().join("docker-config");
+    let plugins = config.join("cli-plugins");
+    let plugin = plugins.join("docker-swarmrs");
+    if !plugin.exists() {
+        let copy = || format!("copy {}", plugin.display());
+        std::fs::create_dir_all(&plugins).tried(copy)?;
+        std::fs::copy(testbed::plugin()?, &plugin).tried(copy)?;
+    }
+    let config = config.display().to_string();
+    host.docker(&[&["--config", &config], args].concat())
 }
 
 /// Waits until `service ls` shows `replicas` (`3/3`) for the service.

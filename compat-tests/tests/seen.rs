@@ -5,31 +5,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 use swarmrs_compat_tests::command::Output;
-use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone, with_plugin};
 use swarmrs_compat_tests::testbed::{IMAGE, shared, unique};
-use swarmrs_compat_tests::{Host, Options, Testbed, swarm, testbed, wait};
+use swarmrs_compat_tests::{Host, Options, Testbed, swarm, wait};
 
 const SOON: Duration = Duration::from_secs(60);
 const CANARY: &str = "c4nary";
-
-/// The stock command with our plugin among its own, told by flags which daemon is meant.
-fn docker(host: &Host, args: &[&str]) -> Output {
-    let config = host.files().join("docker-config");
-    let plugin = config.join("cli-plugins/docker-swarmrs");
-    if !plugin.exists() {
-        std::fs::create_dir_all(plugin.parent().unwrap()).unwrap();
-        std::fs::copy(testbed::plugin().unwrap(), &plugin).unwrap();
-    }
-    let config = config.display().to_string();
-    host.docker(&[&["--config", &config], args].concat())
-        .unwrap()
-}
 
 /// Asks until the page says so.
 fn page_says(host: &Host, what: &str, code: i32) -> Output {
     let mut last = None;
     wait::until(what, SOON, || {
-        let page = docker(host, &["swarmrs", "status"]);
+        let page = with_plugin(host, &["swarmrs", "status"]).unwrap();
         let said = page.stdout.contains(what) && page.status == code;
         let shown = format!("exit {}: {}{}", page.status, page.stdout, page.stderr);
         last = Some(page);
@@ -80,7 +67,7 @@ fn status_shows_what_is_not_converged_and_why_and_fails_for_it() {
         page.stdout
     );
 
-    let json = docker(host, &["swarmrs", "status", "--format", "json"]);
+    let json = with_plugin(host, &["swarmrs", "status", "--format", "json"]).unwrap();
     let report: Value = serde_json::from_str(&json.stdout).unwrap();
     assert_eq!(
         (json.status, &report["Healthy"]),
@@ -104,7 +91,7 @@ fn status_finds_its_daemon_as_docker_does_and_knows_a_stock_engine() {
     let host = testbed.host(0);
     let ours = format!("unix://{}", host.socket().display());
     let engine = format!("unix://{}", host.engine().socket().display());
-    let by_flag = docker(host, &["-H", &ours, "swarmrs", "status"]);
+    let by_flag = with_plugin(host, &["-H", &ours, "swarmrs", "status"]).unwrap();
     assert!(
         by_flag.stdout.starts_with("Swarm: "),
         "{}{}",
@@ -113,21 +100,22 @@ fn status_finds_its_daemon_as_docker_does_and_knows_a_stock_engine() {
     );
     let context = unique("far");
     let endpoint = format!("host={ours}");
-    let made = docker(
+    let made = with_plugin(
         host,
         &["context", "create", &context, "--docker", &endpoint],
-    );
+    )
+    .unwrap();
     assert_eq!(made.status, 0, "{}", made.stderr);
-    let by_context = docker(host, &["--context", &context, "swarmrs", "status"]);
+    let by_context = with_plugin(host, &["--context", &context, "swarmrs", "status"]).unwrap();
     assert_eq!(by_context.stdout, by_flag.stdout);
-    let stock = docker(host, &["-H", &engine, "swarmrs", "status"]);
+    let stock = with_plugin(host, &["-H", &engine, "swarmrs", "status"]).unwrap();
     assert_eq!(stock.status, 1);
     assert!(
         stock.stderr.contains("is a stock engine, not swarmrsd"),
         "{}",
         stock.stderr
     );
-    let template = docker(host, &["swarmrs", "status", "--format", "{{.Swarm}}"]);
+    let template = with_plugin(host, &["swarmrs", "status", "--format", "{{.Swarm}}"]).unwrap();
     assert_ne!(template.status, 0);
     assert!(
         template.stderr.contains("Go templates are not"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use swarmrs_compat_tests::Host;
-use swarmrs_compat_tests::observe::{task_containers, wait_until_gone};
+use swarmrs_compat_tests::observe::{task_containers, wait_until_gone, with_plugin};
 use swarmrs_compat_tests::swarm::sleepers;
 use swarmrs_compat_tests::testbed::unique;
 
@@ -72,6 +72,26 @@ fn all_managers_at_once_are_killed_and_everything_is_as_it_was() {
     day.end("all managers killed", &testbed);
 }
 
+/// What a manager tells an operator that hears no others: it lives, and is of no use.
+fn shows_the_loss(alone: &Host) {
+    for (aspect, status) in [("live", 200), ("ready", 503), ("quorum", 503)] {
+        let target = format!("/swarmrs/v1/read/health?for={aspect}");
+        let answer = alone.api("GET", &target, None).unwrap();
+        assert_eq!(answer.status, status, "{aspect}: {}", answer.text());
+        assert_eq!(answer.json().unwrap()["Quorum"], false);
+    }
+    let metrics = alone.api("GET", "/swarmrs/v1/read/metrics", None).unwrap();
+    assert_eq!(metrics.status, 200);
+    assert!(
+        metrics.text().contains("\nswarmrs_raft_has_leader 0\n"),
+        "{}",
+        metrics.text()
+    );
+    let page = with_plugin(alone, &["swarmrs", "status"]).unwrap();
+    assert_eq!(page.status, 1, "{page:?}");
+    assert!(page.stdout.contains("Quorum:    NO"), "{page:?}");
+}
+
 #[test]
 fn without_a_majority_nothing_is_acknowledged_and_containers_run_on() {
     let mut testbed = shared();
@@ -95,6 +115,7 @@ fn without_a_majority_nothing_is_acknowledged_and_containers_run_on() {
         }
     });
     assert_ne!(refused.status, 0);
+    shows_the_loss(alone);
     for at in 0..HOSTS {
         day.kept(&testbed, at);
     }

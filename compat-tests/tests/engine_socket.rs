@@ -115,6 +115,40 @@ fn a_service_lists_itself_through_the_socket_it_mounts() {
     );
 }
 
+/// The stock command inside a task, over the socket that its stack file mounts, as such files are written.
+const STACK: &str = r#"
+version: "3.8"
+services:
+  watcher:
+    image: IMAGE
+    command: ["sh", "-c", "/usr/bin/docker service ls; sleep 3600"]
+    volumes:
+      - /var/run/docker.sock:/var/run/docker.sock
+      - /usr:/usr:ro
+      - /lib:/lib:ro
+      - /lib64:/lib64:ro
+"#;
+
+#[test]
+fn a_service_of_a_stack_file_lists_the_services_through_the_socket_it_mounts() {
+    let testbed = swarm(&[]);
+    let host = testbed.host(0);
+    let file = host.write("stack.yml", STACK.replace("IMAGE", IMAGE).as_bytes());
+    let file = file.unwrap().display().to_string();
+    let stack = unique("stack");
+    let deploy = ["stack", "deploy", "--resolve-image", "never"];
+    host.docker_ok(&[&deploy[..], &["--compose-file", &file, &stack]].concat());
+    let name = format!("{stack}_watcher");
+    wait::until("the service's own name in its output", LIMIT, || {
+        let logs = host.docker(&["service", "logs", &name]);
+        let logs = logs.map_err(|error| error.to_string())?;
+        let listed = |line: &str| line.contains("replicated") && line.contains(&name);
+        let seen = logs.stdout.lines().any(listed);
+        seen.then_some(()).ok_or_else(|| logs.stdout + &logs.stderr)
+    })
+    .unwrap();
+}
+
 /// What the node's policy does not allow is rejected with the reason, and what it allows runs.
 fn refuses_a_capability(host: &Host) {
     let create = [

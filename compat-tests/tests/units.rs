@@ -51,6 +51,7 @@ fn systemd_finds_nothing_to_say_against_the_units() {
         .run(&[
             "systemd-analyze",
             "verify",
+            "/lib/systemd/system/swarmrsd.socket",
             "/lib/systemd/system/swarmrsd.service",
             "/lib/systemd/system/swarmrs-holder.service",
         ])

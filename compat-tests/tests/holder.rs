@@ -92,8 +92,14 @@ fn holder(host: &Host) -> Option<i32> {
 }
 
 fn kill(pid: i32) {
-    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
-    assert!(killed.unwrap().success());
+    signal("-KILL", pid);
+}
+
+fn signal(which: &str, pid: i32) {
+    let sent = Command::new("kill")
+        .args([which, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
 }
 
 /// The mesh, asked on the host itself.
@@ -113,14 +119,26 @@ fn mesh(host: &Host) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-#[test]
-fn nothing_is_lost_while_swarmrsd_is_killed_and_away() {
+/// A port that the swarm publishes, asked for by another program of the host.
+fn is_taken(host: &Host) {
+    let asked = host.inside(&["busybox", "nc", "-l", "-p", "8080", "-w", "1"]);
+    let output = asked.unwrap();
+    let refused = output.stderr.contains("Address already in use");
+    assert!(refused, "{output:?}");
+}
+
+/// Ends swarmrsd, and starts it again after that long: nobody notices either.
+fn is_missed_by_nobody(end: impl FnOnce(&mut Host), away: Duration) {
     let mut testbed = probed();
     let before = holder(testbed.host(0)).expect("a holder");
-    testbed.host_mut(0).kill_daemon();
-    std::thread::sleep(Duration::from_secs(5));
+    is_taken(testbed.host(0));
+    end(testbed.host_mut(0));
+    std::thread::sleep(away);
     let host = testbed.host(0);
     mesh(host).unwrap();
+    is_taken(host);
+    let (found, lost) = probes(host);
+    assert!(found > 0 && lost == 0, "{found} went well, {lost} did not");
     host.engine_docker(&["restart", "--time", "0", "probe"])
         .unwrap()
         .success()
@@ -140,6 +158,21 @@ fn nothing_is_lost_while_swarmrsd_is_killed_and_away() {
     let (found, lost) = probes(host);
     assert!(found > 50 && lost == 0, "{found} went well, {lost} did not");
     assert_eq!(holder(host), Some(before), "the holder is the same");
+}
+
+#[test]
+fn nothing_is_lost_while_swarmrsd_is_killed_and_away_for_a_minute() {
+    is_missed_by_nobody(Host::kill_daemon, Duration::from_secs(60));
+}
+
+/// A panic ends swarmrsd by this signal.
+#[test]
+fn nothing_is_lost_when_swarmrsd_aborts() {
+    let abort = |host: &mut Host| {
+        signal("-ABRT", host.daemon().pid().expect("it runs"));
+        host.kill_daemon();
+    };
+    is_missed_by_nobody(abort, Duration::from_secs(2));
 }
 
 #[test]

@@ -181,7 +181,9 @@ suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" 
 
 unit() {
     bounded cargo test --no-fail-fast --workspace --exclude swarmrs-compat-tests &&
-        bounded cargo test --package swarmrs-compat-tests --lib --bins
+        bounded cargo test --package swarmrs-compat-tests --lib --bins &&
+        # Once more, to show how many messages there are.
+        bounded cargo test --quiet --package swarmrs-apiproxy --test api bad_input_is_refused -- --show-output
 }
 
 # The unit tests run a few of them.

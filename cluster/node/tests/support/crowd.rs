@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 use swarmrs_rpc::message::join::{IssueRequest, Issued};
+use swarmrs_rpc::message::logs::LogsNotice;
 use swarmrs_rpc::{
     AssignmentSet, AssignmentsMessage, Client, Credentials, FromNode, Hello, Method, NodeEnd,
     Notice, Position, Purpose, ToNode, fetch_root, from_json, session, to_json,
@@ -41,6 +42,8 @@ struct Shared {
     led: Mutex<Option<bool>>,
     /// How far it takes what is to run; none: until it runs.
     pause: Mutex<Option<TaskState>>,
+    /// The log lines that it was asked for.
+    wanted: Mutex<Vec<LogsNotice>>,
 }
 
 impl Walker {
@@ -69,6 +72,11 @@ impl Walker {
             shared: Arc::default(),
             walking: Mutex::default(),
         }
+    }
+
+    /// A way to call that manager itself.
+    pub fn client(&self, manager: &str, purpose: Purpose) -> Client {
+        Client::new(manager, self.credentials.clone(), purpose)
     }
 
     /// Opens sessions until it is stopped: the first one at the first of these managers, whatever that takes.
@@ -103,6 +111,11 @@ impl Walker {
     /// Whether the manager heard a leader by which it knows what to run.
     pub fn led(&self) -> Option<bool> {
         *self.shared.led.lock().unwrap()
+    }
+
+    /// The log lines that it was asked for.
+    pub fn wanted(&self) -> Vec<LogsNotice> {
+        self.shared.wanted.lock().unwrap().clone()
     }
 
     /// What it runs.
@@ -161,6 +174,10 @@ async fn hold(mut end: NodeEnd, address: &str, shared: &Shared, description: &No
                 let new = known.into_iter().map(|one| one.address);
                 let new: Vec<String> = new.filter(|one| !managers.contains(one)).collect();
                 managers.extend(new);
+                continue;
+            }
+            ToNode::Notice(Notice::Logs(wanted)) => {
+                shared.wanted.lock().unwrap().push(wanted);
                 continue;
             }
             ToNode::Notice(_) | ToNode::Acknowledged(_) => continue,

@@ -81,6 +81,24 @@ impl Reservation {
         Ok(held)
     }
 
+    /// The same for a port that this process had just now. A program that another thread starts at that moment has a copy
+    /// of its socket until it becomes that program.
+    pub(crate) fn take_back(
+        transport: Transport,
+        host: Option<IpAddr>,
+        port: u16,
+    ) -> io::Result<Reservation> {
+        let patience = Instant::now() + LETTING_GO;
+        loop {
+            match Reservation::take(transport, host, port) {
+                Err(error) if is_in_use(&error) && Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                taken => return taken,
+            }
+        }
+    }
+
     /// Carries IPv6 clients on to where the port leads.
     pub(crate) fn carry(&mut self, transport: Transport, target: SocketAddr, runtime: &Handle) {
         let Some(fd) = self.sixth.take() else {
@@ -107,6 +125,10 @@ impl Drop for Reservation {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+fn is_in_use(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrInUse
 }
 
 /// The host has no IPv6.

@@ -262,7 +262,13 @@ fn nothing_else_can_take_a_published_port() {
         }
         let unpublished = Fact::Service(balanced(0, 1, "10.0.0.3", &[]));
         plane.tell(&put([unpublished]), false).await.unwrap();
-        drop(std::net::TcpListener::bind("0.0.0.0:8080").unwrap());
+        // Programs that other tests start at this moment have copies of its sockets until they become those programs.
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while let Err(error) = std::net::TcpListener::bind("0.0.0.0:8080") {
+            let is_late = std::time::Instant::now() > deadline;
+            assert!(!is_late && error.kind() == ErrorKind::AddrInUse, "{error}");
+            tokio::time::sleep(PATIENCE / 100).await;
+        }
         let to = format!("{HOST}:8080");
         assert_eq!(
             host.client.within(|| tcp(&to)).unwrap_err().kind(),

@@ -171,6 +171,7 @@ impl Worker {
         let same =
             |other: &Outer| other.0 == transport && other.2 == port && overlaps(other.1, host);
         let led = self.wanted_leads().into_keys().any(|other| same(&other));
+        let mut take: fn(_, _, _) -> _ = Reservation::take;
         if port != 0 && (led || self.bound.keys().any(same)) {
             let ours = self
                 .bound
@@ -182,8 +183,9 @@ impl Worker {
             // The container had it before a restart of its network: it is bound anew.
             self.bound.remove(&outer);
             self.host.forget(&outer);
+            take = Reservation::take_back;
         }
-        Reservation::take(transport, host, port).map_err(|source| Error::PortTaken {
+        take(transport, host, port).map_err(|source| Error::PortTaken {
             protocol: transport.name(),
             host: shown,
             port,

@@ -1,6 +1,7 @@
-//! The main course of networks on other engines than the machine's own: the same commands, the same answers.
+//! The main course of networks on each engine that we speak of: the same commands, the same answers.
 //!
-//! Each engine is a newer Debian's, in a root folder of its own, and is asked by the `docker` command that came with it.
+//! An engine that is not the machine's own is a newer Debian's, in a root folder of its own, and is asked by the `docker`
+//! command that came with it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;
@@ -14,6 +15,11 @@ use swarmrs_compat_tests::web::{
 use swarmrs_compat_tests::{Host, Options, Testbed, command, traces, wait};
 
 const SOON: Duration = Duration::from_secs(30);
+
+#[test]
+fn on_the_machines_own_networks_are_whole() {
+    networks_are_whole(Release::Own, "20.10");
+}
 
 #[test]
 fn on_28_networks_are_whole() {
@@ -186,7 +192,7 @@ fn a_stack_comes_and_goes(host: &Host) {
          stop_signal: SIGKILL\n    ports: [\"18082:80\"]\n"
     );
     for _ in 0..2 {
-        let deploy = ["stack", "deploy", "--detach=true", "-c", "-", &stack];
+        let deploy = ["stack", "deploy", "-c", "-", &stack];
         let deployed = host.docker_fed(&deploy, file.as_bytes()).unwrap();
         assert_eq!(deployed.status, 0, "{deployed:?}");
         wait_for_replicas(host, &format!("{stack}_web"), "1/1").unwrap();

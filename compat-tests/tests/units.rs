@@ -139,6 +139,33 @@ fn the_daemon_outlives_a_restart_of_the_engine() {
 }
 
 #[test]
+fn a_reload_takes_the_log_level_of_the_file_and_is_no_restart() {
+    let machine = machine();
+    let pid = property(&machine, "MainPID");
+    let told = |level: &str| {
+        machine.ok(&format!(
+            "mkdir -p /etc/swarmrs; echo '{{\"log-level\": \"{level}\"}}' >/etc/swarmrs/daemon.json
+             systemctl reload swarmrsd.service"
+        ));
+        let seen = || {
+            let log = machine.ok("journalctl --sync; journalctl --unit swarmrsd --output cat");
+            let mut reloads = log.lines().rev().filter(|line| line.contains("SIGHUP"));
+            let last = reloads.next().unwrap_or_default();
+            match last.contains("configuration reloaded") && last.contains(level) {
+                true => Ok(()),
+                false => Err(last.to_owned()),
+            }
+        };
+        wait::until("a reload", SOON, seen).unwrap();
+    };
+    for level in ["debug", "info"] {
+        told(level);
+    }
+    assert_eq!(property(&machine, "MainPID"), pid);
+    machine.ok("rm -r /etc/swarmrs");
+}
+
+#[test]
 fn what_the_daemon_mounts_is_seen_by_the_engine() {
     let machine = machine();
     let namespace = |pid: &str| machine.ok(&format!("readlink /proc/{pid}/ns/mnt"));

@@ -15,6 +15,9 @@ use swarmrs_compat_tests::wait;
 /// Boot, engine, swarmrsd, tasks: all on a machine that is busy.
 const BACK: Duration = Duration::from_secs(90);
 
+/// The secret of each task of `web`.
+const HUSH: &str = "h4sh";
+
 /// The container that no restart policy brings back.
 const PASSING: &str = "passing";
 
@@ -34,20 +37,24 @@ fn populated() -> Machine {
     machine.ok(&format!(
         "export DOCKER_HOST=unix:///run/swarmrs/docker.sock
          docker swarm init --advertise-addr 10.77.1.1
-         {create} --name web --replicas 3 --publish mode=host,target=80 {IMAGE} httpd -f -p 80 -h /www
+         docker network create --driver overlay --attachable app
+         printf {HUSH} | docker secret create hush -
+         {create} --name web --replicas 3 --network app --secret hush --publish mode=host,target=80 \
+             --publish published=8080,target=80 {IMAGE} httpd -f -p 80 -h /www
          {create} --name everywhere --mode global {IMAGE} sleep 600
          {create} --name keeper --mount type=volume,source=kept,target=/kept {IMAGE} \
              sh -c 'echo kept >>/kept/file; exec sleep 600'
          docker run --detach --name own --restart always {IMAGE} sleep 600
+         docker run --detach --name guest --restart always --network app {IMAGE} sleep 600
          docker run --detach --name {PASSING} {IMAGE} sleep 600"
     ));
     machine
 }
 
-/// What is there once all seven containers run.
+/// What is there once all eight containers run.
 fn everything(machine: &Machine) -> Census {
     settled(machine, |census| match census.running.len() {
-        7 => Ok(()),
+        8 => Ok(()),
         _ => Err(format!("{:?}", census.running)),
     })
 }
@@ -62,6 +69,21 @@ fn settled(machine: &Machine, is: impl Fn(&Census) -> Result<(), String>) -> Cen
     };
     wait::until("what was there before", BACK, look).unwrap()
 }
+
+/// Asks `web` by its name, its virtual address and its port on the mesh, and `guest` by its name, each from the other's
+/// container, and prints what each task has for a secret.
+const SERVES: &str = r#"
+    export DOCKER_HOST=unix:///run/swarmrs/docker.sock
+    address() { docker exec "$1" nslookup "$2" 127.0.0.11 | sed -n '/^Name:/,$s/^Address.*: //p'; }
+    virtual=$(address guest web)
+    docker service inspect --format '{{json .Endpoint.VirtualIPs}}' web | grep --quiet --fixed-strings "\"$virtual/"
+    docker exec guest sh -c "printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 $virtual 80" | grep --quiet '^HTTP/1.[01] '
+    curl --silent --show-error --max-time 3 --output /dev/null http://10.77.1.1:8080/
+    for task in $(docker ps --quiet --filter label=com.docker.swarm.service.name=web); do
+        test "$(address $task guest)" = "$(docker inspect --format '{{.NetworkSettings.Networks.app.IPAddress}}' guest)"
+        docker exec $task cat /run/secrets/hush
+    done
+"#;
 
 /// Waits until all is as it was, but for what had no reason to come back.
 fn all_is_back(machine: &Machine, before: &Census) {
@@ -78,6 +100,17 @@ fn all_is_back(machine: &Machine, before: &Census) {
         kept.lines().count() > 1,
         "the volume is the same one: {kept}"
     );
+    let three = [HUSH; 3].concat();
+    wait::until(
+        "names, addresses, ports and secrets",
+        BACK,
+        || match machine.sh(SERVES) {
+            Ok(secrets) if secrets == three => Ok(()),
+            Ok(other) => Err(other),
+            Err(error) => Err(error.to_string()),
+        },
+    )
+    .unwrap();
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub struct Census {
     pub services: BTreeMap<String, String>,
     /// Name → replicas as `service ls` shows them.
     pub replicas: BTreeMap<String, String>,
+    /// What services use: network, secret or config, and its name → id.
+    pub used: BTreeMap<String, String>,
     /// Service and slot, or the name of a container of no service → how many of it run.
     pub running: BTreeMap<String, usize>,
 }
@@ -48,6 +50,7 @@ impl Census {
                 .map(|name| spec(name))
                 .collect::<Result<_, Error>>()?,
             replicas: services,
+            used: used(docker)?,
             running: running(docker)?,
         })
     }
@@ -57,6 +60,24 @@ impl Census {
         let doubled = self.running.iter().filter(|(_, count)| **count > 1);
         doubled.map(|(name, _)| name.as_str()).collect()
     }
+}
+
+/// The swarm's networks, secrets and configs.
+fn used(docker: Docker<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let of_the_swarm = ["--filter", "scope=swarm"];
+    let kinds: [(&str, &[&str]); 3] =
+        [("network", &of_the_swarm), ("secret", &[]), ("config", &[])];
+    let mut used = BTreeMap::new();
+    for (kind, filter) in kinds {
+        let list = [kind, "ls", "--format", "{{.Name}}\t{{.ID}}"];
+        let found = rows(docker, &[&list[..], filter].concat())?;
+        used.extend(
+            found
+                .into_iter()
+                .map(|(name, id)| (format!("{kind} {name}"), id)),
+        );
+    }
+    Ok(used)
 }
 
 /// How many containers run for each slot of a service and under each other name.

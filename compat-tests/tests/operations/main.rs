@@ -89,11 +89,19 @@ fn upgrade() {
 fn back_up_and_restore() {
     let machine = started();
     machine.sleepers("web", &[]).unwrap();
+    machine.ok("export DOCKER_HOST=unix:///run/swarmrs/docker.sock
+         docker network create --driver overlay app
+         printf h4sh | docker secret create hush -
+         printf open | docker config create plain -");
+    let uses = ["--network", "app", "--secret", "hush", "--config", "plain"];
+    machine.sleepers("user", &uses).unwrap();
     let before = census(&machine).unwrap();
     let running = containers(&machine);
     follow(&machine, "backup.md", "\n## Back up");
     assert_eq!(containers(&machine), running);
-    machine.docker(&["service", "rm", "web"]).unwrap();
+    machine.docker(&["service", "rm", "web", "user"]).unwrap();
+    machine.docker(&["secret", "rm", "hush"]).unwrap();
+    machine.docker(&["config", "rm", "plain"]).unwrap();
     machine.sleepers("later", &[]).unwrap();
     restored(&machine, &before);
     machine.docker(&["swarm", "leave", "--force"]).unwrap();
@@ -109,6 +117,11 @@ fn restored(machine: &Machine, before: &Census) {
         now => Err(format!("{now:#?}")),
     })
     .unwrap();
+    let task = "docker exec $(docker ps --quiet --filter label=com.docker.swarm.service.name=user | head -n 1)";
+    assert_eq!(
+        machine.ok(&format!("{task} cat /run/secrets/hush /plain")),
+        "h4shopen"
+    );
 }
 
 #[test]

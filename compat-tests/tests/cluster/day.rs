@@ -64,7 +64,7 @@ impl Day {
 
     /// Waits until so many reads and writes went well, all in all.
     #[track_caller]
-    pub fn until_answered(&self, count: u64) {
+    fn until_answered(&self, count: u64) {
         until("answers", || match self.clients.answered() {
             some if some >= count => Ok(()),
             some => Err(format!("{some}")),
@@ -97,6 +97,8 @@ impl Day {
         for at in (0..HOSTS).filter(|at| !spared.contains(at)) {
             self.kept(testbed, at);
         }
+        // So many at least are judged.
+        self.until_answered(2_000);
         let tally = match self.clients.finish() {
             Ok(tally) => tally,
             Err(wrong) => panic!("{what}: what clients saw cannot have been:\n{wrong}"),

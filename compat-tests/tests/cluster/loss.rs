@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use swarmrs_compat_tests::Host;
 use swarmrs_compat_tests::observe::{task_containers, wait_until_gone, with_plugin};
 use swarmrs_compat_tests::swarm::sleepers;
 use swarmrs_compat_tests::testbed::unique;
+use swarmrs_compat_tests::web::{curl, overlay, remove, remove_network, request, servers, sleeper};
+use swarmrs_compat_tests::{Host, Testbed};
 
 use crate::day::Day;
 use crate::hosts::{HOSTS, MANAGERS, distinct, nodes, others, places, shared, until, until_well};
@@ -92,10 +93,51 @@ fn shows_the_loss(alone: &Host) {
     assert!(page.stdout.contains("Quorum:    NO"), "{page:?}");
 }
 
+/// A published service on a network, and somebody on a worker who asks it by its name.
+struct Site {
+    network: String,
+    web: String,
+    asker: String,
+}
+
+impl Site {
+    const ASKER: usize = HOSTS - 1;
+
+    fn open(testbed: &Testbed) -> Self {
+        let network = overlay(testbed.host(0), &[]);
+        let flags = ["--network", &network, "--publish", "8082:80"];
+        Self {
+            web: servers(testbed.host(0), HOSTS, &flags),
+            asker: sleeper(testbed.host(Self::ASKER), &network, &[]),
+            network,
+        }
+    }
+
+    /// Asked once each: nothing comes back late.
+    #[track_caller]
+    fn serves(&self, testbed: &Testbed) {
+        for at in 0..HOSTS {
+            let url = format!("http://{}:8082/", testbed.host(at).address());
+            curl(testbed.host(0), &url).unwrap();
+        }
+        let ask = ["exec", &self.asker, "sh", "-c", &request(&self.web)];
+        let answer = testbed.host(Self::ASKER).engine_docker(&ask).unwrap();
+        assert!(!answer.success().unwrap().trim().is_empty(), "{answer:?}");
+    }
+
+    fn close(self, testbed: &Testbed) {
+        let forced = ["rm", "--force", &self.asker];
+        testbed.host(Self::ASKER).docker_ok(&forced);
+        remove(testbed.host(0), &self.web);
+        remove_network(testbed.host(0), &self.network);
+    }
+}
+
 #[test]
-fn without_a_majority_nothing_is_acknowledged_and_containers_run_on() {
+fn without_a_majority_nothing_is_acknowledged_and_containers_serve_on() {
     let mut testbed = shared();
     let day = Day::begin(&testbed);
+    let site = Site::open(&testbed);
     let left = 0;
     for manager in others(left) {
         testbed.host_mut(manager).kill_daemon();
@@ -119,9 +161,12 @@ fn without_a_majority_nothing_is_acknowledged_and_containers_run_on() {
     for at in 0..HOSTS {
         day.kept(&testbed, at);
     }
+    site.serves(&testbed);
     for manager in others(left) {
         testbed.host_mut(manager).launch_daemon().unwrap();
     }
     day.writes(20);
+    site.serves(&testbed);
+    site.close(&testbed);
     day.end("majority lost", &testbed);
 }

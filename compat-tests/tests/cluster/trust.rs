@@ -7,7 +7,7 @@ use std::thread;
 
 use swarmrs_compat_tests::observe::wait_for_replicas;
 use swarmrs_compat_tests::swarm::CREATE;
-use swarmrs_compat_tests::testbed::IMAGE;
+use swarmrs_compat_tests::testbed::{IMAGE, unique};
 use swarmrs_compat_tests::transcript::mask;
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
@@ -46,7 +46,8 @@ struct Roots(PathBuf);
 
 impl Roots {
     fn make() -> Self {
-        let folder = std::env::temp_dir().join(format!("swarmrs-roots-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(unique(&format!("swarmrs-roots-{}", std::process::id())));
         std::fs::create_dir_all(&folder).unwrap();
         let made = Command::new("bash")
             .args(["-c", ROOTS, "roots"])

@@ -24,7 +24,7 @@ PARTS=(
     "leaks        fifty rounds of networks, services and containers leave nothing"
     "net-users    networks beyond the ordinary: updates under load, bad input, ways out, IPv6, other people's readers"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
-    "engines      the network's main course on Docker 28.5 (made by debootstrap), and engines with live-restore"
+    "engines      the network's main course on the machine's engine and on Docker 28.5 (made by debootstrap), and engines with live-restore"
     "jobs         jobs and generic resources in real containers"
     "adoption     kill -9 of swarmrsd at many moments"
     "engine       an engine that is absent, or in a swarm of its own"

@@ -8,7 +8,7 @@ use crate::role::{Inner, Node};
 use futures_util::StreamExt;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, Weak};
+use std::sync::{Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use swarmrs_agent::network::facts::Facts;
 use swarmrs_agent::network::{label, way_out};
@@ -90,13 +90,13 @@ pub struct Taken(Mutex<BTreeMap<AttachmentId, Instant>>);
 
 impl Taken {
     pub fn note(&self, id: AttachmentId) {
-        let mut taken = self.0.lock().expect("no holder panics");
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken.retain(|_, at| at.elapsed() <= IN_THE_MAKING);
         taken.insert(id, Instant::now());
     }
 
     fn is_in_the_making(&self, id: AttachmentId) -> bool {
-        let taken = self.0.lock().expect("no holder panics");
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         taken
             .get(&id)
             .is_some_and(|at| at.elapsed() <= IN_THE_MAKING)

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::process::Command;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, tokens};
-use support::{service, until};
+use support::{overlay, place_on, service, until};
 use swarmrs_engine::{LogOptions, Tail};
 use swarmrs_node::{ClusterView, LogSelector};
 use swarmrs_rpc::message::attachment::{AttachmentAnswer, AttachmentCall, Seen};
@@ -21,8 +21,8 @@ use swarmrs_rpc::{
 };
 use swarmrs_security::{NodeCertificate, Role as Certified};
 use swarmrs_types::assignment::StatusReport;
-use swarmrs_types::object::{AttachRequest, Attachment, NodeState, TaskStatus};
-use swarmrs_types::spec::{NetworkSpec, NodeDescription, Placement, Role};
+use swarmrs_types::object::{Attachment, NodeState, TaskStatus};
+use swarmrs_types::spec::{NodeDescription, Placement, Role};
 use swarmrs_types::{Code, TaskId, TaskState, Timestamp};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -43,12 +43,7 @@ impl Scene {
         let honest = Walker::join(1, &manager.addr, &token).await;
         let hostile = Walker::join(2, &manager.addr, &token).await;
         honest.walk(vec![manager.addr.clone()]);
-        let network = NetworkSpec {
-            name: "app".to_owned(),
-            driver: "overlay".to_owned(),
-            attachable: true,
-            ..NetworkSpec::default()
-        };
+        let network = overlay("app", true);
         manager.node.create_network(network).await.unwrap();
         let mut web = service("web", 1);
         web.task_template.placement = Some(Placement {
@@ -246,13 +241,7 @@ impl Scene {
 }
 
 async fn attach(walker: &Walker, manager: &Host) -> Attachment {
-    let request = AttachRequest {
-        container: "c".to_owned(),
-        name: "shell".to_owned(),
-        network: "app".to_owned(),
-        active: true,
-        ..AttachRequest::default()
-    };
+    let request = place_on("app", "shell");
     let client = walker.client(&manager.addr, Purpose::General);
     let body = to_json(&AttachmentCall::Attach(request)).unwrap();
     let answer = client.call(Method::Attachment, body, PATIENCE).await;

@@ -6,8 +6,7 @@ mod support;
 
 use std::path::Path;
 use std::time::Duration;
-use support::service;
-use swarmrs_core::control::network::attachment::AttachRequest;
+use support::{place_on, service};
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node, Rotation, SwarmState};
 use swarmrs_types::spec::{
@@ -306,13 +305,7 @@ async fn services_and_containers_are_on_a_network() {
         fault.text,
         format!("network {app} is in use by service {web}")
     );
-    let wanted = AttachRequest {
-        container: "shell".to_owned(),
-        name: "shell".to_owned(),
-        network: "app".to_owned(),
-        active: true,
-        ..AttachRequest::default()
-    };
+    let wanted = place_on("app", "shell");
     let lease = node.attach(wanted.clone()).await.unwrap();
     assert_eq!(node.attach(wanted).await.unwrap().id, lease.id);
     node.remove_service("web").await.unwrap();

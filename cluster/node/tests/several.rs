@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, start, tokens};
-use support::{service, until};
+use support::{overlay, place_on, service, until};
 use swarmrs_node::{ClusterView, SwarmState};
-use swarmrs_types::object::{AttachRequest, NodeState};
-use swarmrs_types::spec::{NetworkSpec, NodeSpec, Placement, Role};
+use swarmrs_types::object::NodeState;
+use swarmrs_types::spec::{NodeSpec, Placement, Role};
 use swarmrs_types::{Code, NodeId, TaskState};
 
 fn count_members(view: &ClusterView) -> usize {
@@ -164,25 +164,6 @@ async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
     assert!(refused.text.starts_with(text), "{refused}");
     hosts[0].node.stop().await;
     other[0].node.stop().await;
-}
-
-fn overlay(name: &str, attachable: bool) -> NetworkSpec {
-    NetworkSpec {
-        name: name.to_owned(),
-        driver: "overlay".to_owned(),
-        attachable,
-        ..NetworkSpec::default()
-    }
-}
-
-fn place_on(network: &str, container: &str) -> AttachRequest {
-    AttachRequest {
-        container: container.to_owned(),
-        name: container.to_owned(),
-        network: network.to_owned(),
-        active: true,
-        ..AttachRequest::default()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,7 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node};
-use swarmrs_types::spec::{ContainerSpec, Mode, Replicated, ServiceSpec, TaskSpec};
+use swarmrs_types::object::AttachRequest;
+use swarmrs_types::spec::{ContainerSpec, Mode, NetworkSpec, Replicated, ServiceSpec, TaskSpec};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -106,6 +107,27 @@ pub fn service(name: &str, replicas: u64) -> ServiceSpec {
             ..Mode::default()
         },
         ..ServiceSpec::default()
+    }
+}
+
+/// A network over all nodes.
+pub fn overlay(name: &str, attachable: bool) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        driver: "overlay".to_owned(),
+        attachable,
+        ..NetworkSpec::default()
+    }
+}
+
+/// What a node asks for a container that it runs; its name is its id.
+pub fn place_on(network: &str, container: &str) -> AttachRequest {
+    AttachRequest {
+        container: container.to_owned(),
+        name: container.to_owned(),
+        network: network.to_owned(),
+        active: true,
+        ..AttachRequest::default()
     }
 }
 

@@ -129,7 +129,8 @@ impl Asked<'_> {
         if let Some(authority) = authority {
             let authority = authority.below(&cross_signed);
             let authority = authority.map_err(|error| invalid(format!("{NO_CROSS}: {error}")))?;
-            let tried = try_out(&authority, Some(&present), self.now);
+            // What an authority outside certified begins when it did so, later than this was asked for.
+            let tried = try_out(&authority, Some(&present), SystemTime::now());
             tried.map_err(|unfit| invalid(unfit.to_string()))?;
         }
         Ok(Authority::Replaced(RootRotation {

@@ -10,6 +10,7 @@ mod dialogue;
 mod disks;
 mod faults;
 mod hosts;
+mod locks;
 mod loss;
 mod means;
 mod members;

@@ -66,7 +66,8 @@ fn ten_thousand_bad_connections_leave_nothing() {
     day.end("10000 bad connections", &testbed);
 }
 
-fn descriptors(pid: i32) -> usize {
+/// How many files and connections a process has open.
+pub fn descriptors(pid: i32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
         .count()

@@ -458,9 +458,6 @@ async fn register(store: &Store, clock: &ClusterClock, peer: &Peer, hello: Hello
         if node == **old {
             return true;
         }
-        if old.status.state != NodeState::Ready {
-            info!(node = %id, from = old.status.state.as_str(), to = "ready", "node state");
-        }
         let mut draft = Draft::new(&state, clock.now());
         draft.put_node(node);
         let command = draft.finish().into_command(clock.now(), Timestamp::now());

@@ -10,7 +10,7 @@ use crate::trouble::Trouble;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use swarmrs_core::liveness::Note;
-use swarmrs_core::{Agenda, Event, Plan, State, leader, outline};
+use swarmrs_core::{Agenda, Delta, Event, Plan, State, leader, outline};
 use swarmrs_store::{Leadership, ProposeError, Store, Watch};
 use swarmrs_types::report::{Flight, Outcome, PlannedTask};
 use swarmrs_types::{NodeId, Timestamp};
@@ -189,6 +189,7 @@ impl Leader {
             return false;
         };
         for event in batch.events.iter() {
+            say(event);
             self.agenda.note(&batch.state, event);
         }
         self.state = batch.state;
@@ -212,5 +213,20 @@ impl Leader {
             changed = leadership.wait_for(|now| !now.is_leader) => changed.is_ok(),
             () = tokio::time::sleep(sleep) => true,
         }
+    }
+}
+
+/// Puts into the log what an operator looks for there: nodes that are lost, and back.
+fn say(event: &Event) {
+    let Event::Node(Delta {
+        old: Some(old),
+        new: Some(new),
+    }) = event
+    else {
+        return;
+    };
+    let (from, to) = (old.status.state, new.status.state);
+    if from != to {
+        info!(node = %new.id, from = from.as_str(), to = to.as_str(), "node state");
     }
 }

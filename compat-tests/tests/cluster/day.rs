@@ -1,5 +1,8 @@
 //! An ugly day: clients read and write at all managers, containers run on all hosts, something happens. In the evening all
 //! is well, nothing that was acknowledged is lost, nobody saw what cannot have been, and every container runs since before.
+//!
+//! One may have gone to another host if the swarm took its own for down, as the leaders' logs say. A host may be taken for
+//! down if it was away for the whole of the period that a node may be silent.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -13,16 +16,24 @@ use swarmrs_compat_tests::{Host, Testbed};
 
 use crate::hosts::{HOSTS, MANAGERS, places, until, until_well};
 
-/// One task on each host, and as many wherever there is room.
+/// One task on each host: it goes on there whenever the host is back.
 const STEADY: &str = "steady";
+/// As many, wherever there is room: those of a host that is down are replaced.
 const SPREAD: &str = "spread";
 
 pub struct Day {
     clients: Clients,
-    before: Vec<Containers>,
+    before: Vec<[Containers; 2]>,
+    /// How long each host could not be heard, at most.
+    away: [Duration; HOSTS],
+    /// How much the managers had logged in the morning.
+    logged: [usize; MANAGERS],
 }
 
-/// The containers of one host, with when they started.
+/// How long a node may be silent before it is down.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// A service's containers on one host, with when they started.
 type Containers = BTreeSet<(String, String)>;
 
 impl Day {
@@ -35,8 +46,10 @@ impl Day {
         let day = Self {
             clients: Clients::start(&sockets).unwrap(),
             before: (0..HOSTS).map(|at| containers(testbed.host(at))).collect(),
+            away: [Duration::ZERO; HOSTS],
+            logged: std::array::from_fn(|manager| log(testbed.host(manager)).len()),
         };
-        assert!(day.before.iter().all(|on| !on.is_empty()));
+        assert!(day.before.iter().all(|[steady, _]| !steady.is_empty()));
         day.next_write();
         day
     }
@@ -71,31 +84,51 @@ impl Day {
         });
     }
 
+    /// A host that could not be heard since then is back.
+    pub fn was_away(&mut self, testbed: &Testbed, at: usize, since: Instant) {
+        until_well(testbed);
+        self.away[at] = self.away[at].max(since.elapsed());
+    }
+
+    /// A host's containers have ended with what ran them: others have to be there in the evening.
+    pub fn ended_with_their_engine(&mut self, at: usize) {
+        self.before[at] = Default::default();
+    }
+
     /// What ran on a host in the morning runs there still, and was not started again.
     #[track_caller]
     pub fn kept(&self, testbed: &Testbed, at: usize) {
-        let (before, now) = (&self.before[at], containers(testbed.host(at)));
+        self.kept_if(true, testbed, at);
+    }
+
+    /// As [`Day::kept`]; tasks that may be anywhere only if the host was there all day.
+    #[track_caller]
+    fn kept_if(&self, there: bool, testbed: &Testbed, at: usize) {
+        let ([steady, spread], [steady_now, spread_now]) =
+            (&self.before[at], containers(testbed.host(at)));
+        let kept = steady.is_subset(&steady_now) && (!there || spread.is_subset(&spread_now));
         assert!(
-            before.is_subset(&now),
-            "on host {at}: {before:#?}, now {now:#?}"
+            kept,
+            "on host {at}: {:#?}, now {steady_now:#?} {spread_now:#?}",
+            self.before[at]
         );
     }
 
     /// The evening.
     #[track_caller]
     pub fn end(self, what: &str, testbed: &Testbed) {
-        self.end_but_for(what, testbed, &[]);
-    }
-
-    /// The evening of a day on which containers had to go on some hosts.
-    #[track_caller]
-    pub fn end_but_for(self, what: &str, testbed: &Testbed, spared: &[usize]) {
         until_well(testbed);
         for service in [STEADY, SPREAD] {
             wait_for_replicas(testbed.host(0), service, "5/5").unwrap();
         }
-        for at in (0..HOSTS).filter(|at| !spared.contains(at)) {
-            self.kept(testbed, at);
+        let down = self.taken_for_down(testbed);
+        for (at, away) in self.away.iter().enumerate() {
+            let down = down.contains(testbed.host(at).name());
+            assert!(
+                !down || *away >= PERIOD,
+                "{what}: host {at} was taken for down, and away for {away:?}"
+            );
+            self.kept_if(!down, testbed, at);
         }
         // So many at least are judged.
         self.until_answered(2_000);
@@ -103,8 +136,33 @@ impl Day {
             Ok(tally) => tally,
             Err(wrong) => panic!("{what}: what clients saw cannot have been:\n{wrong}"),
         };
-        println!("{what}: {tally:?}");
+        println!("{what}: {tally:?}, down meanwhile: {down:?}");
     }
+
+    /// The names of the hosts that a leader took for down today.
+    fn taken_for_down(&self, testbed: &Testbed) -> BTreeSet<String> {
+        let logs = (0..MANAGERS).map(|manager| log(testbed.host(manager)));
+        let today: Vec<_> = logs.zip(self.logged).collect();
+        let told = today.iter().flat_map(|(log, from)| log[*from..].lines());
+        let down: Vec<&str> = told
+            .filter(|line| line.contains("node state") && line.contains("to=\"down\""))
+            .collect();
+        let format = "{{.ID}} {{.Hostname}}";
+        let nodes = testbed
+            .host(0)
+            .docker_ok(&["node", "ls", "--format", format]);
+        let nodes = nodes.lines().filter_map(|node| node.split_once(' '));
+        let was_down = |id| down.iter().any(|line| line.contains(id));
+        nodes
+            .filter(|(id, _)| was_down(*id))
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+}
+
+/// What a host's swarmrsd has logged.
+fn log(host: &Host) -> String {
+    std::fs::read_to_string(host.daemon().log()).unwrap()
 }
 
 /// The services of every day; they are made on the first.
@@ -125,9 +183,6 @@ fn services(manager: &Host) {
     }
 }
 
-fn containers(host: &Host) -> Containers {
-    let services = [STEADY, SPREAD].into_iter();
-    services
-        .flat_map(|service| running(host, service))
-        .collect()
+fn containers(host: &Host) -> [Containers; 2] {
+    [STEADY, SPREAD].map(|service| running(host, service))
 }

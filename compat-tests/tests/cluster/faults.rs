@@ -14,38 +14,32 @@ use crate::means::Paused;
 /// longer, but not as long as the stock swarm's ten.
 const FAILOVER: Duration = Duration::from_secs(8);
 
-/// Whoever answers again so soon is not taken for down: nothing was heard of it for less than the heartbeat period.
-const AT_ONCE: Duration = Duration::from_millis(1200);
-
 #[test]
 fn a_leader_that_is_killed_takes_nothing_with_it() {
     let mut testbed = shared();
-    let day = Day::begin(&testbed);
+    let mut day = Day::begin(&testbed);
     day.writes(50);
     let led = leader(&testbed, 0).unwrap();
     testbed.host_mut(led).kill_daemon();
+    let killed = Instant::now();
     let took = day.next_write();
     println!("kill -9 of the leader: next write after {took:?}");
     assert!(took < FAILOVER, "{took:?}");
     day.writes(50);
     testbed.host_mut(led).start_daemon().unwrap();
-    // On a slow machine it may have been away long enough to be taken for down.
-    day.end_but_for("kill -9 of the leader", &testbed, &[led]);
+    day.was_away(&testbed, led, killed);
+    day.end("kill -9 of the leader", &testbed);
 }
 
 #[test]
 fn each_process_is_killed_in_turn() {
     let mut testbed = shared();
-    let day = Day::begin(&testbed);
-    let mut spared = Vec::new();
+    let mut day = Day::begin(&testbed);
     for at in 0..HOSTS {
         let killed = Instant::now();
         testbed.host_mut(at).kill_daemon();
         testbed.host_mut(at).start_daemon().unwrap();
-        if killed.elapsed() > AT_ONCE {
-            spared.push(at);
-        }
-        until_well(&testbed);
+        day.was_away(&testbed, at, killed);
         let holder = testbed.host(at).daemon().holder_pid().unwrap();
         kill(Pid::from_raw(holder), Signal::SIGKILL).unwrap();
         until("another holder", || {
@@ -59,14 +53,14 @@ fn each_process_is_killed_in_turn() {
     let last = HOSTS - 1;
     testbed.host_mut(last).kill_engine();
     testbed.host_mut(last).start_engine().unwrap();
-    spared.push(last);
-    day.end_but_for("kill -9 of each process", &testbed, &spared);
+    day.ended_with_their_engine(last);
+    day.end("kill -9 of each process", &testbed);
 }
 
 #[test]
 fn a_leader_that_finds_nobody_to_hand_over_to_is_replaced_all_the_same() {
     let mut testbed = shared();
-    let day = Day::begin(&testbed);
+    let mut day = Day::begin(&testbed);
     let led = leader(&testbed, 0).unwrap();
     let paused = others(led).map(|other| Paused::daemon(testbed.host(other)));
     let asked = Instant::now();
@@ -80,7 +74,8 @@ fn a_leader_that_finds_nobody_to_hand_over_to_is_replaced_all_the_same() {
     assert!(took < FAILOVER, "{took:?}");
     day.writes(20);
     testbed.host_mut(led).start_daemon().unwrap();
-    day.end_but_for("failed hand-over", &testbed, &[led]);
+    day.was_away(&testbed, led, asked);
+    day.end("failed hand-over", &testbed);
 }
 
 #[test]

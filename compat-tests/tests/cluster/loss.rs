@@ -9,7 +9,7 @@ use swarmrs_compat_tests::web::{curl, overlay, remove, remove_network, request, 
 use swarmrs_compat_tests::{Host, Testbed};
 
 use crate::day::Day;
-use crate::hosts::{HOSTS, MANAGERS, distinct, nodes, others, places, shared, until, until_well};
+use crate::hosts::{HOSTS, MANAGERS, distinct, nodes, others, places, shared, until};
 
 fn written(host: &Host, name: &str) -> bool {
     let body = serde_json::json!({"Name": name, "Data": "eA=="});
@@ -22,7 +22,7 @@ fn a_worker_that_is_cut_off_is_replaced_and_comes_back() {
     const LAST: usize = HOSTS - 1;
     let testbed = shared();
     let manager = testbed.host(0);
-    let day = Day::begin(&testbed);
+    let mut day = Day::begin(&testbed);
     let service = sleepers(manager, HOSTS, &[]);
     testbed.cut_off(LAST).unwrap();
     let cut = Instant::now();
@@ -41,7 +41,7 @@ fn a_worker_that_is_cut_off_is_replaced_and_comes_back() {
     std::thread::sleep(Duration::from_secs(30).saturating_sub(cut.elapsed()));
     day.kept(&testbed, LAST);
     testbed.reconnect(LAST).unwrap();
-    until_well(&testbed);
+    day.was_away(&testbed, LAST, cut);
     until("no container that was replaced", || {
         let left = task_containers(testbed.host(LAST), &service).unwrap();
         match left.iter().any(|container| container.running) {
@@ -52,7 +52,7 @@ fn a_worker_that_is_cut_off_is_replaced_and_comes_back() {
     assert_eq!(places(manager, &service).len(), HOSTS);
     manager.docker_ok(&["service", "rm", &service]);
     wait_until_gone(testbed.host(LAST), &service).unwrap();
-    day.end_but_for("a worker cut off", &testbed, &[LAST]);
+    day.end("a worker cut off", &testbed);
 }
 
 #[test]

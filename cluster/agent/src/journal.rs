@@ -1,9 +1,9 @@
 //! What the agent remembers over its own death: which container belongs to which task, and how far each has come.
 //!
-//! `<data>/agent/journal` begins with a header that names its version; one JSON record per line follows, the last one of
-//! a task counts. It is appended to without fsync: it has to survive the death of the process, for which the page cache
-//! is enough; after a reboot nothing runs, and containers are found by name and labels anyway. A torn last line is
-//! dropped. A file with another header, or with an unreadable line before its last, is refused and left as it is.
+//! `<data>/agent/journal` begins with a header that names its version; one JSON record per line follows, each with a sum, and
+//! the last one of a task counts. It is appended to without fsync: it has to survive the death of the process, for which the
+//! page cache is enough; after a reboot nothing runs, and containers are found by name and labels anyway. A torn last line is
+//! dropped. A file with another header, or with a line that is not as it was written, is refused and left as it is.
 
 pub mod record;
 
@@ -117,12 +117,11 @@ fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
 
 /// The records in the bytes of a journal.
 fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
-    let whole = bytes.iter().rposition(|byte| *byte == b'\n');
-    let text = std::str::from_utf8(&bytes[..whole.map_or(0, |end| end + 1)])
-        .map_err(|_| "it is not text".to_owned())?;
-    let mut lines = text.lines();
-    match lines.next() {
-        Some(HEADER) => {}
+    let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
+    let torn = lines.pop().unwrap_or_default();
+    let mut lines = lines.into_iter();
+    match lines.next().map(String::from_utf8_lossy) {
+        Some(first) if first == HEADER => {}
         Some(other) => return Err(format!("it begins with {other:?}, not with {HEADER:?}")),
         None => return Err(format!("it does not begin with {HEADER:?}")),
     }
@@ -134,7 +133,11 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
             Line::Record(record) => records.insert(record.task, record),
         };
     }
-    Ok(records)
+    match torn.split_last() {
+        // A death leaves less than a line.
+        Some((_, line)) if Line::decode(line).is_ok() => Err("its last line has no end".to_owned()),
+        _ => Ok(records),
+    }
 }
 
 /// Writes a journal beside the old one and puts it in its place.
@@ -194,11 +197,11 @@ mod tests {
         journal.forget(task(1)).unwrap();
         let expected = concat!(
             "swarmrs-agent-journal 1\n",
-            r#"{"task":"0000000000000000000000001","container":"c1","desired":"running","state":"starting","spec":"00ff"}"#,
+            r#"{"task":"0000000000000000000000001","container":"c1","desired":"running","state":"starting","spec":"00ff","sum":"ee4e4e960553df4ead7be7ee70c2a61b6f04f2be575c5d04fb4284c807bffdd4"}"#,
             "\n",
-            r#"{"task":"0000000000000000000000002","desired":"running","state":"failed","exit":7,"spec":"00ff"}"#,
+            r#"{"task":"0000000000000000000000002","desired":"running","state":"failed","exit":7,"spec":"00ff","sum":"02718d8ca1af745ba21f7e3a90196a4025187db59814994fc0749a0a2ecd3864"}"#,
             "\n",
-            r#"{"forget":"0000000000000000000000001"}"#,
+            r#"{"forget":"0000000000000000000000001","sum":"4be82b4f489856f2ac79028abf0e8e1746fd6269952232d2197a9079f6b181d3"}"#,
             "\n",
         );
         assert_eq!(bytes(folder.path()), expected);
@@ -244,6 +247,34 @@ mod tests {
         let journal = Journal::open(folder.path()).unwrap();
         let known = |n| journal.get(task(n)) == Some(&record(n, TaskState::Ready));
         assert!(known(1) && known(2) && known(3));
+    }
+
+    #[test]
+    fn a_changed_byte_is_refused_or_changes_nothing_and_lines_without_a_sum_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        for (n, state) in [
+            (1, TaskState::Ready),
+            (2, TaskState::Running),
+            (1, TaskState::Failed),
+        ] {
+            journal.note(record(n, state)).unwrap();
+        }
+        journal.forget(task(2)).unwrap();
+        let good = bytes(folder.path()).into_bytes();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(folder.path().join("agent/journal"), &bad).unwrap();
+            match Journal::open(folder.path()) {
+                Ok(found) => assert_eq!(found.records, journal.records, "byte {at}"),
+                Err(_) => assert_eq!(fs::read(&journal.path).unwrap(), bad, "byte {at}"),
+            }
+        }
+        let line = serde_json::to_string(&record(3, TaskState::Ready)).unwrap();
+        write(folder.path(), &format!("{HEADER}\n{line}\n"));
+        let journal = Journal::open(folder.path()).unwrap();
+        assert_eq!(journal.get(task(3)), Some(&record(3, TaskState::Ready)));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use swarmrs_types::endpoint::Fact;
+use swarmrs_types::sum::{is_whole, with_sum};
 
 use crate::driver::book::Book;
 use crate::holder::carrier::Settings;
@@ -43,6 +44,8 @@ pub enum StateError {
         path: String,
         source: serde_json::Error,
     },
+    #[error("{path} is damaged: it does not have the sum that was written with it")]
+    Sum { path: String },
     #[error(
         "{path} was written by a newer release (format {found}; this one reads up to {VERSION})"
     )]
@@ -152,7 +155,10 @@ fn load<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, StateError> {
         });
     }
     let whole: Versioned<T> = serde_json::from_slice(&bytes).map_err(damaged)?;
-    Ok(Some(whole.content))
+    match is_whole(&bytes) {
+        true => Ok(Some(whole.content)),
+        false => Err(StateError::Sum { path: path() }),
+    }
 }
 
 fn save<T: Serialize>(file: &Path, content: &T, lasting: bool) -> Result<(), StateError> {
@@ -162,7 +168,7 @@ fn save<T: Serialize>(file: &Path, content: &T, lasting: bool) -> Result<(), Sta
     };
     let written = serde_json::to_vec(&whole)
         .map_err(io::Error::from)
-        .and_then(|bytes| replace(file, &bytes, lasting));
+        .and_then(|bytes| replace(file, &with_sum(&bytes), lasting));
     written.map_err(unwritable(file))
 }
 

@@ -3,17 +3,12 @@
 
 use crate::config::Config;
 use crate::ids::draw;
-use crate::record::{RecordError, write_whole};
+use crate::record::{FORMAT, RecordError, load, save};
 use serde::{Deserialize, Serialize};
-use std::fs;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use swarmrs_rpc::message::join::ManagerAddress;
 use tracing::warn;
-
-/// The format written; a newer one is refused.
-const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
 struct Written {
@@ -32,30 +27,8 @@ impl KnownManagers {
     /// Those that were written down; none if nothing was.
     pub fn load(config: &Config) -> Result<Self, RecordError> {
         let file = config.managers();
-        let path = || file.display().to_string();
-        let list = match fs::read(&file) {
-            Ok(bytes) => {
-                let damaged = |source| RecordError::Damaged {
-                    path: path(),
-                    source,
-                };
-                let written: Written = serde_json::from_slice(&bytes).map_err(damaged)?;
-                if written.format > FORMAT {
-                    return Err(RecordError::Newer {
-                        path: path(),
-                        found: written.format,
-                    });
-                }
-                written.managers
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => {
-                return Err(RecordError::Read {
-                    path: path(),
-                    source,
-                });
-            }
-        };
+        let written: Option<Written> = load(&file)?;
+        let list = written.map_or_else(Vec::new, |written| written.managers);
         Ok(KnownManagers {
             list: Mutex::new(list),
             file,
@@ -73,9 +46,8 @@ impl KnownManagers {
             format: FORMAT,
             managers: list.clone(),
         };
-        let bytes = serde_json::to_vec_pretty(&written).unwrap_or_default();
-        if let Err(error) = write_whole(&self.file, &bytes) {
-            warn!(%error, path = %self.file.display(), "the managers' addresses are not written down");
+        if let Err(error) = save(&written, &self.file) {
+            warn!(%error, "the managers' addresses are not written down");
         }
     }
 
@@ -100,6 +72,7 @@ impl KnownManagers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn manager(address: &str) -> ManagerAddress {
         ManagerAddress {
@@ -118,11 +91,40 @@ mod tests {
         let told = vec![manager("192.0.2.1:2377"), manager("192.0.2.2:2377")];
         known.replace(told.clone());
         known.replace(Vec::new());
+        assert_eq!(
+            fs::read_to_string(config.managers()).unwrap(),
+            "{\n  \"format\": 1,\n  \"managers\": [\n    {\n      \"node_id\": \"n\",\n      \
+             \"address\": \"192.0.2.1:2377\"\n    },\n    {\n      \"node_id\": \"n\",\n      \
+             \"address\": \"192.0.2.2:2377\"\n    }\n  ],\n  \
+             \"sum\": \"87ac87e1107e821d7b28d9e0b9f5e92f54502c5e2a97873a3bf6614dabf53a43\"\n}"
+        );
         let again = KnownManagers::load(&config).unwrap();
         assert_eq!(again.all(), told);
         let mut shuffled = again.shuffled();
         shuffled.sort_by(|a, b| a.address.cmp(&b.address));
         assert_eq!(shuffled, told);
+    }
+
+    #[test]
+    fn a_changed_byte_is_noticed_and_a_list_without_a_sum_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config::new(folder.path());
+        fs::create_dir_all(config.swarm_root()).unwrap();
+        let known = KnownManagers::load(&config).unwrap();
+        known.replace(vec![manager("192.0.2.1:2377")]);
+        let good = fs::read(config.managers()).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(config.managers(), &bad).unwrap();
+            if let Ok(found) = KnownManagers::load(&config) {
+                assert_eq!(found.all(), known.all(), "byte {at}");
+            }
+        }
+        let without =
+            br#"{"format": 1, "managers": [{"node_id": "n", "address": "192.0.2.1:2377"}]}"#;
+        fs::write(config.managers(), without).unwrap();
+        assert_eq!(KnownManagers::load(&config).unwrap().all(), known.all());
     }
 
     #[test]

@@ -6,17 +6,18 @@
 //! lost its record, and nothing is started over it.
 
 use crate::config::Config;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use swarmrs_core::control::swarm::Addresses;
 use swarmrs_types::NodeId;
+use swarmrs_types::sum::{is_whole, with_sum};
 
-/// The format written; a newer one is refused.
-const FORMAT: u32 = 1;
+/// The format written, of the files beside the record too; a newer one is refused.
+pub const FORMAT: u32 = 1;
 
 /// What the node was told when it became part of a swarm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +38,6 @@ pub struct StartRecord {
     /// A manager that asks to become this member and was not let in yet: its log is empty.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub newcomer: bool,
-    /// SHA-256 of the record without it, in hexadecimal; a record of the first days has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    sum: Option<String>,
 }
 
 /// The record cannot be used.
@@ -80,7 +78,6 @@ impl StartRecord {
             data_path_addr: addresses.data_path.map(|addr| addr.to_string()),
             data_path_port: None,
             newcomer: false,
-            sum: None,
         }
     }
 
@@ -127,59 +124,47 @@ impl StartRecord {
         }
     }
 
-    /// The bytes on disk.
-    fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec_pretty(self).unwrap_or_default()
-    }
-
-    fn sum(&self) -> String {
-        let summed = StartRecord {
-            sum: None,
-            ..self.clone()
-        };
-        let digest = Sha256::digest(summed.bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
     /// The record, if the node is part of a swarm.
     pub fn load(config: &Config) -> Result<Option<StartRecord>, RecordError> {
-        let file = config.start_record();
-        let path = file.display().to_string();
-        let bytes = match fs::read(&file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(unreadable(&file)(source)),
-        };
-        let damaged = |source| RecordError::Damaged {
-            path: path.clone(),
-            source,
-        };
-        let FormatOnly { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
-        if format > FORMAT {
-            return Err(RecordError::Newer {
-                path,
-                found: format,
-            });
-        }
-        let record: StartRecord = serde_json::from_slice(&bytes).map_err(damaged)?;
-        match &record.sum {
-            Some(sum) if *sum != record.sum() => Err(RecordError::Sum { path }),
-            _ => Ok(Some(StartRecord {
-                sum: None,
-                ..record
-            })),
-        }
+        load(&config.start_record())
     }
 
     /// Writes the record so that it is there whole or not at all.
     pub fn save(&self, config: &Config) -> Result<(), RecordError> {
-        let file = config.start_record();
-        let summed = StartRecord {
-            sum: Some(self.sum()),
-            ..self.clone()
-        };
-        write_whole(&file, &summed.bytes()).map_err(unwritable(&file))
+        save(self, &config.start_record())
     }
+}
+
+/// What was saved in a file; none if there is no such file.
+pub fn load<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, RecordError> {
+    let path = file.display().to_string();
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(unreadable(file)(source)),
+    };
+    let damaged = |source| RecordError::Damaged {
+        path: path.clone(),
+        source,
+    };
+    let FormatOnly { format } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if format > FORMAT {
+        return Err(RecordError::Newer {
+            path,
+            found: format,
+        });
+    }
+    let saved = serde_json::from_slice(&bytes).map_err(damaged)?;
+    match is_whole(&bytes) {
+        true => Ok(Some(saved)),
+        false => Err(RecordError::Sum { path }),
+    }
+}
+
+/// Writes a record of the present format, and its sum, so that it is there whole or as it was.
+pub fn save<T: Serialize>(record: &T, file: &Path) -> Result<(), RecordError> {
+    let bytes = serde_json::to_vec_pretty(record).unwrap_or_default();
+    write_whole(file, &with_sum(&bytes)).map_err(unwritable(file))
 }
 
 /// Marks the swarm's folder: until a record is there, what comes into it may be thrown away.
@@ -340,13 +325,14 @@ mod tests {
             bad[at] ^= 1;
             fs::write(config.start_record(), &bad).unwrap();
             let loaded = StartRecord::load(&config);
-            // White space may become another; what is read is the record or nothing.
+            // The sum's own name may become another; what is read is the record or nothing.
             assert!(
                 !matches!(&loaded, Ok(found) if *found != Some(record())),
                 "byte {at}: {loaded:?}"
             );
         }
-        fs::write(config.start_record(), record().bytes()).unwrap();
+        let without = serde_json::to_vec_pretty(&record()).unwrap();
+        fs::write(config.start_record(), without).unwrap();
         assert_eq!(StartRecord::load(&config).unwrap(), Some(record()));
     }
 

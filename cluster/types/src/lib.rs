@@ -26,6 +26,7 @@ pub mod reference;
 pub mod report;
 pub mod secret;
 pub mod spec;
+pub mod sum;
 pub mod task_state;
 pub mod time;
 

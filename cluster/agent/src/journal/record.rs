@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use swarmrs_types::assignment::Order;
+use swarmrs_types::sum::{is_whole, with_sum};
 use swarmrs_types::{TaskId, TaskState};
 
 /// The first line: what the file is, and the release of its format.
@@ -33,16 +34,19 @@ pub enum Line {
 }
 
 impl Line {
-    /// The bytes, line end included.
+    /// The bytes with their sum, line end included.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).unwrap_or_default();
+        let mut bytes = with_sum(&serde_json::to_vec(self).unwrap_or_default());
         bytes.push(b'\n');
         bytes
     }
 
     /// Reads a line without its end.
-    pub fn decode(line: &str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str(line)
+    pub fn decode(line: &[u8]) -> Result<Self, String> {
+        match is_whole(line) {
+            true => serde_json::from_slice(line).map_err(|error| error.to_string()),
+            false => Err("it does not have the sum that was written with it".to_owned()),
+        }
     }
 }
 

@@ -75,7 +75,8 @@ fn the_bytes_of_both_files_are_fixed_and_read_back() {
         fs::read_to_string(folder.facts()).unwrap(),
         "{\"version\":1,\"settings\":{\"node\":\"0123456789abcdefghijklmno\",\"data_path\":\"192.0.2.1\",\
          \"data_path_port\":4789},\"facts\":[{\"peer\":{\"node\":\"0123456789abcdefghijklmno\",\"index\":1,\
-         \"data_path\":\"192.0.2.1\",\"ingress\":\"10.0.0.2/24\"}}]}"
+         \"data_path\":\"192.0.2.1\",\"ingress\":\"10.0.0.2/24\"}}],\
+         \"sum\":\"31bd0f04d1534dcc5b0c9ee7d50c0b1cfba11ff5303ca2a25127a589d7ebda03\"}"
     );
     assert_eq!(
         fs::read_to_string(folder.book()).unwrap(),
@@ -83,7 +84,8 @@ fn the_bytes_of_both_files_are_fixed_and_read_back() {
          \"engine_network\":\"e1\",\"network\":\"n000000000000000000000001\",\"address\":\"10.0.1.5\",\
          \"sandbox\":\"/run/docker/netns/0\",\"wanted\":[{\"protocol\":\"tcp\",\"port\":80,\"host_ip\":null,\
          \"host_port\":8080,\"host_port_end\":8080}],\"bound\":[{\"network\":\"n000000000000000000000001\",\
-         \"address\":\"10.0.1.5\",\"protocol\":\"tcp\",\"port\":80,\"host_ip\":null,\"host_port\":8080}]}}}"
+         \"address\":\"10.0.1.5\",\"protocol\":\"tcp\",\"port\":80,\"host_ip\":null,\"host_port\":8080}]}},\
+         \"sum\":\"864f6395a5c6b0edf8d59070d523c650502f6b1ab767569d70690698ba76e836\"}"
     );
     assert_eq!(folder.load().unwrap(), saved());
 }
@@ -107,6 +109,31 @@ fn a_file_of_a_newer_release_and_half_a_file_are_named() {
     fs::write(folder.facts(), br#"{"version":1,"sett"#).unwrap();
     let error = folder.load().unwrap_err();
     assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+}
+
+#[test]
+fn a_changed_byte_is_refused_or_changes_nothing_and_files_without_a_sum_are_read() {
+    let (_root, folder) = folder();
+    save_all(&folder);
+    for file in [folder.facts(), folder.book()] {
+        let good = fs::read(&file).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << (at % 8);
+            fs::write(&file, &bad).unwrap();
+            match folder.load() {
+                Ok(found) => assert_eq!(found, saved(), "byte {at}"),
+                Err(error) => assert!(
+                    error.to_string().contains(file.to_str().unwrap()),
+                    "{error}"
+                ),
+            }
+        }
+        let whole = String::from_utf8(good).unwrap();
+        let (without, _) = whole.split_once(",\"sum\"").unwrap();
+        fs::write(&file, format!("{without}}}")).unwrap();
+        assert_eq!(folder.load().unwrap(), saved());
+    }
 }
 
 #[test]

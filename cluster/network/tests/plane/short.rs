@@ -3,8 +3,10 @@
 use crate::rig::*;
 use std::net::UdpSocket;
 use swarmrs_network::plane::Plane;
+use swarmrs_network::port::HostPort;
 use swarmrs_types::endpoint::{Fact, FactDiff, Peer};
 use swarmrs_types::id::NodeId;
+use swarmrs_types::spec::Protocol;
 
 fn facts() -> FactDiff {
     put([
@@ -112,6 +114,42 @@ fn connections_go_on_when_a_second_node_comes_and_goes() {
             assert!(std::time::Instant::now() < end, "still the long way");
             tokio::time::sleep(PATIENCE / 10).await;
         }
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_port_of_the_host_leads_to_a_container_whose_way_is_short() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let task = serving(&plane).await;
+        let wish = |protocol| HostPort {
+            protocol,
+            port: 80,
+            host_ip: None,
+            host_port: 8081,
+            host_port_end: 0,
+        };
+        let wishes = [Protocol::Tcp, Protocol::Udp].map(wish);
+        plane
+            .publish(network(0), task.address, &wishes)
+            .await
+            .unwrap();
+        let to = format!("{HOST}:8081");
+        let answers = || {
+            for ask in [tcp, udp] {
+                let seen = host.client.within(|| ask(&to)).unwrap();
+                assert_eq!(seen, format!("10.0.0.11 {CLIENT}"));
+            }
+        };
+        answers();
+        let mut open = host.client.within(|| connect(&to)).unwrap();
+        for change in [put([another_node()]), without([another_node()])] {
+            plane.tell(&change, false).await.unwrap();
+            open.echo().unwrap();
+            answers();
+        }
+        assert_eq!(tcp("127.0.0.1:8081").unwrap(), "10.0.0.11 10.0.0.2");
         plane.clear().await.unwrap();
     });
 }

@@ -70,12 +70,17 @@ impl Worker {
             }
         }
         for (outer, bound) in &self.bound {
-            let target = self.networks.get(&bound.port.network).and_then(target);
+            let Some(network) = self.networks.get(&bound.port.network) else {
+                continue;
+            };
+            // Where containers answer the short way, what the network itself had rewritten would not be written back.
+            let led = network.led_by_host(bound.port.address);
+            let turns = led.map(|one| (one.into(), Some(bound.port.port)));
             let way = |target| Way {
                 inner: (target, bound.inner),
-                turns: Vec::new(),
+                turns: turns.into_iter().collect(),
             };
-            wanted.extend(target.map(|target| (*outer, way(target))));
+            wanted.extend(target(network).map(|target| (*outer, way(target))));
         }
         wanted
     }

@@ -90,6 +90,16 @@ pub fn virtual_address(host: &Host, service: &str) -> String {
     cidr.split('/').next().unwrap().to_owned()
 }
 
+/// The service's virtual address on one of its networks.
+pub fn virtual_address_on(host: &Host, network: &str, service: &str) -> String {
+    let id = host.docker_ok(&["network", "inspect", "--format", "{{.Id}}", network]);
+    let format = format!(
+        "{{{{range .Endpoint.VirtualIPs}}}}{{{{if eq .NetworkID \"{id}\"}}}}{{{{.Addr}}}}{{{{end}}}}{{{{end}}}}"
+    );
+    let cidr = host.docker_ok(&["service", "inspect", "--format", &format, service]);
+    cidr.split('/').next().unwrap().to_owned()
+}
+
 /// A request by hand: the image's own `wget` cannot do without the libraries that resolve names.
 pub fn request(address: &str) -> String {
     format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} 80 | tail -n 1")

@@ -11,6 +11,7 @@ use swarmrs_compat_tests::swarm::CREATE;
 use swarmrs_compat_tests::testbed::{IMAGE, Release, unique};
 use swarmrs_compat_tests::web::{
     SERVER, addresses, answers, curl, overlay, remove, remove_network, request, servers,
+    virtual_address_on,
 };
 use swarmrs_compat_tests::{Host, Options, Testbed, command, traces, wait};
 
@@ -96,16 +97,6 @@ fn a_service_answers_at_its_virtual_address(host: &Host, network: &str, service:
     who.dedup();
     assert_eq!(who.len(), 2, "each of them answers: {who:?}");
     mesh(host);
-}
-
-/// The service is on the ingress network too.
-fn virtual_address_on(host: &Host, network: &str, service: &str) -> String {
-    let id = host.docker_ok(&["network", "inspect", "--format", "{{.Id}}", network]);
-    let format = format!(
-        "{{{{range .Endpoint.VirtualIPs}}}}{{{{if eq .NetworkID \"{id}\"}}}}{{{{.Addr}}}}{{{{end}}}}{{{{end}}}}"
-    );
-    let cidr = host.docker_ok(&["service", "inspect", "--format", &format, service]);
-    cidr.split('/').next().unwrap().to_owned()
 }
 
 fn a_name_is_known_at_the_first_instruction(host: &Host, network: &str, service: &str) {

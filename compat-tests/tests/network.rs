@@ -66,6 +66,10 @@ fn a_published_port_leads_to_every_task() {
         "{{.Ports}}",
     ]);
     assert_eq!(shown, "*:18080->80/tcp");
+    // No container's own.
+    let filter = format!("label=com.docker.swarm.service.name={service}");
+    let shown = host.docker_ok(&["ps", "--filter", &filter, "--format", "<{{.Ports}}>"]);
+    assert_eq!(shown, "<>\n<>");
     for address in ["127.0.0.1", host.address()] {
         let url = format!("http://{address}:18080/");
         let who: Vec<_> = (0..4).map(|_| curl(host, &url).unwrap()).collect();

@@ -1,11 +1,12 @@
-//! `swarmrs-load serve|ask|once|names`: a server that ends politely, and a client that forgives nothing.
+//! `swarmrs-load serve|ask|once|names|mirror|say`: a server that ends politely, and a client that forgives nothing.
 //!
 //! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
-//! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late.
+//! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late. Beside them a
+//! server that tells each client by which address it is seen.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::socket::{Shutdown, shutdown};
 use serde_json::json;
@@ -41,6 +42,19 @@ enum Arguments {
     Names { at: SocketAddr, address: Ipv4Addr },
     /// Ask once; exit 1 without an answer
     Once { address: SocketAddr },
+    /// Answer each connection and each datagram with the client's address and what it says, until killed
+    Mirror { port: u16 },
+    /// Say what comes by standard input and print the answer; exit 1 without one
+    Say {
+        protocol: Protocol,
+        address: SocketAddr,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Protocol {
+    Tcp,
+    Udp,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -52,6 +66,8 @@ fn main() -> anyhow::Result<()> {
         Arguments::Ask { address, rate } => load(address, rate, end),
         Arguments::Names { at, address } => names(at, address),
         Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
+        Arguments::Mirror { port } => mirror(port),
+        Arguments::Say { protocol, address } => say(protocol, address),
     }
 }
 
@@ -114,6 +130,60 @@ fn names(at: SocketAddr, address: Ipv4Addr) -> anyhow::Result<()> {
         }
         socket.send_to(&reply, client)?;
     }
+}
+
+fn mirror(port: u16) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", port)).context("cannot listen")?;
+    let socket = UdpSocket::bind(("0.0.0.0", port)).context("cannot listen")?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || echo(&stream));
+        }
+    });
+    let mut packet = [0; 2048];
+    loop {
+        let (length, client) = socket.recv_from(&mut packet)?;
+        let mut reply = format!("{} ", client.ip()).into_bytes();
+        reply.extend(&packet[..length]);
+        socket.send_to(&reply, client)?;
+    }
+}
+
+fn echo(mut stream: &TcpStream) -> std::io::Result<u64> {
+    let client = stream.peer_addr()?.ip();
+    write!(stream, "{client} ")?;
+    std::io::copy(&mut &*stream, &mut stream)
+}
+
+fn say(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
+    let mut words = Vec::new();
+    std::io::stdin().read_to_end(&mut words)?;
+    let mut answer = vec![0; 65_536];
+    match protocol {
+        Protocol::Tcp => {
+            let mut stream = TcpStream::connect_timeout(&address, LATE).context("connect")?;
+            stream.set_read_timeout(Some(LATE))?;
+            stream.write_all(&words).context("send")?;
+            stream.shutdown(std::net::Shutdown::Write)?;
+            answer.clear();
+            stream.read_to_end(&mut answer).context("read")?;
+        }
+        Protocol::Udp => {
+            let here: SocketAddr = match address.is_ipv4() {
+                true => (Ipv4Addr::UNSPECIFIED, 0).into(),
+                false => (Ipv6Addr::UNSPECIFIED, 0).into(),
+            };
+            let socket = UdpSocket::bind(here)?;
+            // Then an answer from another address is none.
+            socket.connect(address)?;
+            socket.set_read_timeout(Some(LATE))?;
+            socket.send(&words).context("send")?;
+            let length = socket.recv(&mut answer).context("read")?;
+            answer.truncate(length);
+        }
+    }
+    std::io::stdout().write_all(&answer)?;
+    Ok(())
 }
 
 fn reply(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {

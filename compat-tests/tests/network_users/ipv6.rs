@@ -13,7 +13,7 @@ const SERVER: &str =
     "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p '[::]:80' -h /srv";
 
 /// Gives the host and a neighbour an IPv6 address each.
-fn cable(testbed: &Testbed) {
+pub fn cable(testbed: &Testbed) {
     let own = testbed.host(0).inside(&[
         "ip",
         "addr",

@@ -9,20 +9,21 @@ use serde_json::Value;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
-use swarmrs_compat_tests::web::{overlay, remove_network};
+use swarmrs_compat_tests::web::{overlay, remove_network, virtual_address_on};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::SOON;
 
 pub const LOAD: &str = env!("CARGO_BIN_EXE_swarmrs-load");
 /// The program in a container, and what it is linked with.
-const IN_CONTAINER: &str = "/load";
+pub const IN_CONTAINER: &str = "/load";
 const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];
 /// Requests in a second, of each client.
 const RATE: usize = 200;
 const UPDATE: Duration = Duration::from_secs(120);
 
-fn mounts() -> Vec<String> {
+/// The flags that put it there.
+pub fn mounts() -> Vec<String> {
     let libraries = LIBRARIES
         .iter()
         .filter(|path| std::path::Path::new(path).exists());
@@ -83,11 +84,7 @@ fn outside(testbed: &Testbed, port: u16) -> Child {
 
 /// A client in a container on the network, which speaks to the virtual address.
 fn inside(host: &Host, network: &str, service: &str) -> String {
-    let format = "{{range .Endpoint.VirtualIPs}}{{.NetworkID}} {{.Addr}}\n{{end}}";
-    let addresses = host.docker_ok(&["service", "inspect", "--format", format, service]);
-    let id = host.docker_ok(&["network", "inspect", "--format", "{{.Id}}", network]);
-    let of_network = addresses.lines().find_map(|line| line.strip_prefix(&id));
-    let address = of_network.unwrap().trim().split('/').next().unwrap();
+    let address = virtual_address_on(host, network, service);
     let (name, mounts) = (unique("asker"), mounts());
     let mounts: Vec<&str> = mounts.iter().map(String::as_str).collect();
     let run = ["run", "--detach", "--name", &name, "--network", network];

@@ -3,6 +3,7 @@
 
 mod ipv6;
 mod load;
+mod published;
 mod readers;
 mod refusals;
 mod resolvers;

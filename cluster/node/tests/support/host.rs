@@ -147,3 +147,12 @@ pub async fn managers(count: usize) -> Vec<Host> {
     }
     hosts
 }
+
+/// So many managers, and a worker.
+pub async fn with_worker(count: usize) -> (Vec<Host>, Host) {
+    let hosts = managers(count).await;
+    let (token, _) = tokens(&hosts[0]).await;
+    let worker = Host::start().await;
+    worker.join(&hosts[0], &token).await.unwrap();
+    (hosts, worker)
+}

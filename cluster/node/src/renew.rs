@@ -22,8 +22,8 @@ use swarmrs_types::object::Cluster;
 use swarmrs_types::{Fault, NodeId};
 use tracing::{debug, error, info};
 
-/// Between two looks. The wall clock decides and may jump, so there is no one long sleep.
-pub const LOOK: Duration = Duration::from_secs(600);
+/// The most between two looks. The wall clock decides and may jump, so there is no one long sleep.
+const LOOK: Duration = Duration::from_secs(600);
 /// Between two looks if the last one failed (swarmkit's signer tries again as often).
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -56,7 +56,7 @@ pub async fn follow(desk: Arc<Desk>, keys: SharedKeys, way: Way, node: NodeId) {
     let mut bell = desk.store.bell(|event| matches!(event, Event::Cluster(_)));
     loop {
         let wait = match keep(&desk, &keys, &way, node).await {
-            Ok(()) => LOOK,
+            Ok(()) => next_look(&keys),
             Err(KeepError::State(fault)) => {
                 debug!(%fault, "what the swarm trusts is not known for sure");
                 AGAIN
@@ -161,12 +161,27 @@ pub async fn ask(way: &Way, keys: &SharedKeys) -> Result<Role, AskError> {
 
 /// Whether the certificate held should be renewed by now: two thirds of its time are over.
 pub fn is_due(keys: &SharedKeys) -> bool {
-    is_due_at(keys, SystemTime::now())
+    left_at(keys, SystemTime::now()).is_zero()
 }
 
-fn is_due_at(keys: &SharedKeys, now: SystemTime) -> bool {
-    let held = keys.get().node();
-    held.is_ok_and(|held| held.is_none_or(|held| now >= due(held.certificate.identity())))
+/// When to look again: as soon as it is due. One that is due by now was just asked for.
+pub fn next_look(keys: &SharedKeys) -> Duration {
+    match left_at(keys, SystemTime::now()) {
+        Duration::ZERO => LOOK,
+        left => left.min(LOOK),
+    }
+}
+
+/// How long the certificate held is not due. Nothing is said against one that cannot be read now.
+fn left_at(keys: &SharedKeys, now: SystemTime) -> Duration {
+    match keys.get().node() {
+        Ok(Some(held)) => {
+            let due = due(held.certificate.identity());
+            due.duration_since(now).unwrap_or_default()
+        }
+        Ok(None) => Duration::ZERO,
+        Err(_) => LOOK,
+    }
 }
 
 fn due(certificate: &Identity) -> SystemTime {
@@ -194,11 +209,8 @@ mod tests {
         let keys = SharedKeys::new(keys);
         let begin = SystemTime::now();
         for (days, due) in [(0, false), (19, false), (21, true), (200, true)] {
-            assert_eq!(
-                is_due_at(&keys, begin + days * DAY),
-                due,
-                "after {days} days"
-            );
+            let left = left_at(&keys, begin + days * DAY);
+            assert_eq!(left.is_zero(), due, "after {days} days");
         }
     }
 }

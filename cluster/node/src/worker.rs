@@ -103,9 +103,10 @@ async fn heed(
     turns: mpsc::UnboundedSender<Turn>,
 ) {
     let mut bringing = JoinSet::new();
-    let mut wait = renew::LOOK;
+    // How long it waits after a certificate that was not had.
+    let mut retry = None;
     // A time, or whoever is told something often would never look.
-    let mut look = Instant::now() + wait;
+    let mut look = Instant::now();
     loop {
         while bringing.try_join_next().is_some() {}
         let renew = tokio::select! {
@@ -128,8 +129,8 @@ async fn heed(
                 None => return,
             },
             () = tokio::time::sleep_until(look) => {
-                look = Instant::now() + wait;
-                wait != renew::LOOK || renew::is_due(&keys)
+                look = Instant::now() + renew::next_look(&keys);
+                retry.is_some() || renew::is_due(&keys)
             }
         };
         if !renew {
@@ -138,17 +139,14 @@ async fn heed(
         match renew::ask(&way, &keys).await {
             // What follows ends this task too.
             Ok(Role::Manager) => drop(turns.send(Turn::Promoted)),
-            Ok(Role::Worker) => wait = renew::LOOK,
+            Ok(Role::Worker) => retry = None,
             Err(error) => {
                 warn!(%error, "no new certificate yet");
-                wait = if wait == renew::LOOK {
-                    RETRY
-                } else {
-                    (wait * 2).min(LONGEST_RETRY)
-                };
+                let longer = |last: Duration| (last * 2).min(LONGEST_RETRY);
+                retry = Some(retry.map_or(RETRY, longer));
             }
         }
-        look = Instant::now() + wait;
+        look = Instant::now() + retry.unwrap_or_else(|| renew::next_look(&keys));
     }
 }
 
@@ -240,11 +238,14 @@ mod tests {
         let heeding = heed(way, keys, logs(&config).await, noticed, told, turns);
         tokio::time::pause();
         let mut heeding = JoinSet::from_iter([heeding]);
-        for _ in 0..4 {
-            tokio::time::sleep(renew::LOOK / 2).await;
+        for _ in 0..10 {
+            tokio::time::sleep(RETRY / 2).await;
             notices.send(Notice::Managers(managers.clone())).unwrap();
         }
-        manager.accept().unwrap();
+        // Nobody answers, so it asks again.
+        for _ in 0..2 {
+            manager.accept().unwrap();
+        }
         heeding.shutdown().await;
     }
 }

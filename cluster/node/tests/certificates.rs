@@ -1,28 +1,38 @@
-//! Certificates that run out, in one process over real sockets.
+//! Certificates that are renewed in time, and such as run out, in one process over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod support;
 
+use std::fs;
 use std::time::{Duration, SystemTime};
-use support::host::{Host, managers, start, tokens, with_worker};
-use swarmrs_node::{Config, SwarmState};
-use swarmrs_security::{Keystore, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject};
-use swarmrs_types::object::Cluster;
+use support::crowd::Walker;
+use support::host::{Host, PATIENCE, managers, start, tokens, with_worker};
+use support::{service_where, until};
+use swarmrs_node::{ClusterView, Config, SwarmState};
+use swarmrs_security::{
+    Keystore, NodeCertificate, NodeCredentials, PrivateKey, Role, RootCa, RootCert, Subject,
+};
+use swarmrs_types::Nanos;
+use swarmrs_types::object::{Cluster, NodeState};
+use swarmrs_types::spec::CaSettings;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Two thirds of a certificate for an hour, which begins 70 minutes before it is issued, are over so long after that.
+const DUE: Duration = Duration::from_secs(1000);
+
+/// The certificate of a node. Its key is not for others to look at while it runs: they might take what it is about to
+/// replace for what a crash left behind.
+fn held(host: &Host) -> NodeCertificate {
+    let folder = Config::new(host.folder.path()).certificates();
+    let pem = fs::read_to_string(folder.join("swarm-node.crt"));
+    NodeCertificate::from_pem(&pem.unwrap()).unwrap()
+}
 
 /// Puts a certificate into the folder of a node that is not running, as if it had been issued so long ago.
 fn age(host: &Host, cluster: &Cluster, role: Role, age: Duration) {
     let keystore = Keystore::open(&Config::new(host.folder.path()).certificates()).unwrap();
     let keys = keystore.unlock(None).unwrap();
-    let node_id = keys
-        .node()
-        .unwrap()
-        .unwrap()
-        .certificate
-        .identity()
-        .node_id
-        .clone();
+    let node_id = held(host).identity().node_id.clone();
     let ca = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key).unwrap();
     let key = PrivateKey::generate().unwrap();
     let subject = Subject {
@@ -36,6 +46,72 @@ fn age(host: &Host, cluster: &Cluster, role: Role, age: Duration) {
         .unwrap();
     keys.save_node(&NodeCredentials { certificate, key })
         .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_node_renews_its_certificate_in_time_and_sessions_nodes_and_tasks_stay_as_they_are()
+ {
+    let (mut hosts, mut worker) = with_worker(1).await;
+    let manager = &mut hosts[0];
+    let (token, _) = tokens(manager).await;
+    let walker = Walker::join(1, &manager.addr, &token).await;
+    walker.walk(vec![manager.addr.clone()]);
+    let web = service_where("web", 2, &format!("node.id=={}", walker.id));
+    manager.node.create_service(web, None).await.unwrap();
+    until("its tasks", PATIENCE, || walker.running().len() == 2).await;
+    let expiry = |hours: i64| {
+        move |ca: &mut CaSettings| ca.node_cert_expiry = Nanos::from_secs(hours * 3600)
+    };
+    manager.update_authority(expiry(7)).await.unwrap();
+
+    let cluster = manager.cluster().await;
+    for host in [&mut worker, manager] {
+        host.node.stop().await;
+    }
+    let nearly = DUE - Duration::from_secs(4);
+    age(manager, &cluster, Role::Manager, nearly);
+    age(&worker, &cluster, Role::Worker, nearly);
+    for host in [&mut *manager, &mut worker] {
+        host.node = start(&host.folder, &host.engine).await;
+    }
+    let sessions = || {
+        let seen = manager.node.measures();
+        (seen.sessions_opened.get(), seen.sessions_closed.get())
+    };
+    until("three sessions", PATIENCE, || sessions() == (3, 0)).await;
+    let all_ready = |view: &ClusterView| {
+        let mut nodes = view.state.nodes().iter();
+        nodes.all(|node| node.status.state == NodeState::Ready)
+    };
+    manager.sees("all of them", all_ready).await;
+    let before = manager.node.view().await.unwrap();
+    let lasts = |host: &Host, hours: u32| {
+        let left = held(host)
+            .identity()
+            .not_after
+            .duration_since(SystemTime::now());
+        left.is_ok_and(|left| left > HOUR * (hours - 1) && left <= HOUR * hours)
+    };
+    for host in [&*manager, &worker] {
+        until("another certificate", PATIENCE, || lasts(host, 7)).await;
+    }
+    // What is asked for next has what the spec says by then; nobody asks for it because of that.
+    manager.update_authority(expiry(9)).await.unwrap();
+    let late = Host::start().await;
+    late.join(manager, &token).await.unwrap();
+    assert!(lasts(&late, 9) && lasts(&worker, 7) && lasts(manager, 7));
+    late.node.stop().await;
+
+    let after = manager.node.view().await.unwrap();
+    for node in before.state.nodes().iter() {
+        assert_eq!(after.state.nodes().get(&node.id), Some(node));
+    }
+    let tasks = |view: &ClusterView| view.state.tasks().iter().cloned().collect::<Vec<_>>();
+    assert_eq!(tasks(&before), tasks(&after));
+    assert_eq!(sessions().0, 4, "each node has its first session");
+    for host in [&worker, manager] {
+        host.node.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,11 +159,8 @@ async fn managers_that_were_off_for_longer_than_their_certificates_keep_everythi
         host.sees("the service", |view| view.state.services().len() == 1)
             .await;
         assert_eq!(host.node.standing().state, SwarmState::Active);
-        let folder = Config::new(host.folder.path()).certificates();
-        let keys = Keystore::open(&folder).unwrap().unlock(None).unwrap();
         let root = RootCert::from_pem(&before.root_ca.certificate).unwrap();
-        let held = keys.node().unwrap().unwrap().certificate;
-        held.verify(&root, SystemTime::now()).unwrap();
+        held(host).verify(&root, SystemTime::now()).unwrap();
     }
     for host in &hosts {
         host.node.stop().await;

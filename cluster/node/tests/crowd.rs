@@ -15,11 +15,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use support::crowd::Walker;
-use support::{FakeEngine, service, until};
+use support::{FakeEngine, service_where, until};
 use swarmrs_engine::Engine;
 use swarmrs_node::{ClusterView, Config, Node};
 use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::{InitRequest, JoinRequest, Placement, ServiceSpec};
+use swarmrs_types::spec::{InitRequest, JoinRequest, ServiceSpec};
 use swarmrs_types::{TaskId, TaskState};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
@@ -279,12 +279,7 @@ async fn gather(made: &Made) -> Vec<Walker> {
 }
 
 fn spread(name: &str, replicas: u64) -> ServiceSpec {
-    let mut spec = service(name, replicas);
-    spec.task_template.placement = Some(Placement {
-        constraints: vec!["node.role==worker".to_owned()],
-        ..Placement::default()
-    });
-    spec
+    service_where(name, replicas, "node.role==worker")
 }
 
 fn all_are_ready(view: &ClusterView) -> Result<(), String> {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::process::Command;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, tokens};
-use support::{overlay, place_on, service, until};
+use support::{overlay, place_on, service_where, until};
 use swarmrs_engine::{LogOptions, Tail};
 use swarmrs_node::{ClusterView, LogSelector};
 use swarmrs_rpc::message::attachment::{AttachmentAnswer, AttachmentCall, Seen};
@@ -22,7 +22,7 @@ use swarmrs_rpc::{
 use swarmrs_security::{NodeCertificate, Role as Certified};
 use swarmrs_types::assignment::StatusReport;
 use swarmrs_types::object::{Attachment, NodeState, TaskStatus};
-use swarmrs_types::spec::{NodeDescription, Placement, Role};
+use swarmrs_types::spec::{NodeDescription, Role};
 use swarmrs_types::{Code, TaskId, TaskState, Timestamp};
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -45,11 +45,7 @@ impl Scene {
         honest.walk(vec![manager.addr.clone()]);
         let network = overlay("app", true);
         manager.node.create_network(network).await.unwrap();
-        let mut web = service("web", 1);
-        web.task_template.placement = Some(Placement {
-            constraints: vec![format!("node.id=={}", honest.id)],
-            ..Placement::default()
-        });
+        let web = service_where("web", 1, &format!("node.id=={}", honest.id));
         manager.node.create_service(web, None).await.unwrap();
         until("its task", PATIENCE, || honest.running().len() == 1).await;
         let task = *honest.running().first().unwrap();

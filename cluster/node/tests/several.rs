@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use support::crowd::Walker;
 use support::host::{Host, PATIENCE, managers, start, tokens};
-use support::{overlay, place_on, service, until};
+use support::{overlay, place_on, service, service_where, until};
 use swarmrs_node::{ClusterView, SwarmState};
 use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::{NodeSpec, Placement, Role};
+use swarmrs_types::spec::{NodeSpec, Role};
 use swarmrs_types::{Code, NodeId, TaskState};
 
 fn count_members(view: &ClusterView) -> usize {
@@ -260,12 +260,7 @@ async fn any_manager_shows_how_far_a_task_is_whoever_its_node_speaks_to() {
         node.is_some_and(|node| node.status.state == NodeState::Ready)
     };
     hosts[0].sees("the walker", is_ready).await;
-    let mut web = service("web", 1);
-    let placement = Placement {
-        constraints: vec!["node.role==worker".to_owned()],
-        ..Placement::default()
-    };
-    web.task_template.placement = Some(placement);
+    let web = service_where("web", 1, "node.role==worker");
     hosts[0].node.create_service(web, None).await.unwrap();
     let shown = |view: &ClusterView| {
         let mut tasks = view.state.tasks().iter();

@@ -14,7 +14,9 @@ use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_node::{Config, Node};
 use swarmrs_types::object::AttachRequest;
-use swarmrs_types::spec::{ContainerSpec, Mode, NetworkSpec, Replicated, ServiceSpec, TaskSpec};
+use swarmrs_types::spec::{
+    ContainerSpec, Mode, NetworkSpec, Placement, Replicated, ServiceSpec, TaskSpec,
+};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
@@ -108,6 +110,16 @@ pub fn service(name: &str, replicas: u64) -> ServiceSpec {
         },
         ..ServiceSpec::default()
     }
+}
+
+/// One that runs where this holds.
+pub fn service_where(name: &str, replicas: u64, holds: &str) -> ServiceSpec {
+    let mut spec = service(name, replicas);
+    spec.task_template.placement = Some(Placement {
+        constraints: vec![holds.to_owned()],
+        ..Placement::default()
+    });
+    spec
 }
 
 /// A network over all nodes.

@@ -50,32 +50,45 @@ fn every_manager_shows_the_same_swarm_and_services_run_on_all_hosts() {
     }
 }
 
+/// How many follow at once: what one leaves behind is found among connections that come and go.
+const FOLLOWERS: usize = 5;
+
 /// What the service's tasks on two hosts write is shown as they write it, by a manager that does not lead.
 fn follow_logs(testbed: &Testbed, service: &str) {
     let asked = testbed.host(others(leader(testbed, 0).unwrap())[0]);
     let all = [asked, testbed.host(3), testbed.host(4)];
     let open = || all.map(|host| descriptors(host.daemon().pid().unwrap()));
     let before = open();
-    let shown = asked.files().join("followed");
-    let mut follow = asked.docker_command();
-    follow.args(["service", "logs", "--follow", "--raw", service]);
-    let mut follower = Process::start(&mut follow, &shown).unwrap();
+    let shown = |number: usize| asked.files().join(format!("followed-{number}"));
+    let follow = |number| {
+        let mut follow = asked.docker_command();
+        follow.args(["service", "logs", "--follow", "--raw", service]);
+        Process::start(&mut follow, &shown(number)).unwrap()
+    };
+    let followers: Vec<Process> = (0..FOLLOWERS).map(follow).collect();
     let mut written = String::new();
     for number in 0..3 {
         for host in &all[1..] {
             let line = format!("{} {number}", host.name());
             write(host, service, &line);
             written = format!("{written}{line}\n");
-            until("the line", || match std::fs::read_to_string(&shown) {
-                Ok(now) if now == written => Ok(()),
-                other => Err(format!("{other:?}")),
+            until("the line, to all", || {
+                let now = (0..FOLLOWERS).map(|number| std::fs::read_to_string(shown(number)));
+                let now: Vec<String> = now.collect::<Result<_, _>>().unwrap();
+                match now.iter().all(|now| *now == written) {
+                    true => Ok(()),
+                    false => Err(format!("{now:?}")),
+                }
             });
         }
     }
-    follower.stop(SOON).unwrap();
-    until("nothing that is left of it", || {
+    for mut follower in followers {
+        follower.stop(SOON).unwrap();
+    }
+    until("nothing that is left of them", || {
         let now = open();
-        match now.iter().zip(&before).all(|(now, before)| now <= before) {
+        let mut pairs = now.iter().zip(&before);
+        match pairs.all(|(now, before)| *now < before + FOLLOWERS) {
             true => Ok(()),
             false => Err(format!("{before:?}, then {now:?}")),
         }

@@ -69,7 +69,15 @@ pub fn on_network(host: &Host, network: &str, line: &str) -> String {
 
 /// The addresses that a name resolves to, in a container on a network; sorted.
 pub fn addresses(host: &Host, network: &str, name: &str) -> Vec<String> {
-    let answer = on_network(host, network, &format!("nslookup {name} 127.0.0.11"));
+    found(&on_network(
+        host,
+        network,
+        &format!("nslookup {name} 127.0.0.11"),
+    ))
+}
+
+/// The addresses in an answer of `nslookup`, sorted.
+pub fn found(answer: &str) -> Vec<String> {
     let mut found: Vec<String> = answer
         .lines()
         .skip_while(|line| !line.starts_with("Name:"))

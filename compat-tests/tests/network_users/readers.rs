@@ -50,7 +50,7 @@ fn own_addresses(host: &Host, service: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn traefiks_reads_find_virtual_addresses_and_tasks() {
+fn traefiks_and_prometheus_reads_find_virtual_addresses_and_tasks() {
     let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
@@ -82,6 +82,10 @@ fn traefiks_reads_find_virtual_addresses_and_tasks() {
     let mut seen = BTreeSet::new();
     for task in tasks(host, &service).unwrap() {
         assert_eq!(task["Status"]["State"], "running");
+        assert_eq!(task["DesiredState"], "running");
+        let container = &task["Status"]["ContainerStatus"]["ContainerID"];
+        assert_eq!(container.as_str().unwrap().len(), 64, "{task}");
+        assert_eq!(task["ServiceID"], shown["ID"]);
         let node = get(
             host,
             &format!("/v1.41/nodes/{}", task["NodeID"].as_str().unwrap()),
@@ -95,6 +99,20 @@ fn traefiks_reads_find_virtual_addresses_and_tasks() {
                 "{name}"
             );
             assert_eq!(attached["Network"]["Spec"]["Name"], name.as_str());
+            let id = attached["Network"]["ID"].as_str().unwrap();
+            let looked_at = get(host, &format!("/v1.41/networks/{id}"));
+            let read = ["Name", "Scope", "Driver", "Ingress", "Internal"];
+            let read = read.map(|field| &looked_at[field]);
+            let ingress = Value::Bool(name == "ingress");
+            let (scope, driver) = ("swarm".into(), "overlay".into());
+            let expected = [
+                &name.as_str().into(),
+                &scope,
+                &driver,
+                &ingress,
+                &Value::Bool(false),
+            ];
+            assert_eq!(read, expected, "{looked_at}");
             seen.extend(
                 attached["Addresses"]
                     .as_array()

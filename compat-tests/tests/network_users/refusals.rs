@@ -7,6 +7,8 @@ use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::IMAGE;
 use swarmrs_compat_tests::web::{overlay, remove_network, sleeper};
 
+use super::load::mounts;
+
 /// A command, and what its error has to say.
 type Row<'a> = (&'a str, &'a str);
 
@@ -385,11 +387,13 @@ fn nonsense_that_is_asked_of_the_name_server_disturbs_nobody() {
     let testbed = shared();
     let host = testbed.host(0);
     let network = overlay(host, &[]);
-    let name = sleeper(host, &network, &[]);
+    let flags = mounts();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let name = sleeper(host, &network, &flags);
     for nonsense in [
-        "printf x | nc -u -w 1 169.254.77.53 53",
-        "head -c 4000 /dev/urandom | nc -u -w 1 169.254.77.53 53",
-        "printf '\\0\\1\\1\\0\\0\\377\\0\\0\\0\\0\\0\\0\\300\\014' | nc -u -w 1 169.254.77.53 53",
+        "printf x | /load say udp 169.254.77.53:53",
+        "head -c 4000 /dev/urandom | /load say udp 169.254.77.53:53",
+        "printf '\\0\\1\\1\\0\\0\\377\\0\\0\\0\\0\\0\\0\\300\\014' | /load say udp 169.254.77.53:53",
         "printf '\\377\\377' | nc -w 1 169.254.77.53 53",
         "head -c 70000 /dev/urandom | nc -w 1 169.254.77.53 53",
     ] {

@@ -1,8 +1,13 @@
-//! What a user says of names: servers, search domains and options.
+//! What a user says of names: servers, search domains and options. And what tasks ask besides addresses of names.
 
+use std::net::Ipv4Addr;
+
+use swarmrs_compat_tests::observe::task_containers;
 use swarmrs_compat_tests::swarm::{shared, sleepers};
 use swarmrs_compat_tests::testbed::Process;
-use swarmrs_compat_tests::web::{overlay, remove_network, sleeper};
+use swarmrs_compat_tests::web::{
+    found, overlay, remove, remove_network, servers, sleeper, virtual_address,
+};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::SOON;
@@ -66,5 +71,100 @@ fn servers_search_domains_and_options_of_the_user_are_in_force() {
     check(host, &container.unwrap());
     host.docker_ok(&["rm", "--force", &name]);
     host.docker_ok(&["service", "rm", &service]);
+    remove_network(host, &network);
+}
+
+/// The only container of a service: its id, and the task's name.
+fn task(host: &Host, service: &str) -> (String, String) {
+    let task = task_containers(host, service).unwrap().remove(0);
+    (task.container, task.name)
+}
+
+/// The same alias is one service's on one network and another's on the other.
+#[test]
+fn a_name_on_two_networks_is_answered_from_those_of_the_container() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    let mut networks = [overlay(host, &[]), overlay(host, &[])];
+    // The first in the order of their names is asked first.
+    networks.sort();
+    let twins = networks.each_ref().map(|network| {
+        let on = format!("name={network},alias=twin");
+        servers(host, 1, &["--network", &on])
+    });
+    let addresses = twins.each_ref().map(|twin| virtual_address(host, twin));
+    let [first, second] = &networks;
+    let both = sleepers(host, 1, &["--network", first, "--network", second]);
+    let tasks = [&twins[0], &twins[1], &both].map(|service| task(host, service).0);
+    for (task, name, expected) in [
+        (&tasks[0], "twin", &addresses[0]),
+        (&tasks[1], "twin", &addresses[1]),
+        (&tasks[2], "twin", &addresses[0]),
+        (&tasks[2], &format!("twin.{first}"), &addresses[0]),
+        (&tasks[2], &format!("twin.{second}"), &addresses[1]),
+    ] {
+        let answer = look_up(host, task, name);
+        assert_eq!(found(&answer), [expected.as_str()], "{name}: {answer}");
+    }
+    let foreign = look_up(host, &tasks[0], &twins[1]);
+    assert_eq!(found(&foreign), [] as [&str; 0], "{foreign}");
+    for service in [&twins[0], &twins[1], &both] {
+        remove(host, service);
+    }
+    for network in &networks {
+        remove_network(host, network);
+    }
+}
+
+/// A question for a name's IPv4 address as it is sent over a connection, in the words of `printf`.
+fn question(name: &str) -> String {
+    let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        packet.push(u8::try_from(label.len()).unwrap());
+        packet.extend(label.bytes());
+    }
+    packet.extend([0, 0, 1, 0, 1]);
+    let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
+    let bytes = length.iter().chain(&packet);
+    bytes.map(|byte| format!("\\{byte:03o}")).collect()
+}
+
+#[test]
+fn a_task_asks_for_names_of_addresses_and_over_connections() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    let network = overlay(host, &[]);
+    let service = servers(host, 1, &["--network", &network]);
+    let virtual_ip = virtual_address(host, &service);
+    let asker = sleepers(host, 1, &["--network", &network]);
+    let (asker_id, _) = task(host, &asker);
+    let (_, task_name) = task(host, &service);
+
+    let address = found(&look_up(host, &asker_id, &format!("tasks.{service}"))).remove(0);
+    for (address, name) in [(&address, &task_name), (&virtual_ip, &service)] {
+        let answer = look_up(host, &asker_id, address);
+        let expected = format!("name = {name}.{network}");
+        assert!(answer.contains(&expected), "{answer} has no {expected}");
+    }
+    for (name, address) in [
+        (service.clone(), &virtual_ip),
+        (format!("tasks.{service}"), &address),
+    ] {
+        let line = format!(
+            "printf '{}' | nc -w 3 127.0.0.11 53 | xxd -p | tr -d '\\n'",
+            question(&name)
+        );
+        let answer = host.docker_ok(&["exec", &asker_id, "sh", "-c", &line]);
+        let octets = address.parse::<Ipv4Addr>().unwrap().octets();
+        let octets: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        // Type, class, lifetime, and an address of four bytes.
+        assert!(answer.contains("00010001"), "{name}: {answer}");
+        assert!(
+            answer.ends_with(&format!("0004{octets}")),
+            "{name}: {answer}"
+        );
+    }
+    remove(host, &service);
+    remove(host, &asker);
     remove_network(host, &network);
 }

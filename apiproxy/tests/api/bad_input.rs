@@ -16,28 +16,39 @@ const CODES: [&str; 5] = [
     "Unimplemented",
 ];
 
+/// The newest API version of an engine that has the fields of the rows that begin with `newer`.
+const NEWER: &str = "1.52";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_input_is_refused_in_dockers_words_and_changes_nothing() {
-    let rig = Rig::in_a_swarm().await;
+    let rows = rows(TABLE);
+    let (newer, usual): (Vec<Row>, Vec<Row>) = rows.iter().partition(|row| row.newer);
+    asked(Rig::in_a_swarm().await, &usual).await;
+    asked(Rig::in_a_swarm_on(NEWER).await, &newer).await;
+    println!("{} ways to be refused", rows.len());
+}
+
+/// Asks all rows of a rig.
+async fn asked(rig: Rig, rows: &[Row]) {
     let web = created(&rig, "web", json!({})).await;
     let meshed = json!({"EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8091}]}});
     let meshed = created(&rig, "meshed", meshed).await;
     let nodes = rig.get("/nodes").await.json();
     let node = nodes[0]["ID"].as_str().unwrap_or_default().to_owned();
     let ids = [("@web@", &web), ("@meshed@", &meshed), ("@node@", &node)];
-    let table = ids.into_iter().fold(TABLE.to_owned(), |table, (mark, id)| {
-        table.replace(mark, id)
-    });
-    let rows = rows(&table);
+    let filled_in = |text: &str| {
+        let fill = |text: String, (mark, id): (&str, &String)| text.replace(mark, id);
+        ids.into_iter().fold(text.to_owned(), fill)
+    };
     let before = everything(&rig).await;
     let mut wrong = Vec::new();
-    for (request, refusal) in &rows {
-        let answer = ask(&rig, request).await;
+    for row in rows {
+        let (request, refusal) = (filled_in(row.request), whole(&filled_in(row.refusal)));
+        let answer = ask(&rig, &request).await;
         let answered = format!("{} {}", answer.status, answer.message());
-        if answered != whole(refusal) {
+        if answered != refusal {
             wrong.push(format!(
-                "{request}\n  expected {}\n  got      {answered}",
-                whole(refusal)
+                "{request}\n  expected {refusal}\n  got      {answered}"
             ));
         }
         assert_eq!(
@@ -51,7 +62,6 @@ async fn bad_input_is_refused_in_dockers_words_and_changes_nothing() {
         rig.engine_saw("POST").is_empty(),
         "the engine was asked to change something"
     );
-    println!("{} ways to be refused", rows.len());
     rig.end().await;
 }
 
@@ -78,13 +88,29 @@ async fn created(rig: &Rig, name: &str, patch: Value) -> String {
     answer.json()["ID"].as_str().unwrap_or_default().to_owned()
 }
 
-/// Requests with the refusals below them.
-fn rows(table: &str) -> Vec<(&str, &str)> {
+/// A request, and the refusal below it.
+#[derive(Clone, Copy)]
+struct Row {
+    request: &'static str,
+    refusal: &'static str,
+    /// Asked of an engine that is new enough.
+    newer: bool,
+}
+
+fn rows(table: &'static str) -> Vec<Row> {
     let lines = table
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let lines: Vec<&str> = lines.collect();
-    lines.chunks(2).map(|row| (row[0], row[1])).collect()
+    let row = |lines: &[&'static str]| {
+        let newer = lines[0].strip_prefix("newer ");
+        Row {
+            request: newer.unwrap_or(lines[0]),
+            refusal: lines[1],
+            newer: newer.is_some(),
+        }
+    };
+    lines.chunks(2).map(row).collect()
 }
 
 /// What is stored, as its users see it.

@@ -34,13 +34,16 @@ pub const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 
 type EngineBody = UnsyncBoxBody<Bytes, Infallible>;
 
-fn engine_answer(target: &str) -> Response<EngineBody> {
+/// The newest API version of the engine that a rig has unless it asks for another.
+const API: &str = "1.41";
+
+fn engine_answer(target: &str, api: &str) -> Response<EngineBody> {
     let path = target.split('?').next().unwrap_or_default();
-    let path = path.strip_prefix("/v1.41").unwrap_or(path);
+    let path = path.strip_prefix(&format!("/v{api}")).unwrap_or(path);
     let body = match path {
         "/_ping" => "OK".to_owned(),
         "/version" => json!({
-            "Platform": {"Name": ""}, "Components": [], "Version": "20.10.24", "ApiVersion": "1.41",
+            "Platform": {"Name": ""}, "Components": [], "Version": "20.10.24", "ApiVersion": api,
             "MinAPIVersion": "1.12"
         })
         .to_string(),
@@ -52,7 +55,7 @@ fn engine_answer(target: &str) -> Response<EngineBody> {
         "/containers/json" | "/networks" => "[]".to_owned(),
         "/networks/local" => json!({"Name": "local", "Id": "aaaa", "Driver": "bridge"}).to_string(),
         "/distribution/box:1/json" => json!({"Descriptor": {"digest": DIGEST}}).to_string(),
-        "/events" if !target.contains("until=") => return answer(endless()),
+        "/events" if !target.contains("until=") => return answer(endless(), api),
         "/events" => concat!(
             r#"{"Type":"container","Action":"start","time":1,"timeNano":1000000000}"#,
             "\n",
@@ -61,12 +64,12 @@ fn engine_answer(target: &str) -> Response<EngineBody> {
         )
         .to_owned(),
         _ => {
-            let mut missing = answer(whole(r#"{"message":"page not found"}"#.to_owned()));
+            let mut missing = answer(whole(r#"{"message":"page not found"}"#.to_owned()), api);
             *missing.status_mut() = http::StatusCode::NOT_FOUND;
             return missing;
         }
     };
-    answer(whole(body))
+    answer(whole(body), api)
 }
 
 fn whole(text: String) -> EngineBody {
@@ -83,9 +86,9 @@ fn endless() -> EngineBody {
     StreamBody::new(frames).boxed_unsync()
 }
 
-fn answer(body: EngineBody) -> Response<EngineBody> {
+fn answer(body: EngineBody, api: &str) -> Response<EngineBody> {
     Response::builder()
-        .header("Api-Version", "1.41")
+        .header("Api-Version", api)
         .header("Docker-Experimental", "false")
         .header("Ostype", "linux")
         .header("Server", "Docker/20.10.24 (linux)")
@@ -96,7 +99,7 @@ fn answer(body: EngineBody) -> Response<EngineBody> {
 
 type Seen = Arc<Mutex<Vec<String>>>;
 
-async fn play_engine(listener: UnixListener, seen: Seen) {
+async fn play_engine(listener: UnixListener, seen: Seen, api: &'static str) {
     while let Ok((stream, _)) = listener.accept().await {
         let seen = seen.clone();
         let service = service_fn(move |request: Request<Incoming>| {
@@ -104,7 +107,7 @@ async fn play_engine(listener: UnixListener, seen: Seen) {
             seen.lock()
                 .expect("no panic")
                 .push(format!("{} {target}", request.method()));
-            async move { Ok::<_, Infallible>(engine_answer(&target)) }
+            async move { Ok::<_, Infallible>(engine_answer(&target, api)) }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
@@ -141,8 +144,12 @@ impl Answer {
 
 impl Rig {
     pub async fn start() -> Self {
+        Self::with_engine(API).await
+    }
+
+    async fn with_engine(api: &'static str) -> Self {
         let rig = Self::without_engine().await;
-        rig.start_engine();
+        rig.start_engine_of(api);
         rig
     }
 
@@ -174,8 +181,12 @@ impl Rig {
     }
 
     pub fn start_engine(&self) {
+        self.start_engine_of(API);
+    }
+
+    fn start_engine_of(&self, api: &'static str) {
         let listener = UnixListener::bind(self.engine_path()).expect("the engine's socket");
-        tokio::spawn(play_engine(listener, self.seen.clone()));
+        tokio::spawn(play_engine(listener, self.seen.clone(), api));
     }
 
     pub fn engine_path(&self) -> PathBuf {
@@ -184,7 +195,12 @@ impl Rig {
 
     /// As [`Rig::start`], in a swarm of one.
     pub async fn in_a_swarm() -> Self {
-        let rig = Self::start().await;
+        Self::in_a_swarm_on(API).await
+    }
+
+    /// The same on an engine whose newest API version is this.
+    pub async fn in_a_swarm_on(api: &'static str) -> Self {
+        let rig = Self::with_engine(api).await;
         let request = json!({"ListenAddr": "127.0.0.1:0", "AdvertiseAddr": "127.0.0.1"});
         let answer = rig.post("/swarm/init", &request).await;
         assert_eq!(answer.status, 200, "{answer:?}");

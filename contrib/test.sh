@@ -45,7 +45,7 @@ PARTS=(
     "transcripts  the same scenario on the stock swarm and on ours"
     "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, their root rotated, beside the stock swarm"
     "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former out of git's history)"
-    "fields       every flag of services, what is refused, and a course, on both swarms"
+    "fields       every flag of services, what is refused, and a course, on both swarms; younger fields on Docker 28.5"
     "quickstart   contrib/quickstart.sh up, again, and down"
 )
 
@@ -53,6 +53,7 @@ PARTS=(
 EXTRA=(
     "busy         two minutes without a free processor: no election, no node down"
     "engines-26   the network's main course on Docker 26.1 (made by debootstrap)"
+    "stock-28     scenarios on the stock swarm of Docker 28.5 and on ours there"
     "firewalls    networks beside ufw and firewalld, and their reloads"
     "prometheus   Debian's Prometheus finds the tasks of a service"
     "vm           a reboot and a power cut of a virtual machine"
@@ -107,7 +108,7 @@ chosen prometheus && NEEDS="$NEEDS prometheus:prometheus"
 chosen cluster && NEEDS="$NEEDS faketime:faketime"
 chosen busy && NEEDS="$NEEDS stress-ng:stress-ng"
 chosen vm && NEEDS="$NEEDS qemu-system-x86_64:qemu-system-x86 qemu-img:qemu-utils debootstrap:debootstrap"
-{ chosen engines || chosen engines-26 || chosen firewalls || chosen install; } && NEEDS="$NEEDS debootstrap:debootstrap"
+{ chosen engines || chosen engines-26 || chosen fields || chosen stock-28 || chosen firewalls || chosen install; } && NEEDS="$NEEDS debootstrap:debootstrap"
 
 have() { case $1 in /*) [ -e "$1" ] ;; *) command -v "$1" >/dev/null ;; esac; }
 
@@ -243,13 +244,14 @@ part socket suite engine_socket
 part tls suite tls
 part beside suite beside
 part secrets-log suite log_secrets
-part transcripts suite transcripts
+part transcripts suite transcripts --skip on_28
 part fields suite fields
 part cluster suite cluster
 part mixed mixed
 part quickstart quickstart
 part busy suite cluster nobody_is_elected --ignored
 part engines-26 suite engines on_26
+part stock-28 suite transcripts on_28
 part firewalls suite firewalls
 part prometheus suite network_users prometheus_itself --ignored
 part vm suite vm

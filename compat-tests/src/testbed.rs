@@ -86,6 +86,15 @@ impl Options {
         }
     }
 
+    /// The same, with nodes that have two GPUs by name and three licences by number.
+    #[must_use]
+    pub fn with_resources(mut self) -> Self {
+        let resources = ["GPU=UUID1", "GPU=UUID2", "LICENCE=3"];
+        let flags = resources.map(|resource| format!("--node-generic-resource={resource}"));
+        self.flags.extend(flags);
+        self
+    }
+
     /// Hosts whose engine traffic is recorded.
     pub fn recorded() -> Self {
         Self {

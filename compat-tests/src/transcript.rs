@@ -24,6 +24,7 @@ pub use scenario::{Action, Scenario, Step};
 use std::path::{Path, PathBuf};
 
 use crate::error::Tried;
+use crate::testbed::Release;
 use crate::{Error, Host, Options, Testbed};
 
 /// Runs the scenario at `path` on the stock swarm and on a host made as `ours` says, and returns a report of what differs
@@ -36,8 +37,13 @@ pub fn held_against_stock(
     meant: &Differences,
 ) -> Result<Option<String>, Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = match ours.release {
+        Release::Own => name.into_owned(),
+        release => format!("{name} on {release:?}"),
+    };
     let scenario = Scenario::parse(&name, &read(path)?)?;
     let stock = Options {
+        release: ours.release,
         flags: ours.flags.clone(),
         ..Options::stock()
     };

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use swarmrs_compat_tests::Options;
+use swarmrs_compat_tests::testbed::Release;
 use swarmrs_compat_tests::transcript::{held_against_stock, meant, own};
 
 const DOCKER: &str = "/usr/bin/docker";
@@ -26,7 +27,11 @@ const ELSEWHERE: [(&str, &str); 11] = [
 ];
 
 fn compare(scenario: &str) {
-    let differing = held_against_stock(&own(scenario), &Options::default(), &meant().unwrap());
+    compare_on(scenario, &Options::default());
+}
+
+fn compare_on(scenario: &str, ours: &Options) {
+    let differing = held_against_stock(&own(scenario), ours, &meant().unwrap());
     if let Some(report) = differing.unwrap() {
         panic!("unlisted differences:\n{report}");
     }
@@ -35,6 +40,12 @@ fn compare(scenario: &str) {
 #[test]
 fn services_with_every_flag_are_what_the_stock_swarm_makes_of_them() {
     compare("scenarios/fields.txt");
+}
+
+#[test]
+fn on_28_fields_that_are_younger_are_what_the_stock_swarm_makes_of_them() {
+    let ours = Options::engine(Release::V28).with_resources();
+    compare_on("scenarios/newer.txt", &ours);
 }
 
 #[test]

@@ -11,13 +11,7 @@ const SOON: Duration = Duration::from_secs(40);
 
 /// A swarm of one whose node has two GPUs by name and three licences by number.
 fn swarm() -> Testbed {
-    let resources = ["GPU=UUID1", "GPU=UUID2", "LICENCE=3"];
-    let flag = |resource| format!("--node-generic-resource={resource}");
-    let options = Options {
-        flags: resources.into_iter().map(flag).collect(),
-        ..Options::default()
-    };
-    let testbed = Testbed::hosts(1, &options).unwrap();
+    let testbed = Testbed::hosts(1, &Options::default().with_resources()).unwrap();
     let host = testbed.host(0);
     host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
     testbed

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use swarmrs_compat_tests::Options;
+use swarmrs_compat_tests::testbed::Release;
 use swarmrs_compat_tests::transcript::{Differences, held_against_stock, meant, own};
 
 fn compare(path: &Path, ours: &Options, meant: &Differences) {
@@ -53,14 +54,8 @@ fn the_lock_of_managers_answers_as_the_stock_one_does() {
 
 #[test]
 fn jobs_and_placement_are_those_of_the_stock_swarm() {
-    // Nodes with two GPUs by name and three licences by number.
-    let resources = ["GPU=UUID1", "GPU=UUID2", "LICENCE=3"];
-    let flag = |resource| format!("--node-generic-resource={resource}");
-    let resourceful = Options {
-        flags: resources.into_iter().map(flag).collect(),
-        ..Options::default()
-    };
-    compare(&own("scenarios/jobs.txt"), &resourceful, &meant().unwrap());
+    let ours = Options::default().with_resources();
+    compare(&own("scenarios/jobs.txt"), &ours, &meant().unwrap());
 }
 
 #[test]
@@ -70,6 +65,22 @@ fn two_stock_swarms_do_not_differ_once_masked() {
         &Options::stock(),
         &Differences::default(),
     );
+}
+
+/// On the newer engine the stock swarm answers as we do on every engine: what differs there is listed once more.
+fn compare_on_28(scenario: &str) {
+    let ours = Options::engine(Release::V28);
+    compare(&own(scenario), &ours, &meant().unwrap());
+}
+
+#[test]
+fn on_28_one_node_answers_as_the_stock_swarm_does() {
+    compare_on_28("scenarios/one-node.txt");
+}
+
+#[test]
+fn on_28_services_with_every_flag_are_what_the_stock_swarm_makes_of_them() {
+    compare_on_28("scenarios/fields.txt");
 }
 
 #[test]

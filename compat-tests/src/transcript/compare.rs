@@ -28,6 +28,10 @@ pub fn compare(step: &Step, reference: &Outcome, ours: &Outcome) -> Vec<Delta> {
         &reference.status.to_string(),
         &ours.status.to_string(),
     );
+    if reference.status < 0 && ours.status < 0 {
+        // Two sides that wait for the same in vain show nothing.
+        found.note("status", "carried out", "not carried out, on either side");
+    }
     found.note("content type", &reference.content_type, &ours.content_type);
     found.note(
         "errors",
@@ -157,6 +161,17 @@ mod tests {
             found,
             [("output:2".into(), "two".into(), "(no line)".into())]
         );
+    }
+
+    #[test]
+    fn a_step_that_neither_side_carries_out_is_a_difference() {
+        let vain = Outcome {
+            status: -1,
+            ..Outcome::default()
+        };
+        let found = compare(&Step::default(), &vain, &vain);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].at, "status");
     }
 
     #[test]

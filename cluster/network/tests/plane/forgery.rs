@@ -2,12 +2,12 @@
 
 use crate::rig::*;
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, sendto,
-    socket,
+    AddressFamily, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrLike, recv,
+    sendto, socket,
 };
-use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::net::{Ipv6Addr, UdpSocket};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 use swarmrs_network::plane::Plane;
 use swarmrs_types::endpoint::Fact;
 
@@ -29,11 +29,16 @@ async fn scene(plane: &Plane) -> [Container; 3] {
     [forger, victim, witness]
 }
 
+/// Hears and says whatever is on the wire of the namespace it is opened in.
+fn wire() -> OwnedFd {
+    let all = SockProtocol::EthAll;
+    socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), all).unwrap()
+}
+
 /// Puts a frame on a container's wire as it is.
 fn send(from: &Container, frame: &[u8]) {
     from.space.within(|| {
-        let all = SockProtocol::EthAll;
-        let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), all).unwrap();
+        let socket = wire();
         let index = nix::net::if_::if_nametoindex("eth0").unwrap();
         let mut raw = [0u8; 20];
         raw[0..2].copy_from_slice(&(libc_packet()).to_ne_bytes());
@@ -171,6 +176,205 @@ fn loopback_addresses_of_the_host_are_out_of_reach() {
             let _ = socket.send_to(b"!", "127.0.0.1:7");
         });
         assert!(!heard(&local));
+        plane.clear().await.unwrap();
+    });
+}
+
+/// Numbers of ICMPv6 messages. Source: RFC 4861.
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
+const REDIRECT: u8 = 137;
+
+const UDP: u8 = 17;
+const ICMP6: u8 = 58;
+
+fn v6(address: &str) -> [u8; 16] {
+    address.parse::<Ipv6Addr>().unwrap().octets()
+}
+
+/// What the forger has of its own: an address that it was given and one that follows from its hardware.
+const OWN_V6: &str = "fd10:1::11";
+const OWN_LINK: &str = "fe80::42:aff:fe00:10b";
+
+/// To the witness. `headers` stand between the IPv6 header and the message, and begin with the number of the first.
+fn ipv6(from: Mac, says: &str, protocol: u8, message: &[u8], headers: &[u8]) -> Vec<u8> {
+    let witness = v6("fd10:1::13");
+    let (next, between) = headers.split_first().unwrap_or((&protocol, &[]));
+    let length = (between.len() + message.len()) as u16;
+    let mut packet = vec![0x60, 0, 0, 0];
+    packet.extend(length.to_be_bytes());
+    packet.extend([*next, 255]);
+    packet.extend(v6(says));
+    packet.extend(witness);
+    packet.extend(between);
+    let sum_at = if protocol == UDP { 6 } else { 2 };
+    let mut message = message.to_vec();
+    let pseudo = [&v6(says)[..], &witness, &[0, 0, 0, message.len() as u8]].concat();
+    let summed = [&pseudo[..], &[0, 0, 0, protocol], &message].concat();
+    let mut sum: u32 = summed
+        .chunks(2)
+        .map(|two| u32::from(two[0]) << 8 | u32::from(*two.get(1).unwrap_or(&0)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    message[sum_at..sum_at + 2].copy_from_slice(&(!sum as u16).to_be_bytes());
+    packet.extend(message);
+    ethernet([0x02, 0x42, 10, 0, 1, 13], from, 0x86dd, &packet)
+}
+
+/// "That address is here", or for a solicitation: "who has that address? I am here".
+fn neighbour_message(kind: u8, says: &str, target: &str, headers: &[u8]) -> Vec<u8> {
+    let (flags, option) = match kind {
+        ADVERTISEMENT => (0x20, 2),
+        _ => (0, 1),
+    };
+    let head = [kind, 0, 0, 0, flags, 0, 0, 0];
+    let message = [&head[..], &v6(target), &[option, 1], &FORGER].concat();
+    ipv6(FORGER, says, ICMP6, &message, headers)
+}
+
+/// "The way out is by me, for an hour."
+fn router_advertisement(says: &str) -> Vec<u8> {
+    let head = [ROUTER_ADVERTISEMENT, 0, 0, 0, 64, 0, 0x0e, 0x10];
+    let message = [&head[..], &[0; 8], &[1, 1], &FORGER].concat();
+    ipv6(FORGER, says, ICMP6, &message, &[])
+}
+
+/// "There is a better way to the outside: me."
+fn redirect(says: &str) -> Vec<u8> {
+    let head = [REDIRECT, 0, 0, 0, 0, 0, 0, 0];
+    let (better, outside) = (v6(OWN_LINK), v6("2001:db8::8"));
+    let message = [&head[..], &better, &outside, &[2, 1], &FORGER].concat();
+    ipv6(FORGER, says, ICMP6, &message, &[])
+}
+
+fn datagram_v6(from: Mac, says: &str) -> Vec<u8> {
+    ipv6(from, says, UDP, &[0, 9, 0, 7, 0, 9, 0, 0, b'!'], &[])
+}
+
+/// Whether the frame comes out at the witness's end, unchanged.
+fn arrives(forger: &Container, witness: &OwnedFd, frame: &[u8]) -> bool {
+    send(forger, frame);
+    let end = Instant::now() + Duration::from_millis(400);
+    let mut heard = [0; 256];
+    while Instant::now() < end {
+        match recv(witness.as_raw_fd(), &mut heard, MsgFlags::MSG_DONTWAIT) {
+            Ok(length) if heard[..length] == *frame => return true,
+            Ok(_) => {}
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+        }
+    }
+    false
+}
+
+#[test]
+fn over_ipv6_too_nobody_is_another_or_the_way_out() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let mut facts = vec![peer(), Fact::Network(both_families(1))];
+        let member = |task| Fact::Endpoint(endpoint_of_both(1, task, 0, 10 + task as u8));
+        facts.extend((1..=3).map(member));
+        plane.tell(&put(facts), true).await.unwrap();
+        let forger = container_of_both(&plane, 1, 11).await;
+        let victim = container_of_both(&plane, 1, 12).await;
+        let witness = container_of_both(&plane, 1, 13).await;
+        victim
+            .space
+            .serve_on("::".parse().unwrap(), victim.address, 80);
+        let answered = || witness.tcp("[fd10:1::12]:80").unwrap();
+        assert_eq!(answered(), "10.0.1.12 fd10:1::13");
+        let known = |address: &str| {
+            let words = neighbour(&witness, address);
+            let hardware = words.split("lladdr ").nth(1).unwrap_or_default();
+            hardware.split(' ').next().unwrap_or_default().to_owned()
+        };
+        assert!(witness.tcp("[fd10:1::1]:9").is_err());
+        let ways = || witness.space.within(|| ip("-6 route show default"));
+        let before = (known("fd10:1::12"), known("fd10:1::1"), ways());
+        assert_eq!(before.0, "02:42:0a:00:01:0c");
+        assert_ne!(before.1, "");
+
+        let ear = witness.space.within(wire);
+        let own = neighbour_message(ADVERTISEMENT, OWN_V6, OWN_V6, &[]);
+        // Behind a header that says nothing ("hop by hop", padding).
+        let padded = [0, ICMP6, 0, 1, 4, 0, 0, 0, 0];
+        for (what, frame) in [
+            ("a datagram", datagram_v6(FORGER, OWN_V6)),
+            ("an advertisement", own.clone()),
+            (
+                "a solicitation",
+                neighbour_message(SOLICITATION, OWN_LINK, "fd10:1::13", &[]),
+            ),
+            (
+                "a padded one",
+                neighbour_message(SOLICITATION, OWN_V6, "fd10:1::13", &padded),
+            ),
+        ] {
+            let passes = arrives(&forger, &ear, &frame);
+            assert!(passes, "{what} of its own does not pass");
+        }
+        let claims =
+            |says, target, headers| neighbour_message(ADVERTISEMENT, says, target, headers);
+        let asks = |says| neighbour_message(SOLICITATION, says, "fd10:1::13", &[]);
+        let tagged = [&own[..12], &[0x81, 0, 0, 1], &own[12..]].concat();
+        for (what, frame) in [
+            ("a neighbour's address", claims(OWN_V6, "fd10:1::12", &[])),
+            ("the gateway's address", claims(OWN_V6, "fd10:1::1", &[])),
+            (
+                "an address behind a header",
+                claims(OWN_V6, "fd10:1::12", &padded),
+            ),
+            (
+                "a neighbour's claim",
+                claims("fd10:1::12", "fd10:1::12", &[]),
+            ),
+            ("a neighbour's question", asks("fd10:1::12")),
+            ("the gateway's question", asks("fd10:1::1")),
+            ("a way out", router_advertisement(OWN_LINK)),
+            ("the gateway's way out", router_advertisement("fe80::1")),
+            ("a better way", redirect(OWN_LINK)),
+            ("the gateway's better way", redirect("fd10:1::1")),
+            ("a neighbour's datagram", datagram_v6(FORGER, "fd10:1::12")),
+            ("the gateway's datagram", datagram_v6(FORGER, "fd10:1::1")),
+            ("a stranger's datagram", datagram_v6(FORGER, "2001:db8::8")),
+            ("a neighbour's hardware", datagram_v6(VICTIM, OWN_V6)),
+            ("a node's hardware", datagram_v6(NODE, OWN_V6)),
+            ("a tagged frame", tagged),
+        ] {
+            assert!(!arrives(&forger, &ear, &frame), "{what} passes");
+        }
+        let after = (known("fd10:1::12"), known("fd10:1::1"), ways());
+        assert_eq!(after, before);
+        assert_eq!(answered(), "10.0.1.12 fd10:1::13");
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
+fn a_network_of_ipv4_alone_carries_no_ipv6() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let [forger, _victim, witness] = scene(&plane).await;
+        let ear = witness.space.within(wire);
+        let own = datagram(FORGER, [10, 0, 1, 11]);
+        assert!(arrives(&forger, &ear, &own), "its own does not pass");
+        for (what, frame) in [
+            ("a datagram", datagram_v6(FORGER, OWN_LINK)),
+            (
+                "a question",
+                neighbour_message(SOLICITATION, OWN_LINK, "fd10:1::13", &[]),
+            ),
+            (
+                "an advertisement",
+                neighbour_message(ADVERTISEMENT, OWN_LINK, OWN_LINK, &[]),
+            ),
+            ("a way out", router_advertisement(OWN_LINK)),
+            ("a better way", redirect(OWN_LINK)),
+        ] {
+            assert!(!arrives(&forger, &ear, &frame), "{what} passes");
+        }
         plane.clear().await.unwrap();
     });
 }

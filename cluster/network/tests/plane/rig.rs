@@ -382,6 +382,37 @@ pub fn endpoint(number: usize, task: usize, of: usize, host: u8) -> Endpoint {
     }
 }
 
+/// The same network with IPv6: `fd10:n::/64` beside its subnet.
+pub fn both_families(number: usize) -> Overlay {
+    let mut network = overlay(number);
+    network.segments.push(Segment {
+        subnet: format!("fd10:{number}::/64").parse().unwrap(),
+        gateway: format!("fd10:{number}::1").parse().unwrap(),
+        vni: 5000 + number as u32,
+    });
+    network
+}
+
+/// An endpoint there, at `fd10:n::<host>` too.
+pub fn endpoint_of_both(number: usize, task: usize, of: usize, host: u8) -> Endpoint {
+    let mut endpoint = endpoint(number, task, of, host);
+    let address = format!("fd10:{number}::{host}/64").parse().unwrap();
+    endpoint.addresses.push(address);
+    endpoint
+}
+
+/// Its container.
+pub async fn container_of_both(plane: &Plane, number: usize, host: u8) -> Container {
+    let address = format!("10.0.{number}.{host}/24");
+    let one = container(plane, network(number), &address).await;
+    let gateway = one.joined.gateway_v6.unwrap();
+    one.space.within(|| {
+        ip(&format!("addr add fd10:{number}::{host}/64 dev eth0 nodad"));
+        ip(&format!("route add default via {gateway}"));
+    });
+    one
+}
+
 /// Service `of` on network n, with a virtual address unless it is empty.
 pub fn balanced(number: usize, of: usize, vip: &str, ports: &[(u32, u32)]) -> Balanced {
     let port = |protocol: Protocol, published: u32, target: u32| PortConfig {

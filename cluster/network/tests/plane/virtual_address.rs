@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::UdpSocket;
 use std::time::Duration;
 use swarmrs_network::plane::Plane;
-use swarmrs_types::endpoint::{Fact, Segment};
+use swarmrs_types::endpoint::Fact;
 
 const VIP: &str = "10.0.1.2:80";
 
@@ -218,38 +218,19 @@ fn a_removed_backend_resets_its_connections_at_once() {
 fn a_network_with_ipv6_carries_both() {
     on_a_host(|host| async move {
         let plane = host.plane().await;
-        let mut network_ = overlay(1);
-        network_.segments.push(Segment {
-            subnet: "fd10:1::/64".parse().unwrap(),
-            gateway: "fd10:1::1".parse().unwrap(),
-            vni: 5001,
-        });
-        let member = |task: usize, of: usize, host: u8| {
-            let mut endpoint = endpoint(1, task, of, host);
-            endpoint
-                .addresses
-                .push(format!("fd10:1::{host}/64").parse().unwrap());
-            endpoint
-        };
         let facts = [
             peer(),
-            Fact::Network(network_),
+            Fact::Network(both_families(1)),
             Fact::Service(balanced(1, 1, "10.0.1.2", &[])),
             Fact::Service(balanced(1, 2, "fd10:1::2", &[])),
-            Fact::Endpoint(member(1, 1, 11)),
-            Fact::Endpoint(member(2, 2, 12)),
-            Fact::Endpoint(member(3, 0, 50)),
+            Fact::Endpoint(endpoint_of_both(1, 1, 1, 11)),
+            Fact::Endpoint(endpoint_of_both(1, 2, 2, 12)),
+            Fact::Endpoint(endpoint_of_both(1, 3, 0, 50)),
         ];
         plane.tell(&put(facts), true).await.unwrap();
         let mut containers = Vec::new();
         for host in [11, 12, 50] {
-            let one = container(&plane, network(1), &format!("10.0.1.{host}/24")).await;
-            let gateway = one.joined.gateway_v6.unwrap();
-            one.space.within(|| {
-                ip(&format!("addr add fd10:1::{host}/64 dev eth0 nodad"));
-                ip(&format!("route add default via {gateway}"));
-            });
-            containers.push(one);
+            containers.push(container_of_both(&plane, 1, host).await);
         }
         let [first, second, client] = &containers[..] else {
             unreachable!()

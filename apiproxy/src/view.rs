@@ -22,7 +22,7 @@ use swarmrs_types::Timestamp;
 use swarmrs_types::object::Meta;
 
 pub use convergence::{Convergence, convergence};
-pub use network::{Network, containers, network, of_twin, peers, services};
+pub use network::{Network, containers, network, node_local, of_twin, peers, services};
 pub use node::{Node, Rank, node};
 pub use payload::{Config, Secret, config, secret};
 pub use service::{Service, ServiceOptions, service};

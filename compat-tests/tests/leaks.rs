@@ -7,11 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use swarmrs_compat_tests::observe::wait_for_replicas;
+use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas};
 use swarmrs_compat_tests::swarm::CREATE;
 use swarmrs_compat_tests::testbed::IMAGE;
-use swarmrs_compat_tests::web::remove_network;
-use swarmrs_compat_tests::{Host, Testbed, wait};
+use swarmrs_compat_tests::web::{remove, remove_network, servers};
+use swarmrs_compat_tests::{Host, Testbed, command, traces, wait};
 
 /// Cycles at a time, and how often.
 const LANES: usize = 5;
@@ -166,4 +166,119 @@ fn fifty_rounds_of_networks_with_services_and_containers_leave_nothing() {
         }
     });
     rest.unwrap();
+}
+
+/// What the engine itself shows of its networks.
+fn of_engine(host: &Host) -> BTreeSet<String> {
+    let listed = host.engine_docker(&["network", "ls", "--format", "{{.Name}}"]);
+    let listed = listed.unwrap();
+    listed
+        .success()
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn engine_has(host: &Host, network: &str, expected: bool) {
+    wait::until("the engine's networks", SOON, || match of_engine(host) {
+        names if names.contains(network) == expected => Ok(()),
+        names => Err(format!("{network}: {names:?}")),
+    })
+    .unwrap();
+}
+
+/// A macvlan on the host's own wire: its tasks are neighbours of the host's neighbours.
+#[test]
+fn a_network_of_each_engines_own_comes_with_its_first_task_and_goes_with_its_last() {
+    let mut testbed = Testbed::one().unwrap();
+    let host = testbed.host(0);
+    let before = traces::of(host).unwrap();
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    let create = ["network", "create", "--config-only", "--opt", "parent=eth0"];
+    let subnet = ["--subnet", "10.77.0.0/24", "--ip-range", "10.77.0.64/28"];
+    host.docker_ok(&[&create[..], &subnet, &["lan-here"]].concat());
+    let create = [
+        "network", "create", "--driver", "macvlan", "--scope", "swarm",
+    ];
+    let lan = host.docker_ok(&[&create[..], &["--config-from", "lan-here", "lan"]].concat());
+    assert!(!of_engine(host).contains("lan"), "nobody needs it yet");
+
+    let web = servers(host, 2, &["--network", "lan"]);
+    let tasks = task_containers(host, &web).unwrap();
+    for task in &tasks {
+        let format = "{{.NetworkSettings.Networks.lan.NetworkID}} {{.NetworkSettings.Networks.lan.IPAddress}}";
+        let shown = host.docker_ok(&["inspect", "--format", format, &task.container]);
+        let (network, address) = shown.split_once(' ').unwrap();
+        assert_eq!(network, lan, "the swarm's id");
+        let last: u8 = address.strip_prefix("10.77.0.").unwrap().parse().unwrap();
+        assert!((64..80).contains(&last), "{address}");
+        let url = format!("http://{address}/");
+        let mut outside = testbed.outside_command();
+        outside.args(["curl", "--silent", "--fail", "--max-time", "5", &url]);
+        let answer = command::run(&mut outside, b"", SOON).unwrap();
+        assert_eq!(answer.success().unwrap().trim(), &task.container[..12]);
+    }
+    let format = "{{.Id}} {{.Scope}} {{.Driver}} {{(index .IPAM.Config 0).IPRange}} {{.ConfigFrom.Network}} {{len .Containers}}";
+    let shown = host.docker_ok(&["network", "inspect", "--format", format, "lan"]);
+    assert_eq!(
+        shown,
+        format!("{lan} swarm macvlan 10.77.0.64/28 lan-here 2")
+    );
+
+    testbed.host_mut(0).kill_daemon();
+    testbed.host_mut(0).start_daemon().unwrap();
+    let host = testbed.host(0);
+    wait_for_replicas(host, &web, "2/2").unwrap();
+    assert_eq!(task_containers(host, &web).unwrap(), tasks);
+    host.docker_ok(&["service", "scale", "--detach", &format!("{web}=1")]);
+    wait_for_replicas(host, &web, "1/1").unwrap();
+    assert!(of_engine(host).contains("lan"), "one task is left");
+    remove(host, &web);
+    engine_has(host, "lan", false);
+
+    // As after a kill between the making of a network and its use.
+    testbed.host_mut(0).kill_daemon();
+    let host = testbed.host(0);
+    let label = format!("swarmrs.network.id={lan}");
+    let made = host.engine_docker(&["network", "create", "--label", &label, "lan"]);
+    made.unwrap().success().unwrap();
+    testbed.host_mut(0).start_daemon().unwrap();
+    engine_has(testbed.host(0), "lan", false);
+
+    let host = testbed.host(0);
+    host.docker_ok(&[&create[..], &["--config-from", "nothing", "other"]].concat());
+    let what = [
+        "--name",
+        "lost",
+        "--network",
+        "other",
+        IMAGE,
+        "sleep",
+        "600",
+    ];
+    host.docker_ok(&[&CREATE[..], &what].concat());
+    let refused = "configuration network \"nothing\" does not exist";
+    wait::until("a task that says what is missing", SOON, || {
+        let format = "{{.CurrentState}} {{.Error}}";
+        let tasks = host.docker_ok(&["service", "ps", "--no-trunc", "--format", format, "lost"]);
+        let words: Vec<&str> = tasks.split_whitespace().collect();
+        match words.join(" ") {
+            told if told.contains("Rejected") && told.contains(refused) => Ok(()),
+            told => Err(told),
+        }
+    })
+    .unwrap();
+    host.docker_ok(&["service", "rm", "lost"]);
+    for network in ["lan", "other", "lan-here"] {
+        remove_network(host, network);
+    }
+    host.docker_ok(&["swarm", "leave", "--force"]);
+    wait::until("a host as it was before", SOON, || {
+        match traces::of(host).unwrap() {
+            left if left == before => Ok(()),
+            left => Err(format!("{left:#?}\ninstead of {before:#?}")),
+        }
+    })
+    .unwrap();
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use swarmrs_core::State;
-use swarmrs_node::{Facts, Twin, label};
+use swarmrs_node::{Facts, Twin, is_overlay_twin, label};
 use swarmrs_types::object;
 use swarmrs_types::{ServiceId, Timestamp};
 
@@ -122,6 +122,18 @@ impl Network<'_> {
         self.services = Some(services);
         self
     }
+}
+
+/// A network that is each engine's own, with what this node's engine made of it: addresses and options are the node's.
+pub fn node_local(network: &object::Network, double: &Value) -> Value {
+    let mut shown = serde_json::to_value(self::network(network)).unwrap_or_default();
+    for key in ["EnableIPv6", "IPAM", "Options", "Labels", "Containers"] {
+        shown[key] = double[key].clone();
+    }
+    if let Some(labels) = shown["Labels"].as_object_mut() {
+        labels.remove(label::TWIN);
+    }
+    shown
 }
 
 /// Shows a network as lists do.
@@ -281,8 +293,10 @@ pub fn of_twin(twin: &Twin, double: &Value) -> Value {
     shown["Name"] = Value::from(twin.shown_name());
     shown["Id"] = Value::from(twin.network.as_str());
     shown["Scope"] = Value::from("swarm");
-    shown["Driver"] = Value::from("overlay");
-    shown["Options"] = Value::Null;
+    if is_overlay_twin(double) {
+        shown["Driver"] = Value::from("overlay");
+        shown["Options"] = Value::Null;
+    }
     if let Some(labels) = shown["Labels"].as_object_mut() {
         labels.remove(label::TWIN);
     }

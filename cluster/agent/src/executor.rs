@@ -103,6 +103,9 @@ pub trait Executor: Send + Sync + 'static {
     /// force, or after a short while.
     async fn tell(&self, facts: FactDiff, complete: bool);
 
+    /// A task of this node, before anything is done for it: what it needs beside a container is kept until it is forgotten.
+    fn expect(&self, order: &Order);
+
     /// Tasks that the node keeps something for beside a container.
     fn kept(&self) -> Vec<TaskId>;
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   session ──facts──▶ Networks ─┬─ owed ──▶ plane      in force before a task is acted on
 //!                                └─ twins ─▶ engine     made before a container is
+//!   orders ──▶ networks of the engine's own ─▶ twins
 //! ```
 //!
 //! A plane that cannot be told holds nothing up but what needs it: tasks that are on no network of the swarm go on, others
@@ -14,21 +15,25 @@ pub mod facts;
 mod fixture;
 pub mod label;
 pub mod link;
+mod node_local;
 mod owed;
 pub mod twin;
 pub mod way_out;
 
 use self::facts::Facts;
 use self::link::Link;
+use self::node_local::Needed;
 use self::owed::Owed;
-use self::twin::{Twin, Twins};
+use self::twin::{Twin, Twins, Wanted};
+use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use swarmrs_engine::Engine;
 use swarmrs_network::{Absent, BoundPort, Plane};
-use swarmrs_types::NetworkId;
+use swarmrs_types::assignment::{NodeLocal, Order};
 use swarmrs_types::endpoint::{Endpoint, FactDiff, Overlay};
 use swarmrs_types::id::RawId;
+use swarmrs_types::{NetworkId, TaskId};
 use tokio::sync::{Notify, watch};
 use tracing::{debug, warn};
 
@@ -50,14 +55,16 @@ pub enum Unready {
 
 /// See the module.
 pub struct Networks {
+    engine: Engine,
     plane: Arc<dyn Plane>,
     pub twins: Twins,
     facts: Mutex<Facts>,
+    needed: Mutex<Needed>,
     owed: Mutex<Owed>,
     asked: Notify,
     /// The number of the last change that is in force.
     in_force: watch::Sender<u64>,
-    /// Counts changes of the facts.
+    /// Counts changes of the facts; told also when a task needs its networks no more.
     changed: watch::Sender<u64>,
 }
 
@@ -66,8 +73,10 @@ impl Networks {
     pub fn new(engine: Engine, driver: String, plane: Arc<dyn Plane>) -> Self {
         Networks {
             plane,
-            twins: Twins::new(engine, driver),
+            twins: Twins::new(engine.clone(), driver),
+            engine,
             facts: Mutex::default(),
+            needed: Mutex::default(),
             owed: Mutex::default(),
             asked: Notify::new(),
             in_force: watch::Sender::new(0),
@@ -87,6 +96,22 @@ impl Networks {
 
     fn owed(&self) -> MutexGuard<'_, Owed> {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn needed(&self) -> MutexGuard<'_, Needed> {
+        self.needed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A task of this node: the networks it needs of the engine are kept from here on.
+    pub fn expect(&self, order: &Order) {
+        self.needed().add(order);
+    }
+
+    /// The task and its container are gone.
+    pub fn release(&self, task: TaskId) {
+        if self.needed().release(task) {
+            self.changed.send_modify(|_| ());
+        }
     }
 
     /// Takes facts over and comes back when they are in force, or after a second.
@@ -162,11 +187,13 @@ impl Networks {
         }
     }
 
-    /// Twins of networks that the node is not told of. Before it was told anything, none.
+    /// Twins of networks that the node is not told of, and that no task of its needs. Before it was told anything, none.
     async fn stale(&self) -> Result<Vec<NetworkId>, swarmrs_engine::Error> {
         let table = self.twins.table().await?;
-        let facts = self.facts();
-        let is_stale = |id: &&NetworkId| facts.are_grounded() && facts.network(**id).is_none();
+        let (facts, needed) = (self.facts(), self.needed());
+        let is_stale = |id: &&NetworkId| {
+            facts.are_grounded() && facts.network(**id).is_none() && !needed.contains(**id)
+        };
         Ok(table.keys().filter(is_stale).copied().collect())
     }
 
@@ -201,8 +228,32 @@ impl Networks {
 
     /// The network's twin, made if need be.
     pub async fn ensure(&self, network: &Overlay) -> Result<Twin, swarmrs_engine::Error> {
-        let stale = self.stale().await?;
-        self.twins.ensure(network, &stale).await
+        let wanted = Wanted::overlay(network, self.twins.driver());
+        self.twins.ensure(&wanted, &self.stale().await?).await
+    }
+
+    /// A network of the engine's own, made if need be. Once it is there its configuration is of no matter.
+    pub async fn ensure_node_local(
+        &self,
+        network: &NodeLocal,
+    ) -> Result<Twin, swarmrs_engine::Error> {
+        if let Some(twin) = self.twins.present(network.id).await? {
+            return Ok(twin);
+        }
+        let configuration = match node_local::configuration(network) {
+            Some(name) => Some(self.configuration(name).await?),
+            None => None,
+        };
+        let wanted = node_local::wanted(network, configuration.as_ref());
+        self.twins.ensure(&wanted, &self.stale().await?).await
+    }
+
+    async fn configuration(&self, name: &str) -> Result<Value, swarmrs_engine::Error> {
+        match self.engine.inspect_network(name).await {
+            Ok(shown) if node_local::is_configuration(&shown, name) => Ok(shown),
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Err(node_local::no_configuration(name)),
+        }
     }
 
     /// Waits until a task or container has an endpoint on a network that is in force, no longer than `limit`.
@@ -267,6 +318,7 @@ impl Networks {
     /// The node has left: nothing of any network stays. What cannot be removed is told in the log.
     pub async fn leave(&self) {
         *self.facts() = Facts::default();
+        *self.needed() = Needed::default();
         if let Err(error) = self.twins.dissolve().await {
             warn!(%error, "networks of the swarm may be left in the engine");
         }

@@ -76,6 +76,8 @@ impl Worker {
             self.found = Some(self.look().await);
             self.second_look = Some(Instant::now() + SECOND_LOOK);
         }
+        let starting = orders.start.iter();
+        starting.for_each(|one| self.shared.executor.expect(&one.order));
         self.shared.executor.keep(orders.payloads, orders.complete);
         self.shared
             .executor

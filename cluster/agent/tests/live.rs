@@ -138,6 +138,7 @@ fn order(n: u32, line: &str) -> Order {
         ports: Vec::new(),
         resources: Vec::new(),
         networks: Vec::new(),
+        node_local: Vec::new(),
         registry_auth: None,
     }
 }

@@ -77,7 +77,9 @@ pub use role::{Node, NodeError};
 pub use swarmrs_agent::network::facts::Facts;
 pub use swarmrs_agent::network::label;
 pub use swarmrs_agent::network::link::{Link, resolve_with_us};
-pub use swarmrs_agent::network::twin::{Table as TwinTable, Twin, Twins, read as read_twin};
+pub use swarmrs_agent::network::twin::{
+    Table as TwinTable, Twin, Twins, is_overlay as is_overlay_twin, read as read_twin,
+};
 pub use swarmrs_agent::network::way_out;
 pub use swarmrs_agent::{Networks, Policy, SocketMap};
 pub use swarmrs_network::{BoundPort, Launch, holder};

@@ -3,9 +3,11 @@
 //! A node gets its whole set once per session and differences after that. It never sees the
 //! cluster's objects: an [`Order`] is all it needs to make one container.
 
-use crate::id::{ConfigId, NodeId, SecretId, ServiceId, TaskId};
+use crate::id::{ConfigId, NetworkId, NodeId, SecretId, ServiceId, TaskId};
 use crate::object::{Attached, RegistryAuth, TaskStatus};
-use crate::spec::{ContainerSpec, Data, Driver, GenericResource, Labels, PortConfig, TaskSpec};
+use crate::spec::{
+    ContainerSpec, Data, Driver, GenericResource, Labels, NetworkSpec, PortConfig, TaskSpec,
+};
 use crate::task_state::TaskState;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,7 +44,17 @@ pub struct Order {
     /// alone stand in `spec`, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<Attached>,
+    /// Of those of the engine, what the swarm knows and this node makes for its tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_local: Vec<NodeLocal>,
     pub registry_auth: Option<RegistryAuth>,
+}
+
+/// A network of the swarm that is each engine's own: none but its name is the same everywhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeLocal {
+    pub id: NetworkId,
+    pub spec: NetworkSpec,
 }
 
 /// The tasks of a node by id.

@@ -249,7 +249,11 @@ mod tests {
         let settings = json!({"IPAMConfig": {"IPv4Address": "10.0.1.5"}});
         let taken = Taken {
             lease: "0123456789abcdefghijklmno".parse().unwrap(),
-            link: Link { twin, settings },
+            link: Link {
+                twin,
+                settings,
+                named: true,
+            },
         };
         let mut container = json!({
             "Image": "i",

@@ -31,15 +31,27 @@ struct Attributes {
     /// The driver.
     #[serde(rename = "type", default)]
     driver: String,
+    #[serde(default)]
+    name: String,
 }
 
 /// The line as clients see it. One about a network of ours that is not known yet (the engine tells of its making before it
 /// answers the request) is not for them.
 pub(super) fn shown(line: Bytes, twins: &Twins) -> Option<Bytes> {
-    translated(line, twins.driver(), |id| twins.of_id(id))
+    let is_new = |actor: &Actor| {
+        let about = &actor.attributes;
+        about.driver == twins.driver() || twins.is_being_made(&about.name)
+    };
+    translated(line, twins.driver(), is_new, |id| twins.of_id(id))
 }
 
-fn translated(line: Bytes, driver: &str, of_id: impl Fn(&str) -> Option<Twin>) -> Option<Bytes> {
+/// `is_new` tells what is not known as a twin only because it has not been answered yet.
+fn translated(
+    line: Bytes,
+    driver: &str,
+    is_new: impl Fn(&Actor) -> bool,
+    of_id: impl Fn(&str) -> Option<Twin>,
+) -> Option<Bytes> {
     if !line.windows(MARK.len()).any(|window| window == MARK) {
         return Some(line);
     }
@@ -47,16 +59,23 @@ fn translated(line: Bytes, driver: &str, of_id: impl Fn(&str) -> Option<Twin>) -
     let Ok(told) = serde_json::from_slice::<Told>(text) else {
         return Some(line);
     };
-    if told.kind != "network" || told.actor.attributes.driver != driver {
+    if told.kind != "network" {
         return Some(line);
     }
-    let twin = of_id(&told.actor.id)?;
+    // In this order: one that is known a moment later is still new here.
+    let is_new = is_new(&told.actor);
+    let Some(twin) = of_id(&told.actor.id) else {
+        return (!is_new).then_some(line);
+    };
+    let is_overlay = told.actor.attributes.driver == driver;
     let mut event = RawObject::parse(text).ok()?;
     event.edit("Actor", |actor| {
         actor.set("ID", &twin.network);
         actor.edit("Attributes", |attributes| {
             attributes.set("name", &twin.shown_name());
-            attributes.set("type", &"overlay");
+            if is_overlay {
+                attributes.set("type", &"overlay");
+            }
         });
     });
     let mark = &line[..line.len() - text.len()];
@@ -80,7 +99,10 @@ mod tests {
             })
         };
         let line = Bytes::copy_from_slice(line.as_bytes());
-        let shown = translated(line, "swarmrs", of_id)?;
+        let is_new = |actor: &Actor| {
+            actor.attributes.driver == "swarmrs" || actor.attributes.name == "making"
+        };
+        let shown = translated(line, "swarmrs", is_new, of_id)?;
         Some(String::from_utf8(shown.to_vec()).unwrap())
     }
 
@@ -95,6 +117,8 @@ mod tests {
     fn an_event_of_a_twin_is_one_of_the_swarms_network() {
         let engine = connect("e1", "swarmrs", &format!("web.{SWARM_ID}"));
         assert_eq!(told(&engine), Some(connect(SWARM_ID, "overlay", "web")));
+        let own = connect("e1", "macvlan", &format!("web.{SWARM_ID}"));
+        assert_eq!(told(&own), Some(connect(SWARM_ID, "macvlan", "web")));
         let record = format!("\u{1e}{engine}");
         let shown = connect(SWARM_ID, "overlay", "web");
         assert_eq!(told(&record), Some(format!("\u{1e}{shown}")));
@@ -103,13 +127,14 @@ mod tests {
     #[test]
     fn a_twin_that_is_not_known_yet_is_not_told_of() {
         assert_eq!(told(&connect("e2", "swarmrs", "web")), None);
+        assert_eq!(told(&connect("e2", "macvlan", "making")), None);
     }
 
     #[test]
     fn everything_else_passes_as_it_came() {
         let container = "{ \"Type\":\"container\", \"Actor\":{\"ID\":\"e1\"}}\n".to_owned();
         for line in [
-            connect("e1", "bridge", "web"),
+            connect("e2", "bridge", "web"),
             container,
             "torn \"Type\":\"network\"".into(),
         ] {

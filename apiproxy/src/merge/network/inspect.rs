@@ -62,6 +62,9 @@ async fn show(
         return Ok(ok(&view::of_twin(twin, &double)));
     };
     let network = state.networks().get(&id).ok_or_else(missing)?;
+    if let Some(double) = double.as_ref().filter(|_| !network.is_overlay()) {
+        return Ok(ok(&view::node_local(network, double)));
+    }
     let mut shown = view::network(network).with_containers(view::containers(containers));
     if double.is_some() {
         shown = shown.with_peers(view::peers(&handlers.node.networks().facts()));

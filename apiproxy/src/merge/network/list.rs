@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use swarmrs_node::{label, read_twin};
+use swarmrs_node::{is_overlay_twin, label, read_twin};
 use swarmrs_types::filter::Filters;
 use swarmrs_types::{Fault, json};
 
@@ -82,7 +82,10 @@ fn shown_twin(double: &Value, filters: &Filters) -> Option<Box<RawValue>> {
     let seen = Seen {
         id: twin.network.as_str(),
         name: twin.shown_name(),
-        driver: "overlay",
+        driver: match is_overlay_twin(double) {
+            true => "overlay",
+            false => double["Driver"].as_str().unwrap_or_default(),
+        },
         labels: &labels,
     };
     lets_through(filters, seen).then(|| raw(&view::of_twin(&twin, double)))?

@@ -78,7 +78,7 @@ pub fn request(order: &Order, node: &Node) -> Result<Request, Unfit> {
         .map("ExposedPorts", exposed(&order.ports))
         .put("Labels", labels(order, spec))
         .put("HostConfig", host::config(order, spec, binds)?)
-        .maybe("NetworkingConfig", host::networks(&order.spec));
+        .maybe("NetworkingConfig", host::networks(order));
     Ok(Request {
         volumes: mount::volumes(&mounts),
         container: body.done(),

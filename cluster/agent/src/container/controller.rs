@@ -369,7 +369,12 @@ impl Executor for Controller {
         self.secrets.kept()
     }
 
+    fn expect(&self, order: &Order) {
+        self.networks.expect(order);
+    }
+
     fn forget(&self, task: TaskId) {
+        self.networks.release(task);
         self.secrets.forget(task);
     }
 

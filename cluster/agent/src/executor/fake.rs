@@ -42,6 +42,7 @@ pub fn order(n: u8) -> Order {
         ports: Vec::new(),
         resources: Vec::new(),
         networks: Vec::new(),
+        node_local: Vec::new(),
         registry_auth: None,
     }
 }
@@ -217,6 +218,11 @@ impl Executor for Fake {
         if !facts.is_empty() {
             self.calls.send_modify(|calls| calls.push(said));
         }
+    }
+
+    fn expect(&self, order: &Order) {
+        let said = format!("expect {}", container(order));
+        self.calls.send_modify(|calls| calls.push(said));
     }
 
     fn kept(&self) -> Vec<TaskId> {

@@ -8,6 +8,7 @@ use super::twin::Twin;
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use swarmrs_types::endpoint::Endpoint;
+use swarmrs_types::spec::NetworkAttachmentConfig;
 
 /// One network of a container in the engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,12 +16,33 @@ pub struct Link {
     pub twin: Twin,
     /// The engine's `EndpointSettings`.
     pub settings: Value,
+    /// Whether names are looked up with us.
+    pub named: bool,
 }
 
 impl Link {
     pub fn new(twin: Twin, endpoint: &Endpoint) -> Self {
         let settings = json!({ "IPAMConfig": fixed(endpoint) });
-        Link { twin, settings }
+        Link {
+            twin,
+            settings,
+            named: true,
+        }
+    }
+
+    /// On a network of the engine's own: addresses and names are the engine's to give. Its driver may be told something.
+    /// Aliases are dropped, as stock does.
+    pub fn node_local(twin: Twin, asked: Option<&NetworkAttachmentConfig>) -> Self {
+        let options = asked.map(|asked| &asked.driver_opts);
+        let settings = match options {
+            Some(options) if !options.is_empty() => json!({ "DriverOpts": options }),
+            _ => json!({}),
+        };
+        Link {
+            twin,
+            settings,
+            named: false,
+        }
     }
 }
 
@@ -37,12 +59,14 @@ fn fixed(endpoint: &Endpoint) -> Value {
     Value::Object(fixed)
 }
 
-/// Puts a container that is about to be made on its first network, and lets it look names up with us.
+/// Puts a container that is about to be made on its first network, and lets it look names up with us if that is one of ours.
 pub fn join(container: &mut Value, first: &Link) {
     let name = first.twin.name.as_str();
     container["HostConfig"]["NetworkMode"] = json!(name);
     container["NetworkingConfig"] = json!({ "EndpointsConfig": { name: first.settings } });
-    resolve_with_us(container);
+    if first.named {
+        resolve_with_us(container);
+    }
 }
 
 /// The engine's own resolver asks only us. With `ndots` above 0 it would not ask for names of one label, which the names
@@ -69,13 +93,41 @@ mod tests {
     use super::super::fixture::{endpoint, network_id};
     use super::*;
 
-    fn link(name: &str, endpoint: &Endpoint) -> Link {
-        let twin = Twin {
+    fn twin(name: &str) -> Twin {
+        Twin {
             id: format!("{name}-id"),
             name: name.to_owned(),
             network: network_id(1),
+        }
+    }
+
+    fn link(name: &str, endpoint: &Endpoint) -> Link {
+        Link::new(twin(name), endpoint)
+    }
+
+    #[test]
+    fn on_a_network_of_the_engines_own_addresses_and_names_are_the_engines() {
+        let mut asked = NetworkAttachmentConfig {
+            target: "lan".to_owned(),
+            aliases: vec!["www".to_owned()],
+            ..NetworkAttachmentConfig::default()
         };
-        Link::new(twin, endpoint)
+        let mut joined = |options: &[(&str, &str)]| {
+            let options = options.iter();
+            asked.driver_opts = options.map(|(k, v)| ((*k).into(), (*v).into())).collect();
+            let mut container = json!({"HostConfig": {"Dns": ["1.1.1.1"]}});
+            join(&mut container, &Link::node_local(twin("lan"), Some(&asked)));
+            container
+        };
+        let expected = |settings: Value| {
+            json!({
+                "HostConfig": {"NetworkMode": "lan", "Dns": ["1.1.1.1"]},
+                "NetworkingConfig": {"EndpointsConfig": {"lan": settings}},
+            })
+        };
+        assert_eq!(joined(&[]), expected(json!({})));
+        let told = json!({"DriverOpts": {"a": "b"}});
+        assert_eq!(joined(&[("a", "b")]), expected(told));
     }
 
     #[test]

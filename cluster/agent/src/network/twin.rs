@@ -1,7 +1,7 @@
 //! The engine's twin of a swarm network: what containers of this node are connected to.
 //!
 //! An engine chooses the ids of its networks itself, so each network of the swarm has a twin in the engine that bears its
-//! name (or `<name>.<id>` where that is taken), is driven by us, and says in a label whose twin it is. The table of twins
+//! name (or `<name>.<id>` where that is taken) and says in a label whose twin it is. That of an overlay is driven by us. The table of twins
 //! is rebuilt from those labels. Users may prune them: they are looked for, and made again, before each use. A twin's own
 //! id never leaves our socket.
 
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock};
 use swarmrs_engine::{Engine, Error, Filters};
 use swarmrs_types::NetworkId;
-use swarmrs_types::endpoint::Overlay;
+use swarmrs_types::endpoint::{Overlay, Segment};
 use tokio::sync::Mutex;
 use tracing::{debug, info};
 
@@ -54,6 +54,8 @@ pub struct Twins {
     /// None until the engine was asked.
     table: RwLock<Option<Arc<Table>>>,
     former: RwLock<VecDeque<Twin>>,
+    /// The name of a network that the engine is making: it tells others of it before it answers.
+    making: RwLock<Option<String>>,
     /// One change at a time.
     turn: Mutex<()>,
 }
@@ -65,6 +67,7 @@ impl Twins {
             driver,
             table: RwLock::new(None),
             former: RwLock::default(),
+            making: RwLock::default(),
             turn: Mutex::new(()),
         }
     }
@@ -81,40 +84,59 @@ impl Twins {
         }
     }
 
-    /// The twin of a network, made if it is not there. `stale` are networks that this node carries no more: their twins
-    /// make room for it.
-    pub async fn ensure(&self, network: &Overlay, stale: &[NetworkId]) -> Result<Twin, Error> {
+    /// The twin of a network, if it is there.
+    pub async fn present(&self, network: NetworkId) -> Result<Option<Twin>, Error> {
         self.table().await?;
         let _turn = self.turn.lock().await;
-        if let Some(twin) = self
-            .known()
-            .and_then(|table| table.get(&network.id).cloned())
-        {
-            match self.engine.inspect_network(&twin.id).await {
-                Ok(_) => return Ok(twin),
-                Err(error) if error.is_not_found() => self.forget(network.id),
-                Err(error) => return Err(error),
-            }
-        }
-        let twin = match self.make(network).await {
-            Err(error) if error.message().contains(OVERLAP) => {
-                self.clear_away(stale).await;
-                match self.make(network).await {
-                    Err(error) if error.message().contains(OVERLAP) => {
-                        return Err(self.in_the_way(network, error).await);
-                    }
-                    made => made?,
-                }
-            }
-            made => made?,
+        self.look_for(network).await
+    }
+
+    async fn look_for(&self, network: NetworkId) -> Result<Option<Twin>, Error> {
+        let Some(twin) = self.known().and_then(|table| table.get(&network).cloned()) else {
+            return Ok(None);
         };
-        info!(network = %network.id, name = twin.name, "network made in the engine");
-        self.note(twin.clone());
-        Ok(twin)
+        match self.engine.inspect_network(&twin.id).await {
+            Ok(_) => Ok(Some(twin)),
+            Err(error) if error.is_not_found() => {
+                self.forget(network);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The twin of a network, made if it is not there. `stale` are networks that this node carries no more: their twins
+    /// make room for it.
+    pub async fn ensure(&self, network: &Wanted, stale: &[NetworkId]) -> Result<Twin, Error> {
+        self.table().await?;
+        let _turn = self.turn.lock().await;
+        if let Some(twin) = self.look_for(network.network).await? {
+            return Ok(twin);
+        }
+        let made = self.make_room_for(network, stale).await;
+        if let Ok(twin) = &made {
+            info!(network = %twin.network, name = twin.name, "network made in the engine");
+            self.note(twin.clone());
+        }
+        self.is_making(None);
+        made
+    }
+
+    async fn make_room_for(&self, network: &Wanted, stale: &[NetworkId]) -> Result<Twin, Error> {
+        match self.make(network).await {
+            Err(error) if error.message().contains(OVERLAP) => self.clear_away(stale).await,
+            made => return made,
+        };
+        match self.make(network).await {
+            Err(error) if error.message().contains(OVERLAP) => {
+                Err(self.in_the_way(network, error).await)
+            }
+            made => made,
+        }
     }
 
     /// What the engine's refusal comes from, if its networks show it.
-    async fn in_the_way(&self, network: &Overlay, refusal: Error) -> Error {
+    async fn in_the_way(&self, network: &Wanted, refusal: Error) -> Error {
         match self.engine.list_networks(&Filters::new()).await {
             Ok(all) => obstacle(network, &all).unwrap_or(refusal),
             Err(_) => refusal,
@@ -174,38 +196,34 @@ impl Twins {
     }
 
     /// By its name; by its longer name where another network has that.
-    async fn make(&self, network: &Overlay) -> Result<Twin, Error> {
+    async fn make(&self, network: &Wanted) -> Result<Twin, Error> {
         match self.make_named(network, &network.name).await {
             Err(error) if error.is_conflict() => {
-                let name = format!("{}.{}", network.name, network.id);
-                match self.make_named(network, &name).await {
-                    Err(error) if error.is_conflict() => self.adopt(network, &name).await,
-                    made => made,
-                }
+                let name = format!("{}.{}", network.name, network.network);
+                self.make_named(network, &name).await
             }
             made => made,
         }
     }
 
-    async fn make_named(&self, network: &Overlay, name: &str) -> Result<Twin, Error> {
-        let body = request(network, name, &self.driver);
-        let made = self.engine.create_network(&body).await?;
-        Ok(Twin {
-            id: made.id,
-            name: name.to_owned(),
-            network: network.id,
-        })
-    }
-
-    /// Made by a request whose answer was lost.
-    async fn adopt(&self, network: &Overlay, name: &str) -> Result<Twin, Error> {
+    /// One that was made by a request whose answer was lost is taken over.
+    async fn make_named(&self, network: &Wanted, name: &str) -> Result<Twin, Error> {
+        self.is_making(Some(name));
+        let made = self.engine.create_network(&network.body(name)).await;
+        let conflict = match made {
+            Ok(made) => {
+                return Ok(Twin {
+                    id: made.id,
+                    name: name.to_owned(),
+                    network: network.network,
+                });
+            }
+            Err(error) if error.is_conflict() => error,
+            Err(error) => return Err(error),
+        };
         let found = self.engine.inspect_network(name).await?;
-        read(&found)
-            .filter(|twin| twin.network == network.id)
-            .ok_or_else(|| Error::Api {
-                status: 409,
-                message: format!("network with name {name} already exists"),
-            })
+        let twin = read(&found).filter(|twin| twin.network == network.network);
+        twin.ok_or(conflict)
     }
 
     async fn rebuild(&self) -> Result<Arc<Table>, Error> {
@@ -233,6 +251,17 @@ impl Twins {
         let present = table.values().find(|twin| twin.id == id).cloned();
         let former = self.former.read().unwrap_or_else(PoisonError::into_inner);
         present.or_else(|| former.iter().find(|twin| twin.id == id).cloned())
+    }
+
+    /// Whether a network of that name may be one that the engine is making for us.
+    pub fn is_being_made(&self, name: &str) -> bool {
+        let making = self.making.read().unwrap_or_else(PoisonError::into_inner);
+        making.as_deref() == Some(name)
+    }
+
+    fn is_making(&self, name: Option<&str>) {
+        let mut making = self.making.write().unwrap_or_else(PoisonError::into_inner);
+        *making = name.map(str::to_owned);
     }
 
     fn known(&self) -> Option<Arc<Table>> {
@@ -266,7 +295,7 @@ impl Twins {
 
 /// Of the engine's networks, that which has a subnet of the network's. A twin among them is about to go, and is waited for:
 /// no two networks of the swarm share a subnet for long.
-fn obstacle(network: &Overlay, all: &[Value]) -> Option<Error> {
+fn obstacle(network: &Wanted, all: &[Value]) -> Option<Error> {
     let configs = all.iter().flat_map(|one| {
         let configs = one.pointer("/IPAM/Config").and_then(Value::as_array);
         configs
@@ -281,8 +310,8 @@ fn obstacle(network: &Overlay, all: &[Value]) -> Option<Error> {
         else {
             continue;
         };
-        let mut own = network.segments.iter().map(|one| one.subnet);
-        let Some(own) = own.find(|own| own.contains(&theirs) || theirs.contains(own)) else {
+        let mut own = network.subnets.iter();
+        let Some(own) = own.find(|own| own.contains(&theirs) || theirs.contains(*own)) else {
             continue;
         };
         let (status, whose) = match read(other) {
@@ -315,21 +344,48 @@ pub fn read(network: &Value) -> Option<Twin> {
     })
 }
 
-/// The body that makes a twin. Engines up to 24 allow two of one name unless told to check.
-fn request(network: &Overlay, name: &str, driver: &str) -> Value {
-    let subnet = |segment: &swarmrs_types::endpoint::Segment| json!({"Subnet": segment.subnet.to_string(), "Gateway": segment.gateway.to_string()});
-    let subnets: Vec<Value> = network.segments.iter().map(subnet).collect();
-    let has_ipv6 = network.segments.iter().any(|one| one.gateway.is_ipv6());
-    json!({
-        "Name": name,
-        "CheckDuplicate": true,
-        "Driver": driver,
-        "Internal": network.internal,
-        "EnableIPv6": has_ipv6,
-        "IPAM": {"Driver": "default", "Config": subnets},
-        "Options": {OPTION: network.id.as_str()},
-        "Labels": {label::TWIN: network.id.as_str()},
-    })
+/// Whether a twin, as the engine shows it, is that of an overlay: others are the engine's own to drive.
+pub fn is_overlay(double: &Value) -> bool {
+    double["Options"].get(OPTION).is_some()
+}
+
+/// A network as the engine is to make it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    pub network: NetworkId,
+    pub name: String,
+    /// Those that the swarm chose.
+    pub subnets: Vec<IpNet>,
+    /// What makes it, but for the name. Engines up to 24 allow two of one name unless told to check.
+    pub body: Value,
+}
+
+impl Wanted {
+    pub fn overlay(network: &Overlay, driver: &str) -> Self {
+        let config = |segment: &Segment| json!({"Subnet": segment.subnet.to_string(), "Gateway": segment.gateway.to_string()});
+        let configs: Vec<Value> = network.segments.iter().map(config).collect();
+        let has_ipv6 = network.segments.iter().any(|one| one.gateway.is_ipv6());
+        Wanted {
+            network: network.id,
+            name: network.name.clone(),
+            subnets: network.segments.iter().map(|one| one.subnet).collect(),
+            body: json!({
+                "CheckDuplicate": true,
+                "Driver": driver,
+                "Internal": network.internal,
+                "EnableIPv6": has_ipv6,
+                "IPAM": {"Driver": "default", "Config": configs},
+                "Options": {OPTION: network.id.as_str()},
+                "Labels": {label::TWIN: network.id.as_str()},
+            }),
+        }
+    }
+
+    fn body(&self, name: &str) -> Value {
+        let mut body = self.body.clone();
+        body["Name"] = json!(name);
+        body
+    }
 }
 
 #[cfg(test)]
@@ -352,7 +408,7 @@ mod tests {
             "Options": {"swarmrs.network": id},
             "Labels": {"swarmrs.network.id": id},
         });
-        assert_eq!(request(&network, "web", "swarmrs"), expected);
+        assert_eq!(Wanted::overlay(&network, "swarmrs").body("web"), expected);
     }
 
     #[test]
@@ -364,11 +420,16 @@ mod tests {
         for other in [json!({}), json!(null), json!({label::TWIN: "web"})] {
             assert_eq!(read(&labelled(other)), None);
         }
+        assert!(is_overlay(
+            &Wanted::overlay(&network(1, "web"), "swarmrs").body
+        ));
+        assert!(!is_overlay(&json!({"Options": {"parent": "eth0"}})));
+        assert!(!is_overlay(&json!({"Options": null})));
     }
 
     #[test]
     fn what_has_the_subnet_already_is_named_or_waited_for() {
-        let network = network(1, "web");
+        let network = Wanted::overlay(&network(1, "web"), "swarmrs");
         let other = network_id(2).to_string();
         let having = |subnet: &str, labels: Value| json!({"Id": "e1", "Name": "loc", "Labels": labels, "IPAM": {"Config": [{"Subnet": subnet}]}});
         let told = |one: Value| match obstacle(&network, &[json!({"IPAM": {"Config": null}}), one])

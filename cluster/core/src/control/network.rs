@@ -22,7 +22,7 @@ use swarmrs_types::{ClusterTime, Code, Fault, NetworkId, TaskState};
 /// The network that every swarm is made with.
 pub const INGRESS: &str = "ingress";
 
-/// Drivers whose networks are each engine's own; nothing makes them there yet. Source: moby
+/// Drivers whose networks are each engine's own: its node makes one for its tasks. Source: moby
 /// `libnetwork/cnmallocator/drivers_network_linux.go`.
 const NODE_LOCAL: [&str; 4] = ["bridge", "host", "ipvlan", "macvlan"];
 

@@ -3,7 +3,7 @@
 use crate::change::{Delta, Event};
 use crate::state::State;
 use std::sync::Arc;
-use swarmrs_types::assignment::{Assignment, AssignmentDiff, Assignments, Order};
+use swarmrs_types::assignment::{Assignment, AssignmentDiff, Assignments, NodeLocal, Order};
 use swarmrs_types::object::{Attached, Task};
 use swarmrs_types::spec::{PublishMode, TaskSpec};
 use swarmrs_types::{NodeId, TaskState};
@@ -74,6 +74,7 @@ fn assignment(state: &State, task: &Task) -> Option<Assignment> {
             .collect(),
         resources: task.resources.clone(),
         networks: overlays(state, task),
+        node_local: node_local(state, task),
         registry_auth: spec.registry_auth.clone(),
     };
     Some(Assignment {
@@ -104,4 +105,92 @@ fn overlays(state: &State, task: &Task) -> Vec<Attached> {
         network.is_some_and(|network| network.is_overlay())
     };
     task.networks.iter().filter(is_ours).cloned().collect()
+}
+
+/// The networks that the task's engine is to have for it; those that every engine has are no matter.
+fn node_local(state: &State, task: &Task) -> Vec<NodeLocal> {
+    let networks = task.networks.iter();
+    let known = networks.filter_map(|attached| state.network(attached.network));
+    let made = known.filter(|network| !network.is_overlay() && !network.is_predefined());
+    let told = made.map(|network| NodeLocal {
+        id: network.id,
+        spec: network.spec.clone(),
+    });
+    told.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Object;
+    use crate::orchestrator::tests::{
+        id, node, put_node, put_service, put_spec, state, task, version, web,
+    };
+    use swarmrs_types::object::{Network, OVERLAY, PREDEFINED_LABEL};
+    use swarmrs_types::spec::{NetworkAttachmentConfig, NetworkSpec, ServiceSpec};
+
+    fn network(name: &str, driver: &str, label: Option<&str>) -> Network {
+        Network {
+            id: id(name),
+            meta: Default::default(),
+            segments: Vec::new(),
+            spec: NetworkSpec {
+                name: name.to_owned(),
+                driver: driver.to_owned(),
+                labels: label
+                    .map(|l| (l.to_owned(), String::new()))
+                    .into_iter()
+                    .collect(),
+                ..NetworkSpec::default()
+            },
+            unknown: Default::default(),
+        }
+    }
+
+    #[test]
+    fn a_node_is_told_what_its_engine_is_to_make_and_the_names_of_what_it_has() {
+        let networks = [
+            network("app", OVERLAY, None),
+            network("lan", "macvlan", None),
+            network("host", "host", Some(PREDEFINED_LABEL)),
+        ];
+        let target = |network: &Network| NetworkAttachmentConfig {
+            target: network.id.to_string(),
+            ..NetworkAttachmentConfig::default()
+        };
+        let template = TaskSpec {
+            networks: networks.iter().map(target).collect(),
+            ..TaskSpec::default()
+        };
+        let spec = ServiceSpec {
+            task_template: template,
+            ..ServiceSpec::default()
+        };
+        let mut one = task("t", 1);
+        let on = |network: &Network| Attached {
+            network: network.id,
+            addresses: Vec::new(),
+            aliases: Vec::new(),
+        };
+        one.networks = networks.iter().map(on).collect();
+        let mut objects = vec![
+            put_node(node("n1")),
+            put_service(web()),
+            put_spec(version(1, spec)),
+            Object::Task(Arc::new(one)),
+        ];
+        objects.extend(networks.clone().map(|one| Object::Network(Arc::new(one))));
+        let told = complete(&state(objects), id("n1"));
+        let order = &told.values().next().unwrap().order;
+        let named = order.spec.networks.iter().map(|one| one.target.as_str());
+        assert_eq!(named.collect::<Vec<_>>(), ["lan", "host"]);
+        let overlays = order.networks.iter().map(|on| on.network);
+        assert_eq!(overlays.collect::<Vec<_>>(), [networks[0].id]);
+        let [_, lan, _] = &networks;
+        let expected = NodeLocal {
+            id: lan.id,
+            spec: lan.spec.clone(),
+        };
+        assert_eq!(order.node_local, [expected]);
+    }
 }

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use swarmrs_types::assignment::Order;
 use swarmrs_types::spec::{
-    AppArmorMode, ContainerSpec, CredentialSpec, Driver, PortConfig, Privileges,
-    ResourceRequirements, SeLinuxContext, SeccompMode, SeccompOpts, TaskSpec,
+    AppArmorMode, ContainerSpec, CredentialSpec, Driver, NetworkAttachmentConfig, PortConfig,
+    Privileges, ResourceRequirements, SeLinuxContext, SeccompMode, SeccompOpts,
 };
 
 /// The whole of it.
@@ -33,7 +33,7 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result
         .put("PortBindings", Value::Object(bindings(&order.ports)))
         .maybe("Mounts", (!mounts.is_empty()).then_some(mounts))
         .maybe("LogConfig", order.spec.log_driver.as_ref().map(log_config))
-        .maybe("NetworkMode", network_mode(&order.spec)?);
+        .maybe("NetworkMode", network_mode(order)?);
     let body = dns(body, spec);
     Ok(match &order.spec.resources {
         Some(resources) => limits(body, resources),
@@ -44,8 +44,8 @@ pub fn config(order: &Order, spec: &ContainerSpec, mounts: Vec<Value>) -> Result
 
 /// What the driver of the engine's network is told. Aliases mean nothing there: engines know containers of their own
 /// networks by no other name, and stock drops them.
-pub fn networks(task: &TaskSpec) -> Option<Value> {
-    let network = task.networks.first()?;
+pub fn networks(order: &Order) -> Option<Value> {
+    let network = engines(order).next()?;
     if network.driver_opts.is_empty() {
         return None;
     }
@@ -54,10 +54,17 @@ pub fn networks(task: &TaskSpec) -> Option<Value> {
     Some(json!({ "EndpointsConfig": endpoints }))
 }
 
+/// The networks that every engine has; those that this node makes for its tasks are joined one by one.
+fn engines(order: &Order) -> impl Iterator<Item = &NetworkAttachmentConfig> {
+    let is_made = |name: &str| order.node_local.iter().any(|made| made.spec.name == name);
+    let networks = order.spec.networks.iter();
+    networks.filter(move |network| !is_made(&network.target))
+}
+
 /// The engine's own network of that name; without one, its default bridge. All that there are exclude each other; the
 /// words are the engine's own, who would say them only after the container was made.
-fn network_mode(task: &TaskSpec) -> Result<Option<String>, Unfit> {
-    let mut names: Vec<&str> = task.networks.iter().map(|n| n.target.as_str()).collect();
+fn network_mode(order: &Order) -> Result<Option<String>, Unfit> {
+    let mut names: Vec<&str> = engines(order).map(|n| n.target.as_str()).collect();
     names.dedup();
     match names.as_slice() {
         [] => Ok(None),

@@ -13,14 +13,24 @@ impl Controller {
     /// The networks that the task is on, made in the engine and ready to carry it. What is not ready yet is waited for.
     pub(super) async fn links(&self, order: &Order) -> Result<Vec<Link>, Failure> {
         let expected = expected(order);
-        if expected.is_empty() {
-            return Ok(Vec::new());
+        let mut links = match expected.as_slice() {
+            [] => Vec::new(),
+            expected => {
+                let links = self.networks.links(order.task.0, expected).await;
+                links.map_err(|unready| match unready {
+                    Unready::Engine(error) => failure(&error),
+                    not_yet => Failure::Away(not_yet.to_string()),
+                })?
+            }
+        };
+        for network in &order.node_local {
+            let twin = self.networks.ensure_node_local(network).await;
+            let twin = twin.map_err(|error| failure(&error))?;
+            let mut asked = order.spec.networks.iter();
+            let asked = asked.find(|asked| asked.target == network.spec.name);
+            links.push(Link::node_local(twin, asked));
         }
-        let links = self.networks.links(order.task.0, &expected).await;
-        links.map_err(|unready| match unready {
-            Unready::Engine(error) => failure(&error),
-            not_yet => Failure::Away(not_yet.to_string()),
-        })
+        Ok(links)
     }
 
     /// Connects a new container to its further networks; one that was found, to those that it lacks.

@@ -39,6 +39,12 @@ pub fn attach(
         let text = format!("network {term} not manually attachable");
         return Err(Fault::manager(Code::PermissionDenied, text));
     }
+    if !network.is_overlay() {
+        let text = format!(
+            "network {term} is made by each engine for the tasks of services: no other container can be on it"
+        );
+        return Err(Fault::manager(Code::Unimplemented, text));
+    }
     let known = of_container(state, node, &request.container);
     let old = known
         .iter()

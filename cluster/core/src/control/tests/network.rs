@@ -390,7 +390,13 @@ fn a_container_has_one_lease_on_a_network() {
 fn only_attachable_networks_take_containers() {
     let mut state = swarm();
     make(&mut state, 3, json!({}));
+    let lan = json!({"Name": "lan", "Driver": "macvlan", "Scope": "swarm", "Attachable": true});
+    make(&mut state, 4, lan);
     for (term, why) in [
+        (
+            "lan",
+            "manager Unimplemented: network lan is made by each engine for the tasks of services: no other container can be on it",
+        ),
         (
             "app",
             "manager PermissionDenied: network app not manually attachable",

@@ -3,7 +3,8 @@
 #
 # Works in a clone with nothing beside it. On Debian, as root, it installs what is missing. It needs root: real hosts
 # are made of namespaces and a stock dockerd each; without root it fails, it does not skip.
-# Ends with the line "N passed, M failed", which counts single tests and, for parts without any, the part.
+# Ends with the line "N passed, M failed", which counts single tests and, for parts without any, the part. What cannot run
+# here says so in a line "skipped: WHAT: WHY"; those are told before the end and not counted.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 
@@ -139,6 +140,7 @@ install_missing() {
 passed=0
 failed=0
 summary=()
+skipped=()
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -149,7 +151,10 @@ count() {
         END { print p + 0, f + 0 }' "$log")
     if [ "$status" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
     if [ "$status" = 0 ] && [ "$good" = 0 ]; then good=1; fi
-    passed=$((passed + good))
+    local here
+    mapfile -t here < <(sed -n 's/^skipped: //p' "$log")
+    skipped+=(${here[@]+"${here[@]}"})
+    passed=$((passed + good - ${#here[@]}))
     failed=$((failed + bad))
 }
 
@@ -164,11 +169,13 @@ part() {
     count "$status"
     [ "$status" = 0 ] && status=ok || status=FAILED
     summary+=("$(printf '%-12s %-7s %4d s' "$name" "$status" $((SECONDS - started)))")
+    # What a test measured and does not judge.
+    mapfile -t -O ${#summary[@]} summary < <(sed -n 's/^measured: /             /p' "$log")
 }
 
 deny() {
     if ! command -v cargo-deny >/dev/null; then
-        echo "cargo-deny is not installed: licences, bans and sources are not checked here"
+        echo "skipped: deny: cargo-deny is not installed"
         return
     fi
     cargo deny --offline check licenses bans sources
@@ -177,8 +184,8 @@ deny() {
 # A part that hangs fails. Minutes enough for a cold build on two slow cores.
 bounded() { timeout --kill-after 30 1800 "$@"; }
 
-# The tests of one file; further words choose among them.
-suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1 "${@:2}"; }
+# The tests of one file, with what those that pass have to tell; further words choose among them.
+suite() { bounded cargo test --quiet --package swarmrs-compat-tests --test "$1" -- --test-threads 1 --show-output "${@:2}"; }
 
 unit() {
     bounded cargo test --no-fail-fast --workspace --exclude swarmrs-compat-tests &&
@@ -199,7 +206,7 @@ mixed() {
     local tree
     tree=$(grep --invert-match '^#' contrib/previous-landing)
     if [ -z "${SWARMRSD_PREVIOUS:-}" ] && ! git cat-file -e "$tree^{tree}"; then
-        echo "the history does not reach back to the previous landing: nothing was run"
+        echo "skipped: mixed: the history does not reach back to the previous landing"
         return
     fi
     suite mixed
@@ -259,6 +266,7 @@ part vm suite vm
 echo
 echo "=== time"
 printf '%s\n' ${summary[@]+"${summary[@]}"}
+printf 'skipped: %s\n' ${skipped[@]+"${skipped[@]}"} | grep -v '^skipped: $'
 echo
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

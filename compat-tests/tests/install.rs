@@ -53,7 +53,8 @@ fn a_bare_debian_is_a_ready_node_by_it_and_one_join() {
     })
     .unwrap();
     let ready = begun.elapsed();
-    println!("a bare Debian: installed after {installed:?}, Ready after {ready:?}\n{said}");
+    println!("measured: a bare Debian: installed after {installed:.1?}, Ready after {ready:.1?}");
+    println!("{said}");
     assert_eq!(
         machine.ok("systemctl is-enabled swarmrsd.socket swarmrsd swarmrs-holder"),
         "enabled\nenabled\nenabled"

@@ -281,6 +281,66 @@ fn a_stack_is_removed_and_deployed_again_at_once() {
     );
 }
 
+/// Services of a stack, each of which is told a word.
+fn stack_of(services: &[(&str, &str)]) -> String {
+    let services = services.iter().map(|(name, word)| {
+        format!("  {name}:\n    image: {IMAGE}\n    command: sleep 600\n    stop_signal: SIGKILL\n    environment: [WORD={word}]\n")
+    });
+    format!(
+        "version: \"3.8\"\nservices:\n{}",
+        services.collect::<String>()
+    )
+}
+
+#[test]
+fn a_stack_deployed_again_changes_what_changed_and_loses_what_the_file_lost() {
+    let testbed = swarm::shared();
+    let host = testbed.host(0);
+    let stack = unique("shop");
+    let deploy = |flags: &[&str], services: &[(&str, &str)]| {
+        let deploy = [&["stack", "deploy"], flags, &["-c", "-", &stack]].concat();
+        let deployed = host.docker_fed(&deploy, stack_of(services).as_bytes());
+        assert_eq!(deployed.as_ref().unwrap().status, 0, "{deployed:?}");
+    };
+    let [kept, changed, lost] = ["kept", "changed", "lost"].map(|name| format!("{stack}_{name}"));
+    deploy(&[], &[("kept", "a"), ("changed", "a"), ("lost", "a")]);
+    for service in [&kept, &changed, &lost] {
+        wait_for_replicas(host, service, "1/1").unwrap();
+    }
+    let before = task_containers(host, &kept).unwrap();
+    let word = |service: &str| {
+        let format = "{{.Spec.TaskTemplate.ContainerSpec.Env}}";
+        host.docker_ok(&["service", "inspect", "--format", format, service])
+    };
+    // Without being told to, nothing is removed.
+    deploy(&[], &[("kept", "a"), ("changed", "b")]);
+    assert_eq!(word(&lost), "[WORD=a]");
+    deploy(&["--prune"], &[("kept", "a"), ("changed", "b")]);
+    wait_until_gone(host, &lost).unwrap();
+    let format = ["stack", "services", "--format", "{{.Name}}", &stack];
+    let mut left: Vec<String> = host.docker_ok(&format).lines().map(str::to_owned).collect();
+    left.sort();
+    assert_eq!(left, [changed.clone(), kept.clone()]);
+    wait::until("the changed word in a task", SOON, || {
+        let tasks = task_containers(host, &changed).unwrap();
+        let running = tasks.iter().filter(|task| task.running);
+        let format = "{{.Config.Env}}";
+        let words =
+            running.map(|task| host.docker_ok(&["inspect", "--format", format, &task.container]));
+        let words: Vec<String> = words.collect();
+        match words.as_slice() {
+            [one] if one.contains("WORD=b") => Ok(()),
+            _ => Err(format!("{words:?}")),
+        }
+    })
+    .unwrap();
+    assert_eq!(task_containers(host, &kept).unwrap(), before);
+    host.docker_ok(&["stack", "rm", &stack]);
+    for service in [&kept, &changed] {
+        wait_until_gone(host, service).unwrap();
+    }
+}
+
 #[test]
 fn compose_on_an_attachable_network() {
     let testbed = swarm::shared();

@@ -1,7 +1,10 @@
 //! What is said of nodes, managers and tokens: the same words as the stock swarm's, step by step.
 
+use std::fs;
 use std::thread;
 
+use swarmrs_compat_tests::swarm::CREATE;
+use swarmrs_compat_tests::testbed::IMAGE;
 use swarmrs_compat_tests::transcript::mask;
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
@@ -15,6 +18,7 @@ const NO_TOKEN: &str = "SWMTKN-1-abc";
 /// What one swarm says, one entry a command: the command, its exit code, its words.
 struct Dialogue {
     testbed: Testbed,
+    stock: bool,
     said: Vec<String>,
 }
 
@@ -24,8 +28,9 @@ impl Dialogue {
         let output = host.docker(args).unwrap();
         let told = format!("{}{}", output.stdout, output.stderr);
         let line = format!("{}: docker {}", host.name(), args.join(" "));
-        let said = format!("{line}\n{} {}", output.status, told.trim());
-        self.said.push(mask::text(&said));
+        let told = mask::lines(&told).join("\n");
+        let said = format!("{}\n{} {told}", mask::text(&line), output.status);
+        self.said.push(said);
     }
 
     fn until(&mut self, at: usize, args: &[&str], expected: &str) {
@@ -165,6 +170,82 @@ impl Dialogue {
         );
     }
 
+    /// A manager is lost with all it had, and another comes in its place.
+    fn loss(&mut self) {
+        let pinned = ["--name", "pinned", "--constraint", "node.hostname==castor"];
+        let command = [IMAGE, "sleep", "86400"];
+        self.host(0)
+            .docker_ok(&[&CREATE[..], &pinned, &command].concat());
+        let replicas = ["service", "ls", "--format", "{{.Replicas}}"];
+        self.until(0, &replicas, "1/1");
+        let castor = self.testbed.host_mut(2);
+        castor.kill_daemons();
+        castor.kill_engine();
+        let state = "{{.Status.State}} {{.ManagerStatus.Reachability}}";
+        for manager in 0..2 {
+            let inspect = ["node", "inspect", "--format", state, "castor"];
+            self.until(manager, &inspect, "down unreachable");
+            let replaced = ["node", "ps", "--format", "{{.DesiredState}}", "castor"];
+            self.until(manager, &replaced, "Shutdown");
+        }
+        self.castor();
+        // Each of those who are left is needed; the lost one is not.
+        self.say(1, &["node", "rm", "castor"]);
+        self.say(1, &["node", "rm", "--force", "castor"]);
+        for name in ["atlas", "boreas"] {
+            self.say(0, &["node", "demote", name]);
+            self.say(1, &["node", "rm", "--force", name]);
+        }
+        for manager in 0..2 {
+            self.say(manager, &["swarm", "leave"]);
+        }
+        self.say(0, &["node", "demote", "castor"]);
+        let rank = "{{.Spec.Role}} {{if .ManagerStatus}}member{{end}}";
+        self.until(
+            1,
+            &["node", "inspect", "--format", rank, "castor"],
+            "worker",
+        );
+        self.castor();
+        self.say(1, &["node", "rm", "castor"]);
+        self.castor();
+        self.begin_castor();
+        let token = token(self.host(1), "manager");
+        let to = format!("{}:2377", self.host(1).address());
+        self.say(2, &["swarm", "join", "--token", &token, &to]);
+        for manager in 0..3 {
+            let inspect = ["node", "inspect", "--format", state, "castor"];
+            self.until(manager, &inspect, "ready reachable");
+        }
+        self.until(2, &replicas, "1/1");
+        self.castor();
+        self.host(0).docker_ok(&["service", "rm", "pinned"]);
+    }
+
+    /// What the managers that are left say of the third.
+    fn castor(&mut self) {
+        let shown = "{{.Hostname}} {{.Self}} {{.Status}} {{.ManagerStatus}}";
+        let reached = "{{.ManagerStatus.Reachability}}";
+        for manager in 0..2 {
+            self.say(manager, &["node", "ls", "--format", shown]);
+            self.say(manager, &["node", "ps", "castor"]);
+            self.say(manager, &["node", "inspect", "--pretty", "castor"]);
+            self.say(manager, &["node", "inspect", "--format", reached, "castor"]);
+        }
+    }
+
+    /// With nothing left of the swarm it was in.
+    fn begin_castor(&mut self) {
+        let castor = self.testbed.host_mut(2);
+        let swarm = match self.stock {
+            true => castor.files().join("engine/data/swarm"),
+            false => castor.daemon().data_root(),
+        };
+        fs::remove_dir_all(swarm).unwrap();
+        castor.start_engine().unwrap();
+        castor.start_daemon().unwrap();
+    }
+
     /// From three managers down to the last.
     fn demotions(&mut self) {
         self.say(1, &["swarm", "leave"]);
@@ -196,12 +277,14 @@ impl Dialogue {
 fn spoken(options: &Options) -> Vec<String> {
     let mut dialogue = Dialogue {
         testbed: joined(options),
+        stock: options.stock,
         said: Vec::new(),
     };
     dialogue.nodes();
     dialogue.promotion();
     dialogue.updates();
     dialogue.tokens();
+    dialogue.loss();
     dialogue.demotions();
     dialogue.said
 }

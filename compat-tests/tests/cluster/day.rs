@@ -90,9 +90,15 @@ impl Day {
         self.away[at] = self.away[at].max(since.elapsed());
     }
 
-    /// A host's containers have ended with what ran them: others have to be there in the evening.
-    pub fn ended_with_their_engine(&mut self, at: usize) {
-        self.before[at] = Default::default();
+    /// A host's containers have ended with what ran them: others take their place, and run until the evening.
+    #[track_caller]
+    pub fn ended_with_their_engine(&mut self, testbed: &Testbed, at: usize) {
+        let [ended, _] = &self.before[at];
+        let new = until("others", || match running(testbed.host(at), STEADY) {
+            now if !now.is_empty() && now.is_disjoint(ended) => Ok(now),
+            now => Err(format!("{ended:?}, then {now:?}")),
+        });
+        self.before[at] = [new, Containers::new()];
     }
 
     /// What ran on a host in the morning runs there still, and was not started again.

@@ -359,7 +359,7 @@ pub fn period(state: &State) -> Duration {
 }
 
 /// Whether nothing was ever heard of the node.
-pub(crate) fn is_fresh(node: &Node) -> bool {
+fn is_fresh(node: &Node) -> bool {
     node.status.state == NodeState::Unknown && node.status.message.is_empty()
 }
 

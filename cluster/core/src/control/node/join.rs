@@ -10,7 +10,6 @@ use super::precondition;
 use crate::allocator;
 use crate::change::Key;
 use crate::control::swarm;
-use crate::liveness::is_fresh;
 use crate::plan::{Draft, Plan};
 use crate::state::State;
 use std::net::IpAddr;
@@ -20,6 +19,11 @@ use swarmrs_types::{ClusterTime, Code, Fault, NodeId};
 
 /// Docker's message for a node that is not heard of, for whatever reason.
 pub const HEARTBEAT_FAILURE: &str = "heartbeat failure";
+
+/// So many nodes may have a certificate and no session yet. A node opens its first one seconds after it joined, so that
+/// even a whole swarm that is set up at once stays below; whoever has a token could otherwise use up the numbers that nodes
+/// are given, of which there are 65,535.
+pub const MOST_EXPECTED: usize = 1_000;
 
 /// A node whose token was found good.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,7 +47,8 @@ pub fn check_availability(word: &str) -> Result<(), Fault> {
     swarm::availability(word).map(|_| ())
 }
 
-/// A new node of the swarm. It is `unknown` until its first session.
+/// A new node of the swarm. It is `unknown` until its first session. Where too many are expected already it takes the place
+/// of the one that has been down for longest, if there is such a one.
 pub fn join(state: &State, newcomer: Newcomer, now: ClusterTime) -> Result<Plan, Fault> {
     let availability = swarm::availability(&newcomer.availability)?;
     if state.nodes().contains(&newcomer.id) {
@@ -63,9 +68,30 @@ pub fn join(state: &State, newcomer: Newcomer, now: ClusterTime) -> Result<Plan,
     node.status.addr = newcomer.addr;
     node.data_path = newcomer.data_path;
     let mut draft = Draft::new(state, now);
+    make_room(&mut draft)?;
     allocator::node::give(&draft, &mut node);
     draft.put_node(node);
     Ok(draft.finish())
+}
+
+/// One more can be expected.
+fn make_room(draft: &mut Draft<'_>) -> Result<(), Fault> {
+    let nodes = draft.nodes().iter();
+    let expected: Vec<_> = nodes.filter(|node| never_came(draft, node)).collect();
+    if expected.len() < MOST_EXPECTED {
+        return Ok(());
+    }
+    let down = expected
+        .into_iter()
+        .filter(|node| node.status.state == NodeState::Down);
+    let Some(lost) = down.min_by_key(|node| node.status.since) else {
+        return Err(precondition(format!(
+            "{MOST_EXPECTED} nodes have joined this swarm and not come yet: try again in a minute"
+        )));
+    };
+    let lost = lost.id;
+    draft.remove(Key::Node(lost));
+    Ok(())
 }
 
 /// A manager asks to be a member of the log, listening at `address` (`host:port`). Asked again, as after
@@ -142,9 +168,12 @@ pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
     draft.finish()
 }
 
-/// Whether the node has a certificate and never had a session.
+/// Whether the node has a certificate and never had a session, in which it would have said whom it trusts.
 fn never_came(state: &State, node: &Node) -> bool {
-    is_fresh(node) && node.raft_id.is_none() && state.tasks_of_node(node.id).next().is_none()
+    node.status.state != NodeState::Ready
+        && node.description.tls_info.trust_root.is_empty()
+        && node.raft_id.is_none()
+        && state.tasks_of_node(node.id).next().is_none()
 }
 
 /// Whether a certificate of this node is still good: a removed one is refused.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::change::{Expect, Key};
 use crate::control::node::join::{
-    HEARTBEAT_FAILURE, Newcomer, admitted, check_availability, departed, join, join_manager,
+    HEARTBEAT_FAILURE, MOST_EXPECTED, Newcomer, admitted, check_availability, departed, join,
+    join_manager,
 };
 use crate::control::node::{remove, update};
 use crate::roles::Member;
@@ -310,6 +311,64 @@ fn who_never_came_and_leaves_is_forgotten() {
     let plan = departed(&state, id, NOW);
     apply(&mut state, plan);
     assert!(!state.nodes().contains(&id));
+}
+
+/// A node of this state that has a certificate, and of which nothing was ever heard.
+fn expected_node(number: u64, node_state: NodeState, since: Option<ClusterTime>) -> Node {
+    let mut node = a_node(number, Role::Worker);
+    node.status.state = node_state;
+    node.status.since = since;
+    node
+}
+
+#[test]
+fn who_fell_silent_before_it_came_and_leaves_is_forgotten_too() {
+    let mut state = of(&[
+        a_node(1, Role::Manager),
+        expected_node(2, NodeState::Down, Some(NOW)),
+    ]);
+    let plan = departed(&state, NodeId(raw(2)), NOW);
+    apply(&mut state, plan);
+    assert!(!state.nodes().contains(&NodeId(raw(2))));
+}
+
+#[test]
+fn no_more_than_so_many_nodes_are_expected_at_once() {
+    let most = MOST_EXPECTED as u64;
+    let mut nodes = vec![a_node(1, Role::Manager)];
+    nodes.extend((2..=most).map(|number| expected_node(number, NodeState::Unknown, None)));
+    let mut state = of(&nodes);
+    let joined = |state: &State, number: u64| join(state, newcomer(number, Role::Worker, ""), NOW);
+    let plan = joined(&state, most + 1).unwrap();
+    apply(&mut state, plan);
+    let text = "manager FailedPrecondition: 1000 nodes have joined this swarm and not come yet: \
+                try again in a minute";
+    assert_eq!(said(&joined(&state, most + 2).unwrap_err()), text);
+
+    // One comes.
+    let mut came = state.clone();
+    put(&mut came, Object::Node(a_node(2, Role::Worker).into()));
+    joined(&came, most + 2).unwrap();
+
+    // Two are down by now: the one that is so for longer is forgotten. One that came before is not, however long it is down.
+    let mut old = expected_node(most + 3, NodeState::Down, None);
+    old.description.tls_info.trust_root = "PEM".to_owned();
+    for node in [
+        old,
+        expected_node(7, NodeState::Down, Some(NOW)),
+        expected_node(8, NodeState::Down, Some(ClusterTime::default())),
+    ] {
+        put(&mut state, Object::Node(node.into()));
+    }
+    let before = state.nodes().len();
+    let plan = joined(&state, most + 2).unwrap();
+    apply(&mut state, plan);
+    assert_eq!(state.nodes().len(), before);
+    let has = |number: u64| state.nodes().contains(&NodeId(raw(number)));
+    assert_eq!(
+        [7, 8, most + 2, most + 3].map(has),
+        [true, false, true, true]
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::state::State;
 use std::net::IpAddr;
 use swarmrs_types::object::{Candidate, Node, NodeState};
 use swarmrs_types::spec::{NodeDescription, NodeSpec, Role};
-use swarmrs_types::{ClusterTime, Code, Fault, NodeId};
+use swarmrs_types::{ClusterTime, Code, Fault, NodeId, TaskState};
 
 /// Docker's message for a node that is not heard of, for whatever reason.
 pub const HEARTBEAT_FAILURE: &str = "heartbeat failure";
@@ -168,12 +168,15 @@ pub fn departed(state: &State, node: NodeId, now: ClusterTime) -> Plan {
     draft.finish()
 }
 
-/// Whether the node has a certificate and never had a session, in which it would have said whom it trusts.
+/// Whether the node has a certificate and never had a session, in which it would have said whom it trusts. Tasks of global
+/// services wait for it from the beginning; it was never given one.
 fn never_came(state: &State, node: &Node) -> bool {
     node.status.state != NodeState::Ready
         && node.description.tls_info.trust_root.is_empty()
         && node.raft_id.is_none()
-        && state.tasks_of_node(node.id).next().is_none()
+        && state
+            .tasks_of_node(node.id)
+            .all(|task| task.status.state < TaskState::Assigned)
 }
 
 /// Whether a certificate of this node is still good: a removed one is refused.

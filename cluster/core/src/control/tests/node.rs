@@ -360,6 +360,13 @@ fn no_more_than_so_many_nodes_are_expected_at_once() {
     ] {
         put(&mut state, Object::Node(node.into()));
     }
+    // A global service waits for it as for all the others.
+    let service = made(&mut state, &mut Counter(5_000), json!({}));
+    let waiting = Task {
+        node: Some(NodeId(raw(8))),
+        ..a_task(6_000, service, 0, TaskState::Pending)
+    };
+    put(&mut state, Object::Task(waiting.into()));
     let before = state.nodes().len();
     let plan = joined(&state, most + 2).unwrap();
     apply(&mut state, plan);

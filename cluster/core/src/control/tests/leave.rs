@@ -58,3 +58,32 @@ fn a_manager_that_would_leave_is_told_what_would_come_of_it() {
     assert_eq!(told(Manager::Starting), format!("Unavailable: {starting}"));
     assert_eq!(told(Manager::Locked), format!("Unavailable: {locked}"));
 }
+
+#[test]
+fn how_many_managers_may_be_silent_before_one_that_leaves_is_told_of_the_quorum() {
+    // The first so many silent ones are none too many; Docker counts the one that leaves among them.
+    for (managers, silent) in [
+        (1, 0),
+        (2, 0),
+        (3, 1),
+        (4, 1),
+        (5, 2),
+        (6, 2),
+        (7, 3),
+        (8, 3),
+        (9, 4),
+    ] {
+        let told = |silent: u64| {
+            said(&refusal(Manager::Active(&members(
+                managers - silent,
+                silent,
+                0,
+            ))))
+        };
+        let warned: Vec<u64> = (0..managers)
+            .filter(|silent| told(*silent).contains("Without a Raft quorum"))
+            .collect();
+        let expected: Vec<u64> = (silent..managers).filter(|_| managers > 1).collect();
+        assert_eq!(warned, expected, "{managers} managers");
+    }
+}

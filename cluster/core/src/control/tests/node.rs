@@ -132,6 +132,40 @@ fn a_demotion_leaves_a_majority_that_answers() {
 }
 
 #[test]
+fn how_many_managers_may_be_silent_while_another_is_demoted() {
+    // Of so many managers, by how many of them are silent: y, one that answers may be demoted; s, only one that is silent.
+    let rows = [
+        (2, "ys-"),
+        (3, "ys--"),
+        (4, "yys--"),
+        (5, "yys---"),
+        (6, "yyys---"),
+        (7, "yyys----"),
+        (8, "yyyys----"),
+        (9, "yyyys-----"),
+    ];
+    for (count, expected) in rows {
+        let managers: Vec<Node> = (1..=count).map(|at| a_node(at, Role::Manager)).collect();
+        let voters: Vec<u64> = (1..=count).collect();
+        let may = |silent: &[u64]| demoted(&managers, &members(&voters, silent)).is_ok();
+        let verdict = |silent: u64| {
+            let others: Vec<u64> = (2..=count).take(usize::try_from(silent).unwrap()).collect();
+            let with_it: Vec<u64> = (1..=silent).collect();
+            match (silent < count && may(&others), silent > 0 && may(&with_it)) {
+                (true, _) => 'y',
+                (false, true) => 's',
+                (false, false) => '-',
+            }
+        };
+        let verdicts: String = (0..=count).map(verdict).collect();
+        assert_eq!(verdicts, expected, "{count} managers");
+    }
+    let alone = demoted(&[a_node(1, Role::Manager)], &members(&[1], &[]));
+    let last = "manager FailedPrecondition: attempting to demote the last manager of the swarm";
+    assert_eq!(alone, Err(last.to_owned()));
+}
+
+#[test]
 fn a_manager_that_goes_already_does_not_count_for_the_next_one() {
     let mut going = a_node(2, Role::Manager);
     going.spec.role = Role::Worker;

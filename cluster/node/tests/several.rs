@@ -5,12 +5,14 @@ mod support;
 
 use std::sync::Arc;
 use std::time::Duration;
-use support::crowd::Walker;
+use support::crowd::{self, Walker};
 use support::host::{Host, PATIENCE, managers, start, tokens};
 use support::{overlay, place_on, service, service_where, until};
-use swarmrs_node::{ClusterView, SwarmState};
+use swarmrs_node::{ClusterView, Rotation, SwarmState};
+use swarmrs_rpc::CallError;
+use swarmrs_security::PrivateKey;
 use swarmrs_types::object::NodeState;
-use swarmrs_types::spec::{NodeSpec, Role};
+use swarmrs_types::spec::{Global, Mode, NodeSpec, Role, ServiceSpec};
 use swarmrs_types::{Code, NodeId, TaskState};
 
 fn count_members(view: &ClusterView) -> usize {
@@ -164,6 +166,68 @@ async fn a_token_that_is_wrong_changed_or_of_another_swarm_lets_nobody_in() {
     assert!(refused.text.starts_with(text), "{refused}");
     hosts[0].node.stop().await;
     other[0].node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_sent_again_makes_another_node_until_its_token_is_changed() {
+    let hosts = managers(1).await;
+    let (manager, addr) = (&hosts[0], &hosts[0].addr);
+    let (worker, boss) = tokens(manager).await;
+    let everywhere = ServiceSpec {
+        mode: Mode {
+            global: Some(Global::default()),
+            ..Mode::default()
+        },
+        ..service("everywhere", 0)
+    };
+    let request = crowd::request("ghost", &PrivateKey::generate().unwrap(), &worker);
+    let mut ghosts: Vec<NodeId> = Vec::new();
+    for _ in 0..3 {
+        let issued = crowd::issue(addr, &request).await.unwrap();
+        ghosts.push(issued.node_id.parse().unwrap());
+        if let [first, _] = ghosts[..] {
+            let first = first.as_str();
+            manager.node.remove_node(first, false).await.unwrap();
+        }
+    }
+    manager.node.create_service(everywhere, None).await.unwrap();
+    // One that comes is given a task; those that do not come run none.
+    let walker = Walker::join(1, addr, &worker).await;
+    walker.walk(vec![addr.clone()]);
+    until("its task", PATIENCE, || !walker.running().is_empty()).await;
+    let view = manager.node.view().await.unwrap();
+    let here = |id: &NodeId| view.state.nodes().contains(id);
+    assert_eq!([0, 1, 2].map(|at| here(&ghosts[at])), [false, true, true]);
+    for ghost in &ghosts {
+        let tasks = view.state.tasks_of_node(*ghost);
+        let most = tasks.map(|task| task.status.state).max();
+        assert!(most < Some(TaskState::Assigned), "{most:?}");
+    }
+
+    let cluster = manager.cluster().await;
+    let both = Rotation {
+        worker: true,
+        manager: true,
+        ..Rotation::default()
+    };
+    let version = cluster.meta.version;
+    let rotated = manager.node.update_swarm(version, cluster.spec, both).await;
+    rotated.unwrap();
+    let text = "A valid join token is necessary to join this cluster";
+    let Err(CallError::Refused(refusal)) = crowd::issue(addr, &request).await else {
+        panic!("a token that was changed is good still");
+    };
+    assert_eq!(refusal.fault.text, text);
+    let host = Host::start().await;
+    for token in [&worker, &boss] {
+        let refused = host.join(manager, token).await.unwrap_err();
+        assert!(refused.text.contains(text), "{refused}");
+    }
+    let (worker, _) = tokens(manager).await;
+    host.join(manager, &worker).await.unwrap();
+    for host in [manager, &host] {
+        host.node.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use swarmrs_rpc::message::join::{IssueRequest, Issued};
 use swarmrs_rpc::message::logs::LogsNotice;
 use swarmrs_rpc::{
-    AssignmentSet, AssignmentsMessage, Client, Credentials, FromNode, Hello, Method, NodeEnd,
-    Notice, Position, Purpose, ToNode, fetch_root, from_json, session, to_json,
+    AssignmentSet, AssignmentsMessage, CallError, Client, Credentials, FromNode, Hello, Method,
+    NodeEnd, Notice, Position, Purpose, ToNode, fetch_root, from_json, session, to_json,
 };
 use swarmrs_security::{JoinToken, NodeCertificate, NodeCredentials, PrivateKey, RootCert};
 use swarmrs_types::assignment::{Assignment, StatusReport};
@@ -49,20 +49,9 @@ struct Shared {
 impl Walker {
     /// Gets a certificate for this token from the manager there.
     pub async fn join(number: usize, manager: &str, token: &str) -> Walker {
-        let token = JoinToken::parse(token).unwrap();
-        let root = fetch_root(manager, token.digest(), PATIENCE).await.unwrap();
-        let stranger = Credentials::anonymous(&root, SystemTime::now()).unwrap();
         let key = PrivateKey::generate().unwrap();
-        let request = IssueRequest {
-            request: key.request().unwrap().pem().to_owned(),
-            token: token.as_str().into(),
-            name: format!("walker{number}"),
-            ..IssueRequest::default()
-        };
-        let client = Client::new(manager, stranger, Purpose::General);
-        let body = to_json(&request).unwrap();
-        let issued = client.call(Method::Issue, body, PATIENCE).await.unwrap();
-        let issued: Issued = from_json(&issued).unwrap();
+        let request = request(&format!("walker{number}"), &key, token);
+        let issued = issue(manager, &request).await.unwrap();
         let roots = RootCert::from_pem(&issued.roots).unwrap();
         let certificate = NodeCertificate::from_pem(&issued.certificate).unwrap();
         let node = NodeCredentials { certificate, key };
@@ -126,6 +115,27 @@ impl Walker {
             .filter(|(_, state)| **state == TaskState::Running);
         running.map(|(task, _)| *task).collect()
     }
+}
+
+/// What asks for a certificate by this token.
+pub fn request(name: &str, key: &PrivateKey, token: &str) -> IssueRequest {
+    IssueRequest {
+        request: key.request().unwrap().pem().to_owned(),
+        token: token.into(),
+        name: name.to_owned(),
+        ..IssueRequest::default()
+    }
+}
+
+/// Asks the manager there, as whoever has no certificate yet.
+pub async fn issue(manager: &str, request: &IssueRequest) -> Result<Issued, CallError> {
+    let token = JoinToken::parse(&request.token).unwrap();
+    let root = fetch_root(manager, token.digest(), PATIENCE).await.unwrap();
+    let stranger = Credentials::anonymous(&root, SystemTime::now()).unwrap();
+    let client = Client::new(manager, stranger, Purpose::General);
+    let body = to_json(request).unwrap();
+    let issued = client.call(Method::Issue, body, PATIENCE).await?;
+    Ok(from_json(&issued).unwrap())
 }
 
 impl Drop for Walker {

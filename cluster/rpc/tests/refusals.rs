@@ -13,7 +13,7 @@ use swarmrs_rpc::{
 };
 use swarmrs_security::{NodeCertificate, NodeCredentials, Role, RootCert};
 use swarmrs_types::Code;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 
@@ -433,6 +433,51 @@ async fn tls_begins_with_1_2() {
         let _ = stream.send_data(Bytes::from_static(b"\0\0\0\0"), true);
         assert_eq!(raw::refusal(answer).await.reason, Reason::Role);
     }
+}
+
+/// The first message of a client that knows `version` of TLS at most, by hand: our TLS library offers no older one than 1.2.
+fn client_hello(version: [u8; 2]) -> Vec<u8> {
+    let random = [7; 32];
+    let suites = [0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x13, 0xc0, 0x0a];
+    let extensions = [
+        // secp256r1, x25519
+        &[0, 10, 0, 6, 0, 4, 0, 23, 0, 29][..],
+        // Uncompressed points.
+        &[0, 11, 0, 2, 1, 0],
+        // ECDSA and RSA with SHA-256.
+        &[0, 13, 0, 6, 0, 4, 4, 3, 4, 1],
+        // The protocol is swarmrs.
+        b"\0\x10\0\x0a\0\x08\x07swarmrs",
+    ]
+    .concat();
+    let mut hello = [&version[..], &random, &[0, 0, 8], &suites, &[1, 0]].concat();
+    hello.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    hello.extend(extensions);
+    let length = u16::try_from(hello.len()).unwrap();
+    let handshake = [&[1, 0][..], &length.to_be_bytes(), &hello].concat();
+    let length = length + 4;
+    [&[22, 3, 1][..], &length.to_be_bytes(), &handshake].concat()
+}
+
+#[tokio::test]
+async fn a_client_of_an_older_tls_is_told_so_in_an_alert() {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    let rig = Rig::new();
+    for (version, answer) in [([3, 1], ALERT), ([3, 2], ALERT), ([3, 3], HANDSHAKE)] {
+        let mut stream = TcpStream::connect(rig.server.address()).await.unwrap();
+        stream.write_all(&client_hello(version)).await.unwrap();
+        let mut head = [0; 5];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(head[0], answer, "{version:?}");
+        if answer == ALERT {
+            let mut alert = [0; 2];
+            stream.read_exact(&mut alert).await.unwrap();
+            assert_eq!(alert, [2, 70], "fatal, protocol_version");
+            assert!(matches!(stream.read(&mut [0]).await, Ok(0) | Err(_)));
+        }
+    }
+    assert_eq!(rig.heard(), 0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use swarmrs_compat_tests::testbed::IMAGE;
 use swarmrs_compat_tests::transcript::mask;
 use swarmrs_compat_tests::{Host, Options, Testbed};
 
-use crate::hosts::{HOSTS, joined, token, until_printed};
+use crate::hosts::{HOSTS, joined, token, until, until_printed};
 
 /// A token as it was drawn for no swarm, and one that is none.
 const FOREIGN: &str =
@@ -23,14 +23,17 @@ struct Dialogue {
 }
 
 impl Dialogue {
+    /// Once more if the node changed, as it does on its own after a demotion, between the command's reading and writing.
     fn say(&mut self, at: usize, args: &[&str]) {
         let host = self.testbed.host(at);
-        let output = host.docker(args).unwrap();
-        let told = format!("{}{}", output.stdout, output.stderr);
+        let output = until("words", || match host.docker(args).unwrap() {
+            output if output.stderr.contains("update out of sequence") => Err(output.stderr),
+            output => Ok(output),
+        });
         let line = format!("{}: docker {}", host.name(), args.join(" "));
-        let told = mask::lines(&told).join("\n");
-        let said = format!("{}\n{} {told}", mask::text(&line), output.status);
-        self.said.push(said);
+        let told = mask::lines(&(output.stdout + &output.stderr)).join("\n");
+        self.said
+            .push(format!("{}\n{} {told}", mask::text(&line), output.status));
     }
 
     fn until(&mut self, at: usize, args: &[&str], expected: &str) {
@@ -201,11 +204,8 @@ impl Dialogue {
         }
         self.say(0, &["node", "demote", "castor"]);
         let rank = "{{.Spec.Role}} {{if .ManagerStatus}}member{{end}}";
-        self.until(
-            1,
-            &["node", "inspect", "--format", rank, "castor"],
-            "worker",
-        );
+        let rank = ["node", "inspect", "--format", rank, "castor"];
+        self.until(1, &rank, "worker");
         self.castor();
         self.say(1, &["node", "rm", "castor"]);
         self.castor();

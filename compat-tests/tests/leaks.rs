@@ -237,6 +237,19 @@ fn a_network_of_each_engines_own_comes_with_its_first_task_and_goes_with_its_las
     remove(host, &web);
     engine_has(host, "lan", false);
 
+    // Without a configuration the engine chooses.
+    let create_bridge = [
+        "network", "create", "--driver", "bridge", "--scope", "swarm", "own",
+    ];
+    let own = host.docker_ok(&create_bridge);
+    let web = servers(host, 1, &["--network", "own"]);
+    let format = "{{range .Containers}}on it{{end}} {{.Id}} {{.Driver}}";
+    let shown = host.docker_ok(&["network", "inspect", "--format", format, "own"]);
+    assert_eq!(shown, format!("on it {own} bridge"));
+    remove(host, &web);
+    engine_has(host, "own", false);
+    remove_network(host, "own");
+
     // As after a kill between the making of a network and its use.
     testbed.host_mut(0).kill_daemon();
     let host = testbed.host(0);

@@ -130,9 +130,7 @@ pub fn node_local(network: &object::Network, double: &Value) -> Value {
     for key in ["EnableIPv6", "IPAM", "Options", "Labels", "Containers"] {
         shown[key] = double[key].clone();
     }
-    if let Some(labels) = shown["Labels"].as_object_mut() {
-        labels.remove(label::TWIN);
-    }
+    unmark(&mut shown);
     shown
 }
 
@@ -297,10 +295,15 @@ pub fn of_twin(twin: &Twin, double: &Value) -> Value {
         shown["Driver"] = Value::from("overlay");
         shown["Options"] = Value::Null;
     }
+    unmark(&mut shown);
+    shown
+}
+
+/// Which twin it is, is between us and the engine.
+fn unmark(shown: &mut Value) {
     if let Some(labels) = shown["Labels"].as_object_mut() {
         labels.remove(label::TWIN);
     }
-    shown
 }
 
 /// The engine's `Containers`, or none.

@@ -90,6 +90,18 @@ pub fn others(manager: usize) -> [usize; 2] {
     [(manager + 1) % MANAGERS, (manager + 2) % MANAGERS]
 }
 
+/// Until a manager says that it does not reach the other.
+pub fn until_unreachable(manager: &Host, other: &str) {
+    until("a manager out of reach", || {
+        let shown = nodes(manager)?;
+        let mut of = shown.iter().filter(|line| line.starts_with(other));
+        match of.any(|line| line.ends_with(" Unreachable")) {
+            true => Ok(()),
+            false => Err(format!("{shown:#?}")),
+        }
+    });
+}
+
 /// Has the manager take the lead: the third is out of reach when the leader stops in order, so it is handed to this one.
 pub fn lead(testbed: &mut Testbed, wanted: usize) {
     for _ in 0..3 {
@@ -100,14 +112,7 @@ pub fn lead(testbed: &mut Testbed, wanted: usize) {
         let [one, other] = others(now);
         let third = testbed.host(if one == wanted { other } else { one });
         let paused = Paused::daemon(third);
-        until("a manager out of reach", || {
-            let shown = nodes(testbed.host(now))?;
-            let mut of = shown.iter().filter(|line| line.starts_with(third.name()));
-            match of.any(|line| line.ends_with(" Unreachable")) {
-                true => Ok(()),
-                false => Err(format!("{shown:#?}")),
-            }
-        });
+        until_unreachable(testbed.host(now), third.name());
         testbed.host_mut(now).stop_daemon().unwrap();
         drop(paused);
         testbed.host_mut(now).start_daemon().unwrap();

@@ -2,7 +2,7 @@
 
 use swarmrs_compat_tests::{Host, Testbed};
 
-use crate::hosts::{MANAGERS, nodes, others, shared, until, until_printed, until_well};
+use crate::hosts::{MANAGERS, others, shared, until_printed, until_unreachable, until_well};
 
 const LOCKED: &str = "Swarm is encrypted and needs to be unlocked before it can be used. \
                       Please use \"docker swarm unlock\" to unlock it.";
@@ -58,14 +58,7 @@ fn locked_out(testbed: &Testbed, manager: usize) {
     let daemon = format!("Error response from daemon: {LOCKED}");
     assert_eq!((asked.status, asked.stderr.trim()), (1, &*daemon));
     for other in others(manager) {
-        until("a locked manager out of reach", || {
-            let shown = nodes(testbed.host(other))?;
-            let mut of = shown.iter().filter(|line| line.starts_with(locked.name()));
-            match of.any(|line| line.ends_with(" Unreachable")) {
-                true => Ok(()),
-                false => Err(format!("{shown:#?}")),
-            }
-        });
+        until_unreachable(testbed.host(other), locked.name());
     }
 }
 

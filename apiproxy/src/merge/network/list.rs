@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use swarmrs_node::{is_overlay_twin, label, read_twin};
+use swarmrs_node::{label, read_twin};
 use swarmrs_types::filter::Filters;
 use swarmrs_types::{Fault, json};
 
@@ -78,17 +78,15 @@ fn ours(known: &Known, filters: &Filters, with_containers: bool) -> Vec<Box<RawV
 
 fn shown_twin(double: &Value, filters: &Filters) -> Option<Box<RawValue>> {
     let twin = read_twin(double)?;
+    let shown = view::of_twin(&twin, double);
     let labels = Default::default();
     let seen = Seen {
         id: twin.network.as_str(),
         name: twin.shown_name(),
-        driver: match is_overlay_twin(double) {
-            true => "overlay",
-            false => double["Driver"].as_str().unwrap_or_default(),
-        },
+        driver: shown["Driver"].as_str().unwrap_or_default(),
         labels: &labels,
     };
-    lets_through(filters, seen).then(|| raw(&view::of_twin(&twin, double)))?
+    lets_through(filters, seen).then(|| raw(&shown))?
 }
 
 fn raw<T: serde::Serialize>(value: &T) -> Option<Box<RawValue>> {

@@ -1,9 +1,9 @@
 //! The engine's twin of a swarm network: what containers of this node are connected to.
 //!
 //! An engine chooses the ids of its networks itself, so each network of the swarm has a twin in the engine that bears its
-//! name (or `<name>.<id>` where that is taken) and says in a label whose twin it is. That of an overlay is driven by us. The table of twins
-//! is rebuilt from those labels. Users may prune them: they are looked for, and made again, before each use. A twin's own
-//! id never leaves our socket.
+//! name (or `<name>.<id>` where that is taken) and says in a label whose twin it is. That of an overlay is driven by us. The
+//! table of twins is rebuilt from those labels. Users may prune them: they are looked for, and made again, before each use. A
+//! twin's own id never leaves our socket.
 
 use super::label;
 use ipnet::IpNet;
@@ -118,7 +118,7 @@ impl Twins {
             info!(network = %twin.network, name = twin.name, "network made in the engine");
             self.note(twin.clone());
         }
-        self.is_making(None);
+        self.note_making(None);
         made
     }
 
@@ -208,7 +208,7 @@ impl Twins {
 
     /// One that was made by a request whose answer was lost is taken over.
     async fn make_named(&self, network: &Wanted, name: &str) -> Result<Twin, Error> {
-        self.is_making(Some(name));
+        self.note_making(Some(name));
         let made = self.engine.create_network(&network.body(name)).await;
         let conflict = match made {
             Ok(made) => {
@@ -259,7 +259,7 @@ impl Twins {
         making.as_deref() == Some(name)
     }
 
-    fn is_making(&self, name: Option<&str>) {
+    fn note_making(&self, name: Option<&str>) {
         let mut making = self.making.write().unwrap_or_else(PoisonError::into_inner);
         *making = name.map(str::to_owned);
     }

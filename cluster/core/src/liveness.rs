@@ -253,15 +253,16 @@ impl Liveness {
         self.judged = now;
         self.find_lost_managers(now);
         self.welcome(draft);
-        let silent = self.overdue(draft, now);
-        let held = self.weigh(draft, !silent.is_empty());
+        let overdue = self.overdue(draft, now);
+        let mass = self.weigh(draft);
         self.come_to_pass(now);
-        for node in silent {
+        for node in overdue {
             if draft.is_full() {
                 self.news = true;
                 return;
             }
-            let (state, message) = match (&held, node.status.state) {
+            let held = mass.as_ref().filter(|loss| loss.silent.contains(&node.id));
+            let (state, message) = match (held, node.status.state) {
                 (Some(loss), _) => (NodeState::Unknown, loss.message()),
                 (None, NodeState::Unknown) => (NodeState::Down, UNKNOWN_FAILURE.to_owned()),
                 (None, _) => (NodeState::Down, HEARTBEAT_FAILURE.to_owned()),

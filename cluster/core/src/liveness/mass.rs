@@ -1,6 +1,6 @@
 //! Many nodes that fall silent at once are not many lost nodes.
 
-use super::{Liveness, MISSED};
+use super::{Liveness, MISSED, Sight};
 use crate::state::State;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -60,11 +60,14 @@ pub fn is_held(node: &Node) -> bool {
 
 impl Liveness {
     /// Whether so many are silent that none is to be taken for lost yet.
-    pub(super) fn weigh(&mut self, state: &State, any_overdue: bool) -> Option<MassLoss> {
+    pub(super) fn weigh(&mut self, state: &State) -> Option<MassLoss> {
         let now = self.looked;
         let silent = self.silent(state, now);
+        let any_overdue = self
+            .once_heard(state)
+            .any(|(_, sight)| self.deadline(sight) <= now);
         // The leader's own node is one more that is heard.
-        let all = self.watched(state).count() + 1;
+        let all = self.once_heard(state).count() + 1;
         let many = silent.len() >= LEAST && silent.len() * SHARE >= all;
         // Once begun it lasts until it settles: when the network heals they come back one by one.
         let goes_on = self.mass.is_some() && !silent.is_empty();
@@ -86,8 +89,13 @@ impl Liveness {
     fn silent(&self, state: &State, now: ClusterTime) -> BTreeSet<NodeId> {
         let late = self.beats(MISSED);
         let silent = self
-            .watched(state)
+            .once_heard(state)
             .filter(|(_, sight)| sight.early.is_some() || now.since(sight.last) >= late);
         silent.map(|(node, _)| node.id).collect()
+    }
+
+    /// Nodes that joined and never came say nothing about the network: whoever has a token makes any number of them.
+    fn once_heard<'a>(&'a self, state: &'a State) -> impl Iterator<Item = (&'a Node, &'a Sight)> {
+        self.watched(state).filter(|(_, sight)| !sight.fresh)
     }
 }

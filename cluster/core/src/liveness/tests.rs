@@ -333,6 +333,43 @@ fn a_newcomer_has_time_until_its_first_session_and_says_itself_that_it_is_ready(
 }
 
 #[test]
+fn newcomers_that_never_come_do_not_hide_a_lost_node() {
+    let mut scene = Scene::new(&THREE);
+    scene.beat("m1", &THREE, 1_000);
+    for name in ["a1", "a2", "a3", "a4"] {
+        let mut fresh = node(name);
+        fresh.status.state = NodeState::Unknown;
+        scene.write(fresh);
+    }
+    scene.beat("m1", &["m1", "w1"], 6_500);
+    assert_eq!(
+        scene.nodes(),
+        "a1 unknown, a2 unknown, a3 unknown, a4 unknown, m1 ready, w1 ready, w2 down"
+    );
+    assert_eq!(scene.status("w2").message, "heartbeat failure");
+    scene.beat("m1", &["m1", "w1"], 31_500);
+    assert_eq!(
+        scene.nodes(),
+        "a1 down, a2 down, a3 down, a4 down, m1 ready, w1 ready, w2 down"
+    );
+}
+
+#[test]
+fn a_newcomer_that_never_comes_is_down_in_the_midst_of_a_mass_loss() {
+    let names = ["m1", "w1", "w2", "w3"];
+    let mut scene = Scene::new(&names);
+    let mut fresh = node("a1");
+    fresh.status.state = NodeState::Unknown;
+    scene.write(fresh);
+    scene.beat("m1", &names, 24_500);
+    scene.beat("m1", &["m1"], 30_500);
+    assert_eq!(
+        scene.nodes(),
+        "a1 down, m1 ready, w1 unknown, w2 unknown, w3 unknown"
+    );
+}
+
+#[test]
 fn a_lone_leader_wakes_for_nothing() {
     let mut scene = Scene::new(&["m1"]);
     scene.see("m1", &["m1"]);

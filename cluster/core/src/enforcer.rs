@@ -10,7 +10,7 @@ use crate::change::Key;
 use crate::orchestrator::restart;
 use crate::plan::Draft;
 use crate::scheduler::constraint;
-use crate::scheduler::ledger::reservations;
+use crate::scheduler::demand::reservations;
 use crate::scheduler::resource::Free;
 use crate::state::State;
 use std::sync::Arc;

@@ -6,6 +6,7 @@
 //! the oldest first.
 
 pub mod constraint;
+pub mod demand;
 pub mod explain;
 pub mod failure;
 pub mod filter;
@@ -18,9 +19,10 @@ use crate::change::Key;
 use crate::orchestrator::restart;
 use crate::plan::Draft;
 use crate::state::State;
+use demand::Demand;
 use explain::Refusals;
 use failure::Failures;
-use filter::{Demand, Reason};
+use filter::Reason;
 use ledger::{Ledger, Rank};
 use preference::{Branches, Spread};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,10 @@
 //! Whether a node can run a task: the filters in their fixed order, the first refusal counts.
 
-use super::constraint::{self, Constraint};
-use super::ledger::{Ledger, host_ports, reservations};
-use crate::state::State;
-use std::sync::Arc;
-use swarmrs_types::ServiceId;
-use swarmrs_types::object::{Node, NodeState, SpecVersion};
-use swarmrs_types::spec::{
-    Availability, MountType, Placement, Platform, PluginDescription, Protocol, Resources,
-};
+use super::constraint;
+use super::demand::Demand;
+use super::ledger::Ledger;
+use swarmrs_types::object::{Node, NodeState};
+use swarmrs_types::spec::{Availability, MountType, Placement, Platform, PluginDescription};
 
 /// Why a node was refused, in the order the filters run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,40 +38,6 @@ impl Reason {
     }
 }
 
-/// What tasks of one spec ask of a node, read from the spec once.
-#[derive(Clone, Debug)]
-pub struct Demand {
-    pub service: ServiceId,
-    pub reservations: Resources,
-    pub host_ports: Vec<(Protocol, u32)>,
-    pub placement: Placement,
-    spec: Arc<SpecVersion>,
-    /// Drivers of the networks the tasks are in.
-    networks: Vec<String>,
-    /// None if they cannot be read: no node passes.
-    constraints: Option<Vec<Constraint>>,
-}
-
-impl Demand {
-    pub fn new(state: &State, spec: &Arc<SpecVersion>) -> Self {
-        let placement = spec
-            .spec
-            .task_template
-            .placement
-            .clone()
-            .unwrap_or_default();
-        Demand {
-            service: spec.service,
-            reservations: reservations(spec),
-            host_ports: host_ports(spec),
-            spec: spec.clone(),
-            networks: network_drivers(state, spec),
-            constraints: constraint::parse(&placement.constraints).ok(),
-            placement,
-        }
-    }
-}
-
 /// The first filter the node does not pass.
 pub fn first_refusal(ledger: &Ledger, demand: &Demand, node: &Node) -> Option<Reason> {
     if !is_ready(node) {
@@ -104,17 +66,6 @@ fn is_ready(node: &Node) -> bool {
 fn satisfies(demand: &Demand, node: &Node) -> bool {
     let constraints = demand.constraints.as_ref();
     constraints.is_some_and(|constraints| constraint::matches(constraints, node))
-}
-
-/// The drivers of a spec's networks, named by id or by name.
-fn network_drivers(state: &State, spec: &SpecVersion) -> Vec<String> {
-    let named = |target: &str| {
-        let mut networks = state.networks().iter();
-        networks.find(|network| network.id.as_str() == target || network.name() == target)
-    };
-    let networks = &spec.spec.task_template.networks;
-    let found = networks.iter().filter_map(|network| named(&network.target));
-    found.map(|network| network.driver().to_owned()).collect()
 }
 
 /// Volume, network and log drivers the task needs must be on the node, if the node names any.

@@ -2,12 +2,12 @@
 //!
 //! Made anew for each round of placing, from the tasks themselves, so it cannot leak.
 
-use super::filter::Demand;
+use super::demand::{Demand, host_ports, reservations};
 use super::resource::Free;
 use crate::state::State;
 use std::collections::{BTreeMap, BTreeSet};
-use swarmrs_types::object::{Node, SpecVersion};
-use swarmrs_types::spec::{GenericResource, Protocol, PublishMode, Resources};
+use swarmrs_types::object::Node;
+use swarmrs_types::spec::{GenericResource, Protocol, Resources};
 use swarmrs_types::{NodeId, ServiceId, TaskState};
 
 /// So many recent failures on a node make it the last choice.
@@ -135,30 +135,4 @@ impl Ledger {
         let tasks = self.0.get(&node).map_or(0, |account| account.tasks);
         (counted, self.of_service(node, service), tasks)
     }
-}
-
-/// What a task of this spec reserves.
-pub fn reservations(spec: &SpecVersion) -> Resources {
-    let resources = spec.spec.task_template.resources.as_ref();
-    resources
-        .and_then(|resources| resources.reservations.clone())
-        .unwrap_or_default()
-}
-
-/// The fixed host ports a task of this spec publishes.
-pub fn host_ports(spec: &SpecVersion) -> Vec<(Protocol, u32)> {
-    let ports = spec
-        .spec
-        .endpoint_spec
-        .iter()
-        .flat_map(|endpoint| &endpoint.ports);
-    ports
-        .filter(|port| port.publish_mode == Some(PublishMode::Host) && port.published_port != 0)
-        .map(|port| {
-            (
-                port.protocol.clone().unwrap_or(Protocol::Tcp),
-                port.published_port,
-            )
-        })
-        .collect()
 }

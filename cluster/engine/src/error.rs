@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper_util::client::legacy;
 
-use crate::client::{ApiVersion, MINIMUM_API};
+use crate::version::{ApiVersion, MINIMUM_API};
 
 pub(crate) type BoxError = Box<dyn StdError + Send + Sync>;
 

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::call::Call;
-use crate::client::{ApiVersion, Engine};
+use crate::client::Engine;
 use crate::error::Error;
 use crate::raw;
+use crate::version::ApiVersion;
 
 /// `GET /version`.
 #[derive(Debug, Clone, PartialEq)]

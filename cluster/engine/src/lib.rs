@@ -24,9 +24,9 @@
 //!   running daemon is spoken to in its own version. Engines older than [`MINIMUM_API`] are refused.
 //! - No call that changes something is sent twice.
 //!
-//! Modules: [`client`] the handle, [`error`] what can go wrong, [`info`] the engine itself, [`container`], [`image`],
-//! [`network`], [`volume`], [`event`], [`log`], [`filter`], [`measure`]; inside: `call` one request, `transport` the socket, `raw` reading JSON without
-//! a model.
+//! Modules: [`client`] the handle, [`version`], [`error`] what can go wrong, [`info`] the engine itself, [`container`],
+//! [`image`], [`network`], [`volume`], [`event`], [`log`], [`filter`], [`measure`]; inside: `call` one request, `transport`
+//! the socket, `raw` reading JSON without a model.
 
 pub mod client;
 pub mod container;
@@ -38,13 +38,14 @@ pub mod info;
 pub mod log;
 pub mod measure;
 pub mod network;
+pub mod version;
 pub mod volume;
 
 mod call;
 mod raw;
 mod transport;
 
-pub use client::{ApiVersion, Engine, Limits, MINIMUM_API};
+pub use client::{Engine, Limits};
 pub use container::{
     ContainerState, ContainerStatus, ContainerSummary, Created, Exit, Health, PortBinding,
     WaitCondition,
@@ -56,3 +57,4 @@ pub use image::Image;
 pub use info::{EngineInfo, EngineVersion, Plugins};
 pub use log::{LogFrame, LogOptions, LogStream, Source, Tail};
 pub use measure::{Measures, Presence};
+pub use version::{ApiVersion, MINIMUM_API};

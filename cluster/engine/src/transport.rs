@@ -23,8 +23,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::UnixStream;
 use tower_service::Service;
 
-use crate::client::ApiVersion;
 use crate::error::BoxError;
+use crate::version::ApiVersion;
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 

@@ -49,6 +49,9 @@ const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 const PUT: i32 = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
 const UP: u32 = libc::IFF_UP as u32;
 
+/// The group of links that are to go; links are in group 0 otherwise.
+const GONE: u32 = 0x5a;
+
 // Attributes that the libc crate does not name. Source: linux/if_link.h, linux/veth.h.
 const IFLA_VXLAN_ID: u16 = 1;
 const IFLA_VXLAN_LOCAL: u16 = 4;
@@ -112,6 +115,19 @@ impl Socket {
             Some(link) => self.delete_link(link.index),
             None => Ok(()),
         }
+    }
+
+    /// Deletes links at once: for each that is deleted alone the kernel waits anew until no packet is on its way in it,
+    /// and nobody changes links meanwhile. No error for one that is gone.
+    pub(crate) fn delete_links(&mut self, links: &[Link]) -> io::Result<()> {
+        for link in links {
+            let mut message = Message::new(libc::RTM_NEWLINK, 0, &link_head(link.index, 0));
+            message.put(libc::IFLA_GROUP, &GONE.to_ne_bytes());
+            no_link_is_fine(self.request(message))?;
+        }
+        let mut message = Message::new(libc::RTM_DELLINK, 0, &link_head(0, 0));
+        message.put(libc::IFLA_GROUP, &GONE.to_ne_bytes());
+        no_link_is_fine(self.request(message))
     }
 
     pub(crate) fn set_up(&mut self, index: u32) -> io::Result<()> {
@@ -222,6 +238,13 @@ impl Socket {
         message.put(libc::NDA_LLADDR, &mac);
         message.put(libc::NDA_DST, &octets(node));
         absent_is_fine(self.request(message))
+    }
+}
+
+fn no_link_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
+        other => other,
     }
 }
 

@@ -412,15 +412,9 @@ impl Worker {
         let tag = &self.config.tag;
         let beginnings = [format!("sw{tag}-"), format!("sc{tag}")];
         let doing = || "remove links".to_owned();
-        for link in self.links.links().doing(doing)? {
-            if beginnings
-                .iter()
-                .any(|beginning| link.name.starts_with(beginning))
-            {
-                self.links.delete_named(&link.name).doing(doing)?;
-            }
-        }
-        Ok(())
+        let mut ours = self.links.links().doing(doing)?;
+        ours.retain(|link| beginnings.iter().any(|one| link.name.starts_with(one)));
+        self.links.delete_links(&ours).doing(doing)
     }
 }
 

@@ -227,13 +227,12 @@ pub(in crate::plane) fn demolish(path: &Path) -> io::Result<()> {
 
 /// The links go before their namespace: whoever has that open would else keep the network's number in use.
 fn take_links(links: &mut Socket) -> io::Result<()> {
-    for link in links.links()? {
+    let mut ours = links.links()?;
+    ours.retain(|link| {
         let ours = [BRIDGE, VXLAN, UPLINK].contains(&link.name.as_str());
-        if ours || vxlan::port_address(&link.name).is_some() {
-            links.delete_named(&link.name)?;
-        }
-    }
-    Ok(())
+        ours || vxlan::port_address(&link.name).is_some()
+    });
+    links.delete_links(&ours)
 }
 
 /// A namespace forwards, tells no one of shorter ways, and speaks IPv6 only if the network does.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use swarmrs_compat_tests::observe::{
-    shown_replicas, task_containers, wait_for_replicas, wait_until_gone,
+    shown_replicas, task_containers, tasks, wait_for_replicas, wait_until_gone,
 };
 use swarmrs_compat_tests::swarm::{self, CREATE, sleepers};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
@@ -175,6 +175,48 @@ fn a_task_that_ends_is_replaced_and_kept_in_the_list() {
         "{rows}"
     );
     remove(host, &name);
+}
+
+/// The stock swarm starts it again after every delay, for ever; here the delay grows, the waiting task says so, and only a
+/// new spec is tried at once.
+#[test]
+fn what_crashes_over_and_over_is_started_ever_less_often_and_says_so() {
+    let testbed = swarm::shared();
+    let host = testbed.host(0);
+    let name = unique("crashes");
+    let begun = host.docker_ok(&["info", "--format", "{{.SystemTime}}"]);
+    let named = ["--restart-delay", "100ms", "--name", &name];
+    host.docker_ok(&[&CREATE[..], &named, &[IMAGE, "false"]].concat());
+    let starts = || {
+        let filter = format!("label=com.docker.swarm.service.name={name}");
+        let now = host.docker_ok(&["info", "--format", "{{.SystemTime}}"]);
+        let past = ["events", "--since", &begun, "--until", &now];
+        let of = ["--filter", "event=start", "--filter", &filter];
+        host.docker_ok(&[&past[..], &of].concat()).lines().count()
+    };
+    wait::until("a task that waits longer", 2 * SOON, || {
+        let (before, starts, after) = (waits(host, &name), starts(), waits(host, &name));
+        match before.as_deref() {
+            // It waits for seconds by then; one that began meanwhile is looked at again.
+            Some(message) if message.ends_with("after 7 crashes in a row") && before == after => {
+                assert_eq!(starts, 7, "{message}");
+                Ok(())
+            }
+            _ => Err(format!("{before:?} after {starts} starts")),
+        }
+    })
+    .unwrap();
+    let update = ["service", "update", "--detach", "--args", "sleep 600"];
+    host.docker_ok(&[&update[..], &[&name]].concat());
+    wait_for_replicas(host, &name, "1/1").unwrap();
+    remove(host, &name);
+}
+
+/// What the service's task says that is prepared and may not start yet.
+fn waits(host: &Host, service: &str) -> Option<String> {
+    let tasks = tasks(host, service).unwrap();
+    let held = tasks.iter().find(|task| task["DesiredState"] == "ready")?;
+    held["Status"]["Message"].as_str().map(str::to_owned)
 }
 
 #[test]

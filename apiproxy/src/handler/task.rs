@@ -18,8 +18,11 @@ pub(super) async fn list(node: &Node, call: Call) -> Result<Response<Body>, Faul
     let view = node.view().await?;
     filters.accept(&TASK_FILTERS)?;
     let tasks = list::tasks(&view.state, &filters)?;
-    let show = |task| view::task(&view.state, task, view.status(task));
-    let shown: Vec<_> = tasks.iter().map(AsRef::as_ref).map(show).collect();
+    let statuses: Vec<_> = tasks.iter().map(|task| view.status(task)).collect();
+    let each = tasks.iter().zip(&statuses);
+    let shown: Vec<_> = each
+        .map(|(task, now)| view::task(&view.state, task, now))
+        .collect();
     Ok(ok(&shown))
 }
 
@@ -28,5 +31,5 @@ pub(super) async fn inspect(node: &Node, term: &str) -> Result<Response<Body>, F
     let id: TaskId = find(&view.state, term)?;
     let found = view.state.tasks().get(&id);
     let found = found.ok_or_else(|| Fault::no_such("task", term))?;
-    Ok(ok(&view::task(&view.state, found, view.status(found))))
+    Ok(ok(&view::task(&view.state, found, &view.status(found))))
 }

@@ -1,9 +1,11 @@
 //! What this node knows: its standing in the swarm, and the cluster as reads see it.
 
 use crate::live::LiveStatuses;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use swarmrs_core::State as ClusterState;
+use swarmrs_core::orchestrator::restart::explained;
 use swarmrs_rpc::message::join::ManagerAddress;
 use swarmrs_types::object::{Node, Task, TaskStatus};
 use swarmrs_types::{NodeId, TaskId};
@@ -100,11 +102,16 @@ impl ClusterView {
         node.id == self.local || self.leader == Some(node.id) || node.raft_id.is_some_and(answers)
     }
 
-    /// A task's status as far as anybody knows it.
-    pub fn status<'a>(&'a self, task: &'a Task) -> &'a TaskStatus {
+    /// A task's status as far as anybody knows it. Why a task is held its node does not know: that is added.
+    pub fn status<'a>(&'a self, task: &'a Task) -> Cow<'a, TaskStatus> {
         match self.live.get(&task.id) {
-            Some(live) if live.state > task.status.state => live,
-            _ => &task.status,
+            Some(live) if live.state <= task.status.state => Cow::Borrowed(&task.status),
+            Some(live) if task.gate.is_some() => Cow::Owned(TaskStatus {
+                message: explained(&live.message, task),
+                ..live.clone()
+            }),
+            Some(live) => Cow::Borrowed(live),
+            None => Cow::Borrowed(&task.status),
         }
     }
 }

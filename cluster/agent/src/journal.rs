@@ -8,7 +8,7 @@
 pub mod record;
 
 use crate::error::Error;
-use record::{HEADER, Line, Record};
+use record::{HEADER, Line, NAME, Record};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -41,14 +41,7 @@ impl Journal {
             .create(&folder)
             .map_err(|source| io("create", &folder, source))?;
         let path = folder.join("journal");
-        let records = match fs::read(&path) {
-            Ok(bytes) => read(&bytes).map_err(|reason| Error::Journal {
-                path: path.clone(),
-                reason,
-            })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(source) => return Err(io("read", &path, source)),
-        };
+        let records = load(&path)?;
         let file = rewrite(&path, &records)?;
         let lines = records.len();
         Ok(Journal {
@@ -58,6 +51,11 @@ impl Journal {
             lines,
             torn: false,
         })
+    }
+
+    /// Whether it could be opened. Changes nothing.
+    pub fn check(data_dir: &Path) -> Result<(), Error> {
+        load(&data_dir.join("agent/journal")).map(drop)
     }
 
     /// What is known of a task.
@@ -115,6 +113,18 @@ fn io(what: &'static str, path: &Path, source: std::io::Error) -> Error {
     }
 }
 
+/// The records of a journal; none if there is no such file.
+fn load(path: &Path) -> Result<BTreeMap<TaskId, Record>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => read(&bytes).map_err(|reason| Error::Journal {
+            path: path.to_owned(),
+            reason,
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(source) => Err(io("read", path, source)),
+    }
+}
+
 /// The records in the bytes of a journal.
 fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
     let mut lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
@@ -122,6 +132,9 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
     let mut lines = lines.into_iter();
     match lines.next().map(String::from_utf8_lossy) {
         Some(first) if first == HEADER => {}
+        Some(first) if is_newer(&first) => {
+            return Err(format!("it was written by a newer release ({first:?})"));
+        }
         Some(other) => return Err(format!("it begins with {other:?}, not with {HEADER:?}")),
         None => return Err(format!("it does not begin with {HEADER:?}")),
     }
@@ -138,6 +151,11 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
         Some((_, line)) if Line::decode(line).is_ok() => Err("its last line has no end".to_owned()),
         _ => Ok(records),
     }
+}
+
+fn is_newer(header: &str) -> bool {
+    let format = |header: &str| header.strip_prefix(NAME)?.trim().parse::<u32>().ok();
+    format(header) > format(HEADER)
 }
 
 /// Writes a journal beside the old one and puts it in its place.
@@ -290,6 +308,8 @@ mod tests {
             let error = Journal::open(folder.path()).unwrap_err().to_string();
             assert!(error.contains("agent/journal"), "{error}");
             assert_eq!(bytes(folder.path()), text);
+            let is_newer = error.contains("by a newer release");
+            assert_eq!(is_newer, text.starts_with("swarmrs-agent-journal 2"));
         }
     }
 

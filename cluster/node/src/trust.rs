@@ -68,7 +68,8 @@ pub fn tls_info(keys: &Keys) -> Result<TlsInfo, swarmrs_security::Error> {
         return Ok(TlsInfo::default());
     };
     let moment = node.certificate.moment(SystemTime::now());
-    let issuer = node.certificate.verify(&roots, moment)?;
+    let issuer = node.certificate.verify(&roots, moment);
+    let issuer = issuer.map_err(|error| keys.keystore().contradicts(error))?;
     Ok(info(&root, &issuer))
 }
 

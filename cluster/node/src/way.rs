@@ -41,11 +41,13 @@ pub struct Way {
 impl Way {
     /// Shows and trusts what the keystore holds, now and each time it holds something else ([`Way::show`]).
     pub fn new(managers: KnownManagers, keys: &Keys) -> Result<Self, CredentialsError> {
+        // First: it says which folder does not hold together.
+        let tls_info = trust::tls_info(keys)?;
         Ok(Way {
             managers: Arc::new(managers),
             credentials: trust::credentials(keys)?,
             doubts: Arc::default(),
-            tls_info: Arc::new(watch::channel(trust::tls_info(keys)?).0),
+            tls_info: Arc::new(watch::channel(tls_info).0),
             keeper: None,
         })
     }

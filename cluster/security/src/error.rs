@@ -84,7 +84,7 @@ pub enum Error {
     Unseal,
 
     /// Bytes that a newer release has sealed or written.
-    #[error("{what} has format {found}, this release knows up to {known}")]
+    #[error("{what} has format {found}, this release reads up to {known}")]
     NewerFormat {
         /// What was read, for a file with its path.
         what: String,
@@ -101,6 +101,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         reason: &'static str,
+    },
+
+    /// A file or folder whose content says something that cannot be.
+    #[error("{path} is damaged: {source}")]
+    Content {
+        /// The file, or the folder if more than one can be the cause.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<Error>,
     },
 
     /// The file system refused.

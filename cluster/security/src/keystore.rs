@@ -158,18 +158,31 @@ impl Keystore {
         }
     }
 
+    /// This folder does not hold together, for this reason.
+    pub fn contradicts(&self, source: Error) -> Error {
+        Error::Content {
+            path: self.folder.clone(),
+            source: Box::new(source),
+        }
+    }
+
+    /// What this file holds is refused.
+    fn content(&self, name: &str) -> impl FnOnce(Error) -> Error {
+        let path = self.folder.join(name);
+        |source| Error::Content {
+            path,
+            source: Box::new(source),
+        }
+    }
+
     /// The trusted root, if one has been saved.
     pub fn root(&self) -> Result<Option<RootCert>, Error> {
-        self.text(ROOT)?
-            .map(|pem| RootCert::from_pem(&pem))
-            .transpose()
+        self.parsed(ROOT, RootCert::from_pem)
     }
 
     /// The root that is to take its place, if there is one.
     pub fn next_root(&self) -> Result<Option<RootCert>, Error> {
-        self.text(NEXT_ROOT)?
-            .map(|pem| RootCert::from_pem(&pem))
-            .transpose()
+        self.parsed(NEXT_ROOT, RootCert::from_pem)
     }
 
     /// Saves the trusted root, and that no other is to take its place.
@@ -252,9 +265,18 @@ impl Keystore {
     }
 
     fn certificate(&self) -> Result<Option<NodeCertificate>, Error> {
-        self.text(CERTIFICATE)?
-            .map(|pem| NodeCertificate::from_pem(&pem))
-            .transpose()
+        self.parsed(CERTIFICATE, NodeCertificate::from_pem)
+    }
+
+    fn parsed<T>(
+        &self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let Some(pem) = self.text(name)? else {
+            return Ok(None);
+        };
+        parse(&pem).map(Some).map_err(self.content(name))
     }
 
     fn text(&self, name: &str) -> Result<Option<Zeroizing<String>>, Error> {

@@ -330,7 +330,10 @@ fn a_key_of_another_certificate_is_neither_saved_nor_read() {
     let sealed = keys.sealer().seal(other.key.pem().as_bytes()).unwrap();
     let path = home.path().join("certificates/swarm-node.key");
     fs::write(path, sealed).unwrap();
-    assert!(matches!(keys.node(), Err(Error::KeyMismatch)));
+    let refused = keys.node().unwrap_err().to_string();
+    let folder = home.path().join("certificates");
+    let expected = format!("{} is damaged: {}", folder.display(), Error::KeyMismatch);
+    assert_eq!(refused, expected);
 }
 
 /// A folder as the first releases wrote it: both keys as they are.
@@ -390,7 +393,7 @@ fn a_newer_format_is_refused_by_name_and_left_alone() {
     let name = folder.display();
     assert_eq!(
         refusal,
-        format!("keystore {name} has format 3, this release knows up to 2")
+        format!("keystore {name} has format 3, this release reads up to 2")
     );
     assert!(folder.join("swarm-node.key.next").exists());
 }
@@ -405,7 +408,7 @@ fn a_newer_data_key_is_refused_by_name() {
     let name = path.display();
     assert_eq!(
         refusal,
-        format!("{name} has format 3, this release knows up to 2")
+        format!("{name} has format 3, this release reads up to 2")
     );
 }
 
@@ -426,15 +429,22 @@ fn damage_is_named_and_never_taken_for_absence() {
     let keys = keystore.unlock(None).unwrap();
     fs::write(home.path().join("swarm-node.crt"), [0xff]).unwrap();
     assert!(matches!(keys.node(), Err(Error::Damaged { .. })));
+    fs::write(home.path().join("swarm-node.crt"), "no PEM").unwrap();
+    let refused = keys.node().unwrap_err().to_string();
+    assert!(refused.contains("swarm-node.crt is damaged: "), "{refused}");
     let whole = credentials(&ca());
     fs::write(home.path().join("swarm-node.crt"), whole.certificate.pem()).unwrap();
-    for bytes in [&b""[..], b"x", &[1; 80]] {
+    for bytes in [&b""[..], &[0], &[1; 80]] {
         fs::write(home.path().join("swarm-node.key"), bytes).unwrap();
         assert!(
             matches!(keys.node(), Err(Error::Damaged { .. })),
             "{bytes:?}"
         );
     }
+    fs::write(home.path().join("swarm-node.key"), [2; 80]).unwrap();
+    let refusal = keys.node().unwrap_err().to_string();
+    let newer = "swarm-node.key has format 2, this release reads up to 1";
+    assert!(refusal.ends_with(newer), "{refusal}");
     fs::write(home.path().join("format"), "").unwrap();
     let refusal = Keystore::open(home.path());
     assert!(matches!(refusal, Err(Error::Damaged { .. })));

@@ -28,7 +28,7 @@ fn a_newer_version_is_refused_by_name() {
     let refusal = sealer().open(&sealed).unwrap_err().to_string();
     assert_eq!(
         refusal,
-        "sealed value has format 2, this release knows up to 1"
+        "sealed value has format 2, this release reads up to 1"
     );
 }
 

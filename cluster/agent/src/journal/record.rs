@@ -8,6 +8,9 @@ use swarmrs_types::assignment::Order;
 use swarmrs_types::sum::{is_whole, with_sum};
 use swarmrs_types::{TaskId, TaskState};
 
+/// How the first line begins: what the file is.
+pub const NAME: &str = "swarmrs-agent-journal";
+
 /// The first line: what the file is, and the release of its format.
 pub const HEADER: &str = "swarmrs-agent-journal 1";
 

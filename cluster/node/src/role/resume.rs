@@ -18,6 +18,7 @@ use crate::way::Way;
 use crate::worker::{Footing, Worker};
 use std::sync::Arc;
 use std::time::Duration;
+use swarmrs_agent::journal::Journal;
 use swarmrs_core::State as ClusterState;
 use swarmrs_core::control::swarm;
 use swarmrs_security::{Keys, Keystore, UnlockKey};
@@ -48,6 +49,8 @@ impl Node {
             return Ok(());
         }
         let keys = SharedKeys::new(keystore.unlock(unlock)?);
+        // Before the store is opened, which writes: a start that is refused changes nothing.
+        Journal::check(&self.0.config.swarm_root())?;
         match certified(&keys.get())? {
             swarmrs_security::Role::Worker => self.run_worker(record, keys),
             swarmrs_security::Role::Manager => self.resume_manager(record, keys, false).await,

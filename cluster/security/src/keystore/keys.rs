@@ -78,7 +78,7 @@ impl Keys {
             return Ok(None);
         };
         if !certificate.belongs_to(&key) {
-            return Err(Error::KeyMismatch);
+            return Err(self.keystore.contradicts(Error::KeyMismatch));
         }
         Ok(Some(NodeCredentials { certificate, key }))
     }
@@ -139,10 +139,19 @@ impl Keys {
         let pem = if bytes.starts_with(PEM) {
             bytes
         } else {
-            let opened = self.sealer().open(&bytes);
-            Zeroizing::new(opened.map_err(|_| damaged("the data key does not open it"))?)
+            let opened = self.sealer().open(&bytes).map_err(|why| match why {
+                Error::NewerFormat { found, known, .. } => Error::NewerFormat {
+                    what: self.keystore.folder.join(name).display().to_string(),
+                    found,
+                    known,
+                },
+                _ => damaged("the data key does not open it"),
+            });
+            Zeroizing::new(opened?)
         };
         let pem = std::str::from_utf8(&pem).map_err(|_| damaged("not text"))?;
-        PrivateKey::from_pem(pem).map(Some)
+        PrivateKey::from_pem(pem)
+            .map(Some)
+            .map_err(self.keystore.content(name))
     }
 }

@@ -92,8 +92,13 @@ impl<L: RawLog> Journaled<L> {
 
     /// Finds the batches that the engine does not have.
     fn replay(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.len() != SIZE || bytes[0] != VERSION {
-            return Err(damaged("its journal is of no known format"));
+        match bytes.first() {
+            Some(&VERSION) if bytes.len() == SIZE => {}
+            Some(&found) if found > VERSION => {
+                let newer = format!("format {found}, this release reads up to {VERSION}");
+                return Err(damaged(&format!("its journal has {newer}")));
+            }
+            _ => return Err(damaged("its journal is of no known format")),
         }
         while let Some((payload, next)) = read_batch(bytes, self.at, self.number + 1) {
             self.pending.extend(decode(payload)?);

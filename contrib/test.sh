@@ -42,7 +42,8 @@ PARTS=(
     "socket       a service that mounts the engine's socket"
     "tls          the stock command over TCP with certificates"
     "beside       prunes, removals and Compose beside the swarm"
-    "secrets-log  no secret in the log"
+    "secrets-log  no secret in the log, the flight recorder, or memory once nobody needs it"
+    "data-root    a changed byte or a newer format of any file in it, and a log on sled"
     "transcripts  the same scenario on the stock swarm and on ours"
     "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, their root rotated, beside the stock swarm"
     "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former out of git's history)"
@@ -74,7 +75,7 @@ while [ $# -gt 0 ]; do
         # compat: everything that runs on real hosts.
         --only)
             case ${2:?--only needs the name of a part} in
-                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations addresses install reboot payload socket tls beside secrets-log transcripts fields cluster mixed) ;;
+                compat) only+=(testbed proxy never services network net-users leaks holder engines jobs adoption engine autolock seen units takeover package operations addresses install reboot payload socket tls beside secrets-log data-root transcripts fields cluster mixed) ;;
                 *) only+=("$2") ;;
             esac
             shift 2
@@ -251,6 +252,7 @@ part socket suite engine_socket
 part tls suite tls
 part beside suite beside
 part secrets-log suite log_secrets
+part data-root suite data_root
 part transcripts suite transcripts --skip on_28
 part fields suite fields
 part cluster suite cluster

@@ -1,5 +1,8 @@
-//! Nothing secret is in the daemon's log, at any level.
+//! Nothing secret is in the daemon's log, at any level, nor in what the flight recorder kept; what nobody needs any more is
+//! not in its memory, and no memory is dumped.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod memory;
 
 use std::time::Duration;
 
@@ -53,8 +56,41 @@ fn rotated_by_a_root_of_ours(host: &Host) -> Vec<String> {
     [lines("one.key"), lines("two.key")].concat()
 }
 
+/// What the flight recorder writes to a file when it is told to.
+fn flights(host: &Host) -> String {
+    let folder = host.daemon().exec_root();
+    let files = || {
+        let files = std::fs::read_dir(&folder)
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.path());
+        let ours = |path: &std::path::PathBuf| path.extension().is_some_and(|kind| kind == "jsonl");
+        files
+            .filter(ours)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = files();
+    let daemon = host.daemon().pid().unwrap().to_string();
+    host.inside(&["kill", "-USR1", &daemon])
+        .unwrap()
+        .success()
+        .unwrap();
+    wait::until("what happened, in a file", LIMIT, || {
+        let new = files()
+            .difference(&before)
+            .next()
+            .cloned()
+            .ok_or("no new file")?;
+        let text = std::fs::read_to_string(new).unwrap();
+        text.ends_with('\n')
+            .then_some(text)
+            .ok_or_else(|| "half a file".to_owned())
+    })
+    .unwrap()
+}
+
 #[test]
-fn a_session_at_trace_level_leaves_no_secret_in_the_log() {
+fn a_session_at_trace_level_leaves_no_secret_in_the_log_nor_in_the_flight_recorder() {
     let flags = vec!["--log-level=trace".to_owned()];
     let options = Options {
         flags,
@@ -114,17 +150,38 @@ fn a_session_at_trace_level_leaves_no_secret_in_the_log() {
         .unwrap();
     }
     host.docker_ok(&["service", "logs", "a"]);
+    for kind in ["secret", "config"] {
+        let made = host.docker_fed(&[kind, "create", "s", "-"], CANARY.as_bytes());
+        made.unwrap().success().unwrap();
+    }
+    let other = format!("OTHER={CANARY}");
     host.docker_ok(&[
         "service",
         "update",
         "--detach",
+        "--secret-add",
+        "s",
+        "--config-add",
+        "s",
         "--env-add",
-        &format!("OTHER={CANARY}"),
+        &other,
         "a",
     ]);
-    // Refused or not built: what was sent is secret all the same.
-    let _ = host.docker_fed(&["secret", "create", "s", "-"], CANARY.as_bytes());
-    let _ = host.docker_fed(&["config", "create", "c", "-"], CANARY.as_bytes());
+    wait::until("a task that reads both", LIMIT, || {
+        let name = "label=com.docker.swarm.service.name=a";
+        let all = host.docker_ok(&["ps", "--quiet", "--filter", name]);
+        let read = ["cat", "/run/secrets/s", "/s"];
+        let mut tasks = all
+            .lines()
+            .filter_map(|task| host.docker(&[&["exec", task], &read[..]].concat()).ok());
+        let both = format!("{CANARY}{CANARY}");
+        tasks
+            .any(|read| read.stdout == both)
+            .then_some(())
+            .ok_or(all)
+    })
+    .unwrap();
+    // Refused: what was sent is secret all the same.
     let _ = host.docker_fed(
         &["swarm", "unlock"],
         format!("SWMKEY-1-{CANARY}").as_bytes(),
@@ -135,18 +192,36 @@ fn a_session_at_trace_level_leaves_no_secret_in_the_log() {
         ..create
     };
     let _ = host.send(&malformed);
+    host.docker_ok(&["swarm", "update", "--autolock=true"]);
+    for ask in [
+        &["swarm", "unlock-key", "--quiet"][..],
+        &["swarm", "unlock-key", "--quiet", "--rotate"],
+    ] {
+        secrets.push(host.docker_ok(ask).trim().to_owned());
+    }
+    let mut said = flights(host);
     testbed.host_mut(0).stop_daemon().unwrap();
     testbed.host_mut(0).start_daemon().unwrap();
-    let log = std::fs::read_to_string(testbed.host(0).daemon().log()).unwrap();
+    let host = testbed.host(0);
+    let key = secrets.last().unwrap();
+    let unlocked = host.docker_fed(&["swarm", "unlock"], key.as_bytes());
+    unlocked.unwrap().success().unwrap();
+    said += &flights(host);
+    assert!(
+        said.contains("ServiceCreate") && said.contains("locked"),
+        "{said}"
+    );
+    let log = std::fs::read_to_string(host.daemon().log()).unwrap();
     assert!(
         log.lines().count() > 20 && log.contains("swarmrsd is ready"),
         "{log}"
     );
+    said += &log;
     for secret in &secrets {
-        let found = log.lines().find(|line| line.contains(secret.as_str()));
+        let found = said.lines().find(|line| line.contains(secret.as_str()));
         assert!(found.is_none(), "{secret} in: {found:?}");
     }
     for kind in ["SWMTKN-1-", "SWMKEY-1-", "PRIVATE KEY"] {
-        assert!(!log.contains(kind), "{kind}");
+        assert!(!said.contains(kind), "{kind}");
     }
 }

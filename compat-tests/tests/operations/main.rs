@@ -200,7 +200,7 @@ fn from_afar_by_ssh() {
 }
 
 /// What brings each message of the page's table about, and undoes that again.
-const PROVOKED: [(&str, &str, &str); 14] = [
+const PROVOKED: [(&str, &str, &str); 18] = [
     ("waiting for the engine", "timeout 5 swarmrsd $OTHER -H unix:///run/x.sock --engine unix:///run/nobody.sock", ""),
     (
         "is itself in swarm mode",
@@ -246,6 +246,30 @@ const PROVOKED: [(&str, &str, &str); 14] = [
         "cp /root/start.json /var/lib/swarmrs/swarm/",
     ),
     (
+        "is missing from a store that was in use",
+        "systemctl stop swarmrsd.socket swarmrsd; mv /var/lib/swarmrs/swarm/raft /root
+         timeout 5 swarmrsd -H unix:///run/x.sock",
+        "rm -rf /var/lib/swarmrs/swarm/raft; mv /root/raft /var/lib/swarmrs/swarm/",
+    ),
+    (
+        "was not written by swarmrs",
+        "systemctl stop swarmrsd.socket swarmrsd; mv /var/lib/swarmrs/swarm/raft /root
+         mkdir /var/lib/swarmrs/swarm/raft; echo hello >/var/lib/swarmrs/swarm/raft/log.redb
+         timeout 5 swarmrsd -H unix:///run/x.sock",
+        "rm -rf /var/lib/swarmrs/swarm/raft; mv /root/raft /var/lib/swarmrs/swarm/",
+    ),
+    (
+        "was written with the log engine",
+        "systemctl stop swarmrsd.socket swarmrsd; timeout 5 swarmrsd -H unix:///run/x.sock --raft-store sled",
+        "",
+    ),
+    (
+        "this release reads up to",
+        "systemctl stop swarmrsd.socket swarmrsd; cp /var/lib/swarmrs/swarm/raft/format /root
+         printf '\\377redb' >/var/lib/swarmrs/swarm/raft/format; timeout 5 swarmrsd -H unix:///run/x.sock",
+        "cp /root/format /var/lib/swarmrs/swarm/raft/",
+    ),
+    (
         "is damaged",
         "systemctl stop swarmrsd.socket swarmrsd; cp /var/lib/swarmrs/swarm/start.json /root
          truncate --size 10 /var/lib/swarmrs/swarm/start.json; timeout 5 swarmrsd -H unix:///run/x.sock",
@@ -284,8 +308,9 @@ fn will_not_start() {
             seen.stdout,
             seen.stderr
         );
+        // It is started more often than systemd would start anything within ten seconds.
         machine.ok(&format!(
-            "{restore}\nsystemctl start swarmrsd.socket swarmrsd"
+            "{restore}\nsystemctl reset-failed swarmrsd.socket swarmrsd; systemctl start swarmrsd.socket swarmrsd"
         ));
         machine.wait_for_swarmrs().unwrap();
     }

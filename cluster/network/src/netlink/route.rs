@@ -49,8 +49,9 @@ const CREATE: i32 = libc::NLM_F_CREATE | libc::NLM_F_EXCL;
 const PUT: i32 = libc::NLM_F_CREATE | libc::NLM_F_REPLACE;
 const UP: u32 = libc::IFF_UP as u32;
 
-/// The group of links that are to go; links are in group 0 otherwise.
-const GONE: u32 = 0x5a;
+/// The group of links that are to go. Links are in group 0 unless an administrator gave them another, as small a number as
+/// people choose: nobody's are in this one, which is `swrm`.
+const GONE: u32 = 0x7377_726d;
 
 // Attributes that the libc crate does not name. Source: linux/if_link.h, linux/veth.h.
 const IFLA_VXLAN_ID: u16 = 1;

@@ -219,5 +219,6 @@ async fn bad_connections_leave_nothing() {
         before.2
     );
     let most = 10 + 5 * took.as_secs() / 60;
+    assert!(log.contains("bad connection"), "{log}");
     assert!(lines as u64 <= most, "{lines} lines:\n{log}");
 }

@@ -167,7 +167,7 @@ impl Day {
 }
 
 /// What a host's swarmrsd has logged.
-fn log(host: &Host) -> String {
+pub fn log(host: &Host) -> String {
     std::fs::read_to_string(host.daemon().log()).unwrap()
 }
 

@@ -7,6 +7,7 @@ use swarmrs_compat_tests::swarm::{CREATE, join, running, sleepers};
 use swarmrs_compat_tests::testbed::{IMAGE, Process};
 use swarmrs_compat_tests::{Host, Testbed};
 
+use crate::day::log;
 use crate::hosts::{
     HOSTS, SOON, distinct, lead, leader, nodes, others, places, shared, token, until, until_led,
     until_well,
@@ -235,10 +236,6 @@ fn leave(manager: &Host, host: &Host) {
         }
     });
     manager.docker_ok(&["node", "rm", name]);
-}
-
-fn log(host: &Host) -> String {
-    std::fs::read_to_string(host.daemon().log()).unwrap()
 }
 
 /// As what somebody at the host's address came, as a manager's log says: `refused`, or in which role it joined.

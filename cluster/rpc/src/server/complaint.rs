@@ -67,6 +67,7 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn the_first_of_a_minute_are_said_and_the_rest_counted() {
@@ -81,6 +82,30 @@ mod tests {
                 this: true,
                 unsaid: 9_996
             }
+        );
+    }
+
+    #[test]
+    fn what_was_not_said_is_told_before_the_first_of_the_next_minute() {
+        let (log, writer) = std::io::pipe().unwrap();
+        let subscriber = tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(Arc::new(writer))
+            .finish();
+        let complaints = Complaints(Mutex::new(Window {
+            since: Instant::now().checked_sub(WINDOW),
+            said: LINES,
+            unsaid: 9_996,
+        }));
+        tracing::subscriber::with_default(subscriber, || {
+            complaints.complain(None, "TLS", "too slow");
+        });
+        let log = std::io::read_to_string(log).unwrap();
+        assert_eq!(
+            log,
+            " WARN more bad connections count=9996\n WARN bad connection what=\"TLS\" reason=too slow\n"
         );
     }
 }

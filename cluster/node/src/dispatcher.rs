@@ -80,8 +80,8 @@ pub async fn hold(house: &House, peer: Peer, session: ManagerEnd, line: Option<&
     told.recorder.note(&Flight::Session { state: "opened" });
     let mut present = house.presence.enter(node);
     serve(house, peer, session, &mut present).await;
-    if line.is_some_and(Line::is_silent) {
-        present.ending = SessionEnd::Silence;
+    if let Some(how) = line.and_then(Line::ended) {
+        present.ending = how;
     }
     debug!(%node, how = ?present.ending, "session over");
     drop(present);

@@ -33,19 +33,25 @@ fn age(host: &Host, cluster: &Cluster, role: Role, age: Duration) {
     let keystore = Keystore::open(&Config::new(host.folder.path()).certificates()).unwrap();
     let keys = keystore.unlock(None).unwrap();
     let node_id = held(host).identity().node_id.clone();
+    let aged = issued(cluster, &node_id, role, age);
+    keys.save_node(&aged).unwrap();
+}
+
+/// A certificate for an hour, issued so long ago.
+fn issued(cluster: &Cluster, node_id: &str, role: Role, ago: Duration) -> NodeCredentials {
     let ca = RootCa::from_pem(&cluster.root_ca.certificate, &cluster.root_ca.key).unwrap();
     let key = PrivateKey::generate().unwrap();
     let subject = Subject {
-        node_id: &node_id,
+        node_id,
         role,
         cluster_id: cluster.id.as_str(),
     };
-    let issued_at = SystemTime::now() - age;
-    let certificate = ca
-        .issue(&key.request().unwrap(), &subject, HOUR, issued_at)
-        .unwrap();
-    keys.save_node(&NodeCredentials { certificate, key })
-        .unwrap();
+    let request = key.request().unwrap();
+    let certificate = ca.issue(&request, &subject, HOUR, SystemTime::now() - ago);
+    NodeCredentials {
+        certificate: certificate.unwrap(),
+        key,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,6 +118,60 @@ async fn a_running_node_renews_its_certificate_in_time_and_sessions_nodes_and_ta
     for host in [&worker, manager] {
         host.node.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_outlives_its_certificate_goes_on_by_the_renewed_one_and_nothing_is_touched()
+{
+    let manager = &managers(1).await[0];
+    let (token, _) = tokens(manager).await;
+    let cluster = manager.cluster().await;
+    let root = RootCert::from_pem(&cluster.root_ca.certificate).unwrap();
+    let [renewed, old] = [1, 2].map(|number| Walker::join(number, &manager.addr, &token));
+    let (renewed, old) = (renewed.await, old.await);
+    let show = |walker: &Walker, ago| {
+        let node = issued(&cluster, walker.id.as_str(), Role::Worker, ago);
+        walker.show(&node, &root);
+    };
+    for walker in [&renewed, &old] {
+        show(walker, HOUR - Duration::from_secs(8));
+        walker.walk(vec![manager.addr.clone()]);
+        let on = service_where(walker.id.as_str(), 2, &format!("node.id=={}", walker.id));
+        manager.node.create_service(on, None).await.unwrap();
+        until("its tasks", PATIENCE, || walker.running().len() == 2).await;
+    }
+    show(&renewed, Duration::ZERO);
+    let state = |view: &ClusterView, walker: &Walker| {
+        view.state.nodes().get(&walker.id).unwrap().status.state
+    };
+    manager
+        .sees("both", |view| {
+            [&renewed, &old].map(|walker| state(view, walker)) == [NodeState::Ready; 2]
+        })
+        .await;
+    let before = manager.node.view().await.unwrap();
+    let sessions = || {
+        let seen = manager.node.measures();
+        (seen.sessions_opened.get(), seen.sessions_closed.get())
+    };
+    assert_eq!(sessions(), (3, 0));
+
+    until("the end of both sessions", PATIENCE, || {
+        sessions() == (4, 2)
+    })
+    .await;
+    let is_down = |view: &ClusterView| state(view, &old) == NodeState::Down;
+    manager.sees("the other down", is_down).await;
+    let after = manager.node.view().await.unwrap();
+    let of_renewed = |view: &ClusterView| {
+        let tasks = view.state.tasks().iter().cloned();
+        let its: Vec<_> = tasks.filter(|task| task.node == Some(renewed.id)).collect();
+        (view.state.nodes().get(&renewed.id).cloned(), its)
+    };
+    assert_eq!(of_renewed(&before), of_renewed(&after));
+    assert_eq!(renewed.running().len(), 2);
+    assert_eq!(sessions(), (4, 2));
+    manager.node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ mod door;
 mod gate;
 mod stream;
 
+use crate::message::control::SessionEnd;
 use crate::{Conversation, Credentials, Keepalive, Method, Purpose, Refusal};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,8 +24,7 @@ use complaint::Complaints;
 use gate::{Full, Gate, Source};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use swarmrs_security::{Identity, Role};
 use tokio::net::TcpStream;
@@ -44,16 +44,16 @@ pub struct Caller {
 
 /// The connection that a caller speaks over.
 #[derive(Clone, Debug, Default)]
-pub struct Line(Arc<AtomicBool>);
+pub struct Line(Arc<OnceLock<SessionEnd>>);
 
 impl Line {
-    /// Whether it was given up because nothing was heard on it.
-    pub fn is_silent(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+    /// What the end of the connection is to a session on it; none while it lasts, and if it was not ended here.
+    pub fn ended(&self) -> Option<SessionEnd> {
+        self.0.get().copied()
     }
 
-    fn fall_silent(&self) {
-        self.0.store(true, Ordering::Release);
+    fn end(&self, how: SessionEnd) {
+        let _ = self.0.set(how);
     }
 }
 

@@ -85,7 +85,7 @@ async fn a_session_ends_for_both_when_one_ends_it() {
     until("the end of it", || rig.waiting() == 0).await;
     assert_eq!(
         rig.sessions_ended(),
-        [(Some(SessionEnd::Goodbye), false)],
+        [[Some(SessionEnd::Goodbye), None]],
         "the service goes on to its own end"
     );
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::time::{Duration, SystemTime};
 use support::raw;
 use support::{CLUSTER, DAY, LONG, Rig, Trust, limits, until};
+use swarmrs_rpc::message::control::SessionEnd;
 use swarmrs_rpc::{
     CallError, Client, Credentials, Keepalive, Limits, Malformed, Method, Needs, Purpose, Reason,
     Shape, session,
@@ -229,6 +230,44 @@ async fn a_session_that_was_begun_by_a_root_that_is_gone_ends() {
     rotation.trust(&rig, rotation.next.roots());
     assert_eq!(old.receive().await, None);
     until("the end of the old one alone", || rig.waiting() == 1).await;
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_certificate_and_goes_on_by_a_renewed_one_alone() {
+    let keepalive = Keepalive {
+        every: Duration::from_millis(50),
+        within: LONG,
+    };
+    let rig = Rig::with(limits(), keepalive, Handle::current());
+    let now = SystemTime::now();
+    let (hour, left) = (Duration::from_secs(3600), Duration::from_secs(4));
+    let [renewed, old] = ["worker1", "worker2"].map(|name| {
+        let node = rig.trust.node_at(name, Role::Worker, now - hour + left);
+        Credentials::new(&node, rig.trust.roots(), now).unwrap()
+    });
+    let end = renewed.identity().unwrap().not_after;
+    let clients =
+        [&renewed, &old].map(|credentials| rig.client_of(credentials.clone(), Purpose::General));
+    for client in &clients {
+        let mut session = session::dial(client, LONG).await.unwrap();
+        tokio::spawn(async move { session.receive().await });
+    }
+    until("two sessions", || rig.waiting() == 2).await;
+    let node = rig.trust.node_at("worker1", Role::Worker, now);
+    renewed.replace(&node, rig.trust.roots(), now).unwrap();
+    until("the end of both", || rig.waiting() == 0).await;
+    assert!(SystemTime::now() > end, "ended before its time");
+    let how = [SessionEnd::Reset, SessionEnd::Goodbye].map(Some);
+    assert_eq!(rig.sessions_ended(), [how, how]);
+
+    let _session = session::dial(&clients[0], LONG).await.unwrap();
+    let refused = match session::dial(&clients[1], LONG).await.unwrap_err() {
+        // The handshake counts in whole seconds.
+        CallError::Refused(refusal) => refusal.reason == Reason::Expired,
+        CallError::Tls { reason, .. } => reason.contains("CertificateExpired"),
+        _ => false,
+    };
+    assert!(refused);
 }
 
 #[tokio::test]

@@ -63,6 +63,12 @@ impl Walker {
         }
     }
 
+    /// What it shows from its next handshake on.
+    pub fn show(&self, node: &NodeCredentials, roots: &RootCert) {
+        let replaced = self.credentials.replace(node, roots, SystemTime::now());
+        replaced.unwrap();
+    }
+
     /// A way to call that manager itself.
     pub fn client(&self, manager: &str, purpose: Purpose) -> Client {
         Client::new(manager, self.credentials.clone(), purpose)

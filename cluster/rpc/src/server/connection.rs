@@ -2,10 +2,11 @@
 
 use super::gate::{Place, Source};
 use super::{Line, Served, Shared};
+use crate::message::control::SessionEnd;
 use crate::pulse::{self, Beats, Pulse, Unheard, WINDOW};
 use crate::server::stream::{self, Peer};
 use crate::tls::Current;
-use crate::{Keepalive, Purpose};
+use crate::{Keepalive, Purpose, Reason};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use h2::PingPong;
@@ -161,7 +162,7 @@ impl Shared {
             ended = streams(connection, &peer, &mut answers) => {
                 ended.map_err(|error| error.to_string())
             }
-            refusal = peer.misfit() => Err(refusal.to_string()),
+            ended = until_misfit(&peer, &line) => ended,
             // A node that fell silent is for its manager to judge, not for this log.
             () = until_silent(pings, known.beats, self.keepalive, &line) => Ok(()),
             () = after(life) => Ok(()),
@@ -243,6 +244,21 @@ fn quiet(error: &h2::Error) -> bool {
     .contains(&io.kind())
 }
 
+/// Comes back when the peer is none of the swarm's any more by what it showed.
+///
+/// A node renews its certificate long before the end, and comes back by the one that it has now: that is as if it had ended
+/// its sessions itself. Who has no other is complained of when it comes.
+async fn until_misfit(peer: &Peer, line: &Line) -> Result<(), String> {
+    let refusal = peer.misfit().await;
+    match refusal.reason {
+        Reason::Expired => {
+            line.end(SessionEnd::Goodbye);
+            Ok(())
+        }
+        _ => Err(refusal.to_string()),
+    }
+}
+
 async fn after(life: Option<Duration>) {
     match life {
         Some(life) => sleep(life).await,
@@ -253,6 +269,6 @@ async fn after(life: Option<Duration>) {
 /// Comes back when nothing is heard any more; whoever speaks over the line may know by then why it ends.
 async fn until_silent(pings: PingPong, beats: Beats, keepalive: Keepalive, line: &Line) {
     if pulse::watch(pings, beats, keepalive).await == Unheard::Silent {
-        line.fall_silent();
+        line.end(SessionEnd::Silence);
     }
 }

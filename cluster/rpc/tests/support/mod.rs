@@ -78,8 +78,8 @@ pub struct Answers {
     pub waiting: AtomicUsize,
     /// Bodies that reached the service.
     pub heard: AtomicUsize,
-    /// How each session ended, and whether on a line that was silent.
-    pub sessions_ended: Mutex<Vec<(Option<SessionEnd>, bool)>>,
+    /// How each session ended, and its line.
+    pub sessions_ended: Mutex<Vec<[Option<SessionEnd>; 2]>>,
 }
 
 /// Counts one up while it lives.
@@ -140,7 +140,7 @@ impl Service for Answers {
                 let tasks = reports.iter().map(|report| report.task).collect();
                 let _ = end.send(swarmrs_rpc::ToNode::Acknowledged(tasks)).await;
             }
-            let how = (end.ending(), caller.line.is_silent());
+            let how = [end.ending(), caller.line.ended()];
             self.sessions_ended.lock().unwrap().push(how);
             return Ok(());
         }
@@ -239,7 +239,7 @@ impl Rig {
         self.answers.waiting.load(Ordering::SeqCst)
     }
 
-    pub fn sessions_ended(&self) -> Vec<(Option<SessionEnd>, bool)> {
+    pub fn sessions_ended(&self) -> Vec<[Option<SessionEnd>; 2]> {
         self.answers.sessions_ended.lock().unwrap().clone()
     }
 

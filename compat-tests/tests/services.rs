@@ -380,6 +380,18 @@ fn a_global_service_runs_once_on_the_node() {
     remove(host, &name);
 }
 
+/// The stock swarm does not know this name; how tasks are on `host` and `bridge` is held against it in a scenario.
+#[test]
+fn a_task_without_a_network_has_nothing_but_itself() {
+    let testbed = swarm::shared();
+    let host = testbed.host(0);
+    let name = sleepers(host, 1, &["--network", "none"]);
+    let task = &task_containers(host, &name).unwrap()[0].container;
+    let links = host.docker_ok(&["exec", task, "ls", "/sys/class/net"]);
+    assert_eq!(links, "lo");
+    remove(host, &name);
+}
+
 #[test]
 fn logs_are_those_of_all_tasks_and_can_be_followed() {
     let testbed = swarm::shared();

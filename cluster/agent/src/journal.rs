@@ -27,12 +27,12 @@ pub struct Journal {
     file: File,
     records: BTreeMap<TaskId, Record>,
     lines: usize,
-    /// Whether the file may end with half a line: the disk was full. Nothing may follow that.
+    /// Whether nothing may follow what the file has: it may end with half a line, because the disk was full.
     torn: bool,
 }
 
 impl Journal {
-    /// Opens the journal below the data folder and writes it anew without what was forgotten.
+    /// Opens the journal below the data folder and writes it anew without what was forgotten, if there is room for that.
     pub fn open(data_dir: &Path) -> Result<Self, Error> {
         let folder = data_dir.join("agent");
         fs::DirBuilder::new()
@@ -42,14 +42,21 @@ impl Journal {
             .map_err(|source| io("create", &folder, source))?;
         let path = folder.join("journal");
         let records = load(&path)?;
-        let file = rewrite(&path, &records)?;
+        let (file, torn) = match rewrite(&path, &records) {
+            // What is there is true, and the next line is written with a new file.
+            Err(error) if is_for_want_of_space(&error) && path.exists() => {
+                let file = OpenOptions::new().append(true).open(&path);
+                (file.map_err(|source| io("open", &path, source))?, true)
+            }
+            file => (file?, false),
+        };
         let lines = records.len();
         Ok(Journal {
             path,
             file,
             records,
             lines,
-            torn: false,
+            torn,
         })
     }
 
@@ -151,6 +158,11 @@ fn read(bytes: &[u8]) -> Result<BTreeMap<TaskId, Record>, String> {
         Some((_, line)) if Line::decode(line).is_ok() => Err("its last line has no end".to_owned()),
         _ => Ok(records),
     }
+}
+
+fn is_for_want_of_space(error: &Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error, Error::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded))
 }
 
 fn is_newer(header: &str) -> bool {

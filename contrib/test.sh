@@ -43,7 +43,7 @@ PARTS=(
     "tls          the stock command over TCP with certificates"
     "beside       prunes, removals and Compose beside the swarm"
     "secrets-log  no secret in the log, the flight recorder, or memory once nobody needs it"
-    "data-root    a changed byte or a newer format of any file in it, and a log on sled"
+    "data-root    a changed byte or a newer format of any file in it, a log on sled, a full disk"
     "transcripts  the same scenario on the stock swarm and on ours"
     "cluster      three managers and two workers: joined, asked, lost, cut off, with bad disks and clocks, their root rotated, beside the stock swarm"
     "mixed        the previous landing's daemon and this tree's in one swarm, upgraded under writes (builds the former out of git's history)"

@@ -1,7 +1,8 @@
-//! What lies in the data root: changed behind the daemon's back it is refused by name or makes no difference, and either
-//! engine of the log keeps what was acknowledged.
+//! What lies in the data root: changed behind the daemon's back it is refused by name or makes no difference, either engine of
+//! the log keeps what was acknowledged, and so does a disk without room.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod disk;
 mod engine;
 mod still;
 

@@ -16,6 +16,26 @@ const SOON: Duration = Duration::from_secs(30);
 pub const SERVER: &str =
     "mkdir -p /srv && hostname > /srv/index.html && exec httpd -f -p 80 -h /srv";
 
+/// Where a program of the host is in a container.
+pub const IN_CONTAINER: &str = "/load";
+/// What it is linked with.
+const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];
+
+/// The flags that put a program of the host there.
+pub fn mounts(program: &str) -> Vec<String> {
+    let libraries = LIBRARIES
+        .iter()
+        .filter(|path| std::path::Path::new(path).exists());
+    let pairs = libraries.map(|path| (*path, *path));
+    pairs
+        .chain([(program, IN_CONTAINER)])
+        .flat_map(|(from, to)| {
+            let mount = format!("type=bind,source={from},target={to},readonly");
+            ["--mount".to_owned(), mount]
+        })
+        .collect()
+}
+
 /// An overlay that containers may join.
 pub fn overlay(host: &Host, flags: &[&str]) -> String {
     let name = unique("net");

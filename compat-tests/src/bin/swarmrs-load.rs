@@ -1,4 +1,4 @@
-//! `swarmrs-load serve|ask|once|names|mirror|say`: a server that ends politely, and a client that forgives nothing.
+//! `swarmrs-load serve|ask|once|names|mirror|say|resolve`: a server that ends politely, and a client that forgives nothing.
 //!
 //! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
 //! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late. Beside them a
@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +49,8 @@ enum Arguments {
         protocol: Protocol,
         address: SocketAddr,
     },
+    /// Print the addresses of a name as the libraries find them, one a line
+    Resolve { name: String },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -68,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
         Arguments::Mirror { port } => mirror(port),
         Arguments::Say { protocol, address } => say(protocol, address),
+        Arguments::Resolve { name } => resolve(&name),
     }
 }
 
@@ -183,6 +186,12 @@ fn say(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
         }
     }
     std::io::stdout().write_all(&answer)?;
+    Ok(())
+}
+
+fn resolve(name: &str) -> anyhow::Result<()> {
+    let found = (name, 0).to_socket_addrs().context("resolve")?;
+    found.for_each(|address| println!("{}", address.ip()));
     Ok(())
 }
 

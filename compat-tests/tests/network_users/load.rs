@@ -10,34 +10,22 @@ use serde_json::Value;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::swarm::{CREATE, shared};
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
+pub use swarmrs_compat_tests::web::IN_CONTAINER;
 use swarmrs_compat_tests::web::{
-    overlay, remove, remove_network, sleeper, virtual_address, virtual_address_on,
+    self, overlay, remove, remove_network, sleeper, virtual_address, virtual_address_on,
 };
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::SOON;
 
 pub const LOAD: &str = env!("CARGO_BIN_EXE_swarmrs-load");
-/// The program in a container, and what it is linked with.
-pub const IN_CONTAINER: &str = "/load";
-const LIBRARIES: [&str; 2] = ["/lib", "/lib64"];
 /// Requests in a second, of each client.
 const RATE: usize = 200;
 const UPDATE: Duration = Duration::from_secs(120);
 
-/// The flags that put it there.
+/// The flags that put it into a container.
 pub fn mounts() -> Vec<String> {
-    let libraries = LIBRARIES
-        .iter()
-        .filter(|path| std::path::Path::new(path).exists());
-    let pairs = libraries.map(|path| (*path, *path));
-    pairs
-        .chain([(LOAD, IN_CONTAINER)])
-        .flat_map(|(from, to)| {
-            let mount = format!("type=bind,source={from},target={to},readonly");
-            ["--mount".to_owned(), mount]
-        })
-        .collect()
+    web::mounts(LOAD)
 }
 
 /// A service of polite servers, published and on a network, that counts as running once it answers.

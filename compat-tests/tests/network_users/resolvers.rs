@@ -1,5 +1,6 @@
 //! What a user says of names: servers, search domains and options. And what tasks ask besides addresses of names.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use swarmrs_compat_tests::observe::task_containers;
@@ -11,7 +12,7 @@ use swarmrs_compat_tests::web::{
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::SOON;
-use super::load::LOAD;
+use super::load::{IN_CONTAINER, LOAD, mounts};
 
 /// A name server outside of the host that says the same of every name.
 fn name_server(testbed: &Testbed) -> Process {
@@ -116,17 +117,35 @@ fn a_name_on_two_networks_is_answered_from_those_of_the_container() {
     }
 }
 
-/// A question for a name's IPv4 address as it is sent over a connection, in the words of `printf`.
-fn question(name: &str) -> String {
-    let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+/// A question for a name's IPv4 addresses; `size`: who asks takes answers as large as that over UDP.
+fn question(name: &str, size: Option<u16>) -> Vec<u8> {
+    let mut packet = vec![0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, size.is_some().into()];
     for label in name.split('.') {
         packet.push(u8::try_from(label.len()).unwrap());
         packet.extend(label.bytes());
     }
     packet.extend([0, 0, 1, 0, 1]);
+    if let Some(size) = size {
+        // Root name, OPT; nothing behind the size.
+        packet.extend([0, 0, 41]);
+        packet.extend(size.to_be_bytes());
+        packet.extend([0; 6]);
+    }
+    packet
+}
+
+/// The same as it is sent over a connection.
+fn framed(packet: &[u8]) -> Vec<u8> {
     let length = u16::try_from(packet.len()).unwrap().to_be_bytes();
-    let bytes = length.iter().chain(&packet);
-    bytes.map(|byte| format!("\\{byte:03o}")).collect()
+    [&length[..], packet].concat()
+}
+
+/// What a program in a container answers to the packet, in hexadecimal digits.
+fn asked(host: &Host, container: &str, program: &str, packet: &[u8]) -> String {
+    let line = format!("{program} | xxd -p | tr -d '\\n'");
+    let exec = ["exec", "--interactive", container, "sh", "-c", &line];
+    let output = host.docker_fed(&exec, packet).unwrap();
+    output.success().unwrap().to_owned()
 }
 
 #[test]
@@ -150,11 +169,8 @@ fn a_task_asks_for_names_of_addresses_and_over_connections() {
         (service.clone(), &virtual_ip),
         (format!("tasks.{service}"), &address),
     ] {
-        let line = format!(
-            "printf '{}' | nc -w 3 127.0.0.11 53 | xxd -p | tr -d '\\n'",
-            question(&name)
-        );
-        let answer = host.docker_ok(&["exec", &asker_id, "sh", "-c", &line]);
+        let packet = framed(&question(&name, None));
+        let answer = asked(host, &asker_id, "nc -w 3 127.0.0.11 53", &packet);
         let octets = address.parse::<Ipv4Addr>().unwrap().octets();
         let octets: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
         // Type, class, lifetime, and an address of four bytes.
@@ -166,5 +182,52 @@ fn a_task_asks_for_names_of_addresses_and_over_connections() {
     }
     remove(host, &service);
     remove(host, &asker);
+    remove_network(host, &network);
+}
+
+/// More addresses than an answer of 512 bytes has room for.
+const MANY: u8 = 33;
+
+/// Of a server's answer: its length, whether some of it is missing, and how many addresses are there.
+fn answered(host: &Host, container: &str, way: &str, packet: &[u8]) -> (usize, bool, u8) {
+    let program = format!("{IN_CONTAINER} say {way}");
+    let answer = asked(host, container, &program, packet);
+    let header = if way.starts_with("tcp") { 4 } else { 0 };
+    let byte = |at: usize| u8::from_str_radix(&answer[header + 2 * at..][..2], 16).unwrap();
+    (answer.len() / 2, byte(2) & 2 != 0, byte(7))
+}
+
+#[test]
+fn a_name_with_more_addresses_than_a_datagram_holds_is_found_whole() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    let network = overlay(host, &[]);
+    let on = ["--network", &network, "--endpoint-mode", "dnsrr"];
+    let service = sleepers(host, MANY.into(), &on);
+    let mounts = mounts();
+    let mounts: Vec<&str> = mounts.iter().map(String::as_str).collect();
+    let asker = sleeper(host, &network, &mounts);
+    for name in [service.clone(), format!("tasks.{service}")] {
+        let found = host.docker_ok(&["exec", &asker, IN_CONTAINER, "resolve", &name]);
+        let found: BTreeSet<&str> = found.lines().collect();
+        assert_eq!(found.len(), usize::from(MANY), "{name}: {found:?}");
+        // The engine's resolver, and ours.
+        for server in ["127.0.0.11:53", "169.254.77.53:53"] {
+            let plain = question(&name, None);
+            let udp = format!("udp {server}");
+            let (length, missing, count) = answered(host, &asker, &udp, &plain);
+            assert!(
+                length <= 512 && missing && count < MANY,
+                "{server}: {count}"
+            );
+            let (_, missing, count) = answered(host, &asker, &udp, &question(&name, Some(1232)));
+            assert_eq!((missing, count), (false, MANY), "{server}");
+            let tcp = format!("tcp {server}");
+            let (_, missing, count) = answered(host, &asker, &tcp, &framed(&plain));
+            assert_eq!((missing, count), (false, MANY), "{server}");
+        }
+    }
+    host.docker_ok(&["rm", "--force", &asker]);
+    remove(host, &service);
     remove_network(host, &network);
 }

@@ -73,10 +73,7 @@ fn networks_are_whole(release: Release, version: &str) {
     remove(host, &service);
     remove_network(host, &network);
     host.docker_ok(&["swarm", "leave", "--force"]);
-    let left = || match traces::of(host).unwrap() {
-        left if left == before => Ok(()),
-        left => Err(format!("{left:#?}\ninstead of {before:#?}")),
-    };
+    let left = || traces::none_since(&before, host);
     wait::until("a host as it was before", SOON, left).unwrap();
 }
 

@@ -288,10 +288,7 @@ fn a_network_of_each_engines_own_comes_with_its_first_task_and_goes_with_its_las
     }
     host.docker_ok(&["swarm", "leave", "--force"]);
     wait::until("a host as it was before", SOON, || {
-        match traces::of(host).unwrap() {
-            left if left == before => Ok(()),
-            left => Err(format!("{left:#?}\ninstead of {before:#?}")),
-        }
+        traces::none_since(&before, host)
     })
     .unwrap();
 }

@@ -3,6 +3,8 @@
 
 mod support;
 
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
 use std::time::{Duration, Instant};
 use support::{Rig, facts, network, owner};
 use swarmrs_network::holder::control::{Call, Reply};
@@ -61,6 +63,21 @@ async fn there_is_one_holder_for_an_exec_root() {
     assert!(matches!(second, Err(Error::Running { .. })), "{second:?}");
     let warnings = rig.control(Call::Warnings).await;
     assert!(matches!(warnings, Reply::Warnings(texts) if texts == ["the VNI 4097 is taken"]));
+}
+
+#[tokio::test]
+async fn a_holder_waits_until_the_one_before_has_ended() {
+    let mut rig = Rig::told().await;
+    rig.kill().await;
+    let file = File::open(rig.config.exec_root.join("holder.lock")).unwrap();
+    let ending = Flock::lock(file, FlockArg::LockExclusiveNonblock).unwrap();
+    let end = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(ending);
+    });
+    rig.start().await;
+    assert!(end.is_finished());
+    rig.attend().await;
 }
 
 #[tokio::test]

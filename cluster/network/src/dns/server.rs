@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener, UdpSocket as StdSocket};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -154,7 +155,15 @@ impl Resolver {
 #[derive(Debug)]
 pub struct Servers {
     names: Arc<Names>,
-    open: BTreeMap<NetworkId, JoinSet<()>>,
+    open: BTreeMap<NetworkId, Server>,
+}
+
+/// One network's: it ends with its parts.
+#[derive(Debug)]
+struct Server {
+    parts: JoinSet<()>,
+    /// The number of the namespace that its sockets are in.
+    namespace: Option<u64>,
 }
 
 impl Servers {
@@ -165,9 +174,11 @@ impl Servers {
         }
     }
 
-    /// Whether the network has one.
-    pub fn has(&self, network: NetworkId) -> bool {
-        self.open.contains_key(&network)
+    /// Whether the network has one in that namespace. One that was built anew is another.
+    pub fn has(&self, network: NetworkId, namespace: &Path) -> bool {
+        let server = self.open.get(&network);
+        let there = std::fs::metadata(namespace).map(|file| file.ino());
+        server.is_some_and(|server| there.is_ok_and(|number| server.namespace == Some(number)))
     }
 
     /// Serves a network from within its namespace.
@@ -176,10 +187,17 @@ impl Servers {
     /// If the namespace cannot be entered, or its address or port is not to be had.
     pub async fn open(&mut self, network: NetworkId, namespace: &Path) -> io::Result<()> {
         let namespace = File::open(namespace)?;
+        let number = namespace.metadata()?.ino();
+        // One in another namespace keeps that, and is of no use.
+        self.close(network).await;
         let (udp, tcp) = tokio::task::spawn_blocking(move || bind_inside(namespace))
             .await
             .map_err(io::Error::other)??;
-        self.serve(network, udp, tcp)
+        self.serve(network, udp, tcp)?;
+        if let Some(server) = self.open.get_mut(&network) {
+            server.namespace = Some(number);
+        }
+        Ok(())
     }
 
     /// Serves a network on sockets that are open already.
@@ -201,21 +219,22 @@ impl Servers {
         let mut parts = JoinSet::new();
         parts.spawn(datagrams(resolver.clone(), Arc::new(udp)));
         parts.spawn(connections(resolver, tcp));
-        self.open.insert(network, parts);
+        let namespace = None;
+        self.open.insert(network, Server { parts, namespace });
         Ok(())
     }
 
     /// Ends a network's server. On return its sockets are closed, so that nothing keeps its namespace.
     pub async fn close(&mut self, network: NetworkId) {
-        if let Some(mut parts) = self.open.remove(&network) {
-            parts.shutdown().await;
+        if let Some(mut server) = self.open.remove(&network) {
+            server.parts.shutdown().await;
         }
     }
 
     /// Ends them all.
     pub async fn close_all(&mut self) {
-        for (_, mut parts) in std::mem::take(&mut self.open) {
-            parts.shutdown().await;
+        for (_, mut server) in std::mem::take(&mut self.open) {
+            server.parts.shutdown().await;
         }
     }
 }

@@ -111,14 +111,16 @@ impl Ground {
         let mut carrier = self.opener.open(&settings).await?;
         carrying.settings = Some(settings);
         let whole = self.facts.borrow().whole();
-        // Ports first: the facts then find whose they are, and no packet is led astray.
+        // Names first: packets go on without us, look-ups do not.
+        self.put_names(&whole);
+        self.open_servers(carrier.as_ref()).await;
+        // Then ports: the facts find whose they are, and no packet is led astray.
         self.republish(carrier.as_mut()).await;
         // Knowing nothing is not the same as knowing that there is nothing: what is in the kernel waits for swarmrsd's word.
         let told = match whole.put.is_empty() {
             true => Ok(()),
             false => carrier.tell(&whole, true).await,
         };
-        self.put_names(&whole);
         self.open_servers(carrier.as_ref()).await;
         carrying.carrier = Some(carrier);
         let took = began.elapsed().as_millis();
@@ -190,12 +192,12 @@ impl Ground {
         };
         let mut servers = self.servers.lock().await;
         for network in networks {
-            if servers.has(network) {
-                continue;
-            }
             let Some(namespace) = carrier.namespace(network) else {
                 continue;
             };
+            if servers.has(network, &namespace) {
+                continue;
+            }
             if let Err(error) = servers.open(network, &namespace).await {
                 warn!(%network, %error, "no name server yet");
             }

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::UnixListener;
@@ -22,6 +22,10 @@ use crate::dns::server::Names;
 use crate::dns::upstream::Upstream;
 use crate::driver::{self, Driver, driver_name};
 use crate::state_file::{StateError, StateFolder};
+
+/// How long a holder that was told to end may take to do so.
+const ENDING: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Where a holder keeps its things and is found.
 #[derive(Clone, Debug)]
@@ -107,7 +111,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
 pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Error> {
     let began = Instant::now();
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let _lock = lock(&config.exec_root.join("holder.lock"))?;
+    let _lock = lock(&config.exec_root.join("holder.lock")).await?;
     let folder = StateFolder::at(config.state())?;
     let saved = folder.load()?;
     let upstream = Upstream::new(Resolvers::of(&config.resolvers));
@@ -148,8 +152,8 @@ pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Err
     Ok(())
 }
 
-/// One holder per exec-root.
-fn lock(path: &Path) -> Result<Flock<File>, Error> {
+/// One holder per exec-root. The one before may be about to end: it writes down what it knows, and lets go of the lock last.
+async fn lock(path: &Path) -> Result<Flock<File>, Error> {
     let unusable = |source| Error::Path {
         path: path.display().to_string(),
         source,
@@ -163,9 +167,19 @@ fn lock(path: &Path) -> Result<Flock<File>, Error> {
         .write(true)
         .open(path)
         .map_err(unusable)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Running {
-        path: path.display().to_string(),
-    })
+    let deadline = Instant::now() + ENDING;
+    let mut file = file;
+    loop {
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(lock) => return Ok(lock),
+            Err((kept, _)) if Instant::now() < deadline => file = kept,
+            Err(_) => {
+                let path = path.display().to_string();
+                return Err(Error::Running { path });
+            }
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// A socket for root alone. Whoever held it before is gone: we have the lock.

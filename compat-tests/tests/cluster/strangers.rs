@@ -14,8 +14,8 @@ use crate::day::{Day, log};
 use crate::hosts::{SOON, leader, shared, until, until_well};
 
 const WAVE: usize = 10_000;
-/// Of the manager's, while clients write: more than it takes for that, less than a KiB for each connection.
-const SLACK: usize = 8 * 1024;
+/// Of the manager's memory in KiB, while clients write. A KiB that is left of each connection makes twice as much.
+const SLACK: usize = WAVE;
 
 /// Comes from the hub, eight at a time, and says how many connections it had: each was made, and those that waited for it
 /// were answered or ended.

@@ -452,14 +452,9 @@ fn leaving_takes_the_holder_and_all_that_it_held_along() {
     let host = testbed.host(0);
     let before = traces::of(host).unwrap();
     swarm::init(host);
-    host.docker_ok(&[
-        "network",
-        "create",
-        "--driver",
-        "overlay",
-        "--attachable",
-        "front",
-    ]);
+    let create = ["network", "create", "--driver", "overlay", "--ipv6"];
+    let subnets = ["--subnet", "10.99.0.0/24", "--subnet", "fd99:1::/64"];
+    host.docker_ok(&[&create[..], &subnets, &["front"]].concat());
     let create = [
         "service",
         "create",

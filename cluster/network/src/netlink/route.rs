@@ -15,6 +15,7 @@ pub(crate) struct Link {
     pub index: u32,
     pub name: String,
     pub mtu: u32,
+    pub bridge: bool,
     /// Of a VXLAN link: where its frames come from, and the port they go to. Of others it says nothing.
     pub tunnel: Option<(IpAddr, u16)>,
 }
@@ -351,13 +352,19 @@ fn link_of(payload: &[u8]) -> Link {
         index: u32_at(payload, 4),
         name: name.to_string_lossy().into_owned(),
         mtu: u32_at(attribute(attributes, libc::IFLA_MTU).unwrap_or_default(), 0),
+        bridge: kind_of(attributes).is_some_and(|kind| kind.starts_with(b"bridge")),
         tunnel: tunnel_of(attributes),
     }
 }
 
+fn kind_of(attributes: &[u8]) -> Option<&[u8]> {
+    let info = attribute(attributes, libc::IFLA_LINKINFO)?;
+    attribute(info, libc::IFLA_INFO_KIND)
+}
+
 fn tunnel_of(attributes: &[u8]) -> Option<(IpAddr, u16)> {
     let info = attribute(attributes, libc::IFLA_LINKINFO)?;
-    let kind = attribute(info, libc::IFLA_INFO_KIND)?;
+    let kind = kind_of(attributes)?;
     let data = attribute(info, libc::IFLA_INFO_DATA)?;
     let fourth = || {
         let local: [u8; 4] = attribute(data, IFLA_VXLAN_LOCAL)?.try_into().ok()?;

@@ -3,8 +3,10 @@
 use super::Worker;
 use crate::error::{Doing, Error};
 use crate::mesh::docker_user;
+use crate::netlink::route::Link;
 use crate::netns;
 use crate::plane::network::Network;
+use ipnet::IpNet;
 use std::fs;
 use swarmrs_types::endpoint::Overlay;
 
@@ -72,16 +74,37 @@ impl Worker {
         netns::set(name, value).doing(|| format!("set {name} to {value}"))
     }
 
-    /// Sets the host back to what it was; but an engine that came meanwhile relies on forwarding.
+    /// Sets the host back to what it was; but an engine that came meanwhile relies on forwarding, and so does whoever
+    /// has a bridge with IPv6 by now.
     pub(super) fn restore_host(&mut self, engine: bool) -> Result<(), Error> {
         let file = self.config.folder.join(BEFORE);
         let kept = fs::read_to_string(&file).unwrap_or_default();
         for (name, value) in kept.lines().filter_map(|line| line.split_once('=')) {
-            if !engine {
+            let needed = match name {
+                FORWARDING_V6 => self.has_bridge_v6()?,
+                _ => engine,
+            };
+            if !needed {
                 netns::set(name, value).doing(|| format!("set {name} back to {value}"))?;
             }
         }
         let folder = &self.config.folder;
         fs::remove_dir_all(folder).doing(|| format!("remove {}", folder.display()))
+    }
+
+    /// Whether a bridge of the host has an address of IPv6 beyond its link's own.
+    fn has_bridge_v6(&mut self) -> Result<bool, Error> {
+        let doing = || "look at the host's bridges".to_owned();
+        let addresses = self.links.addresses().doing(doing)?;
+        let links = self.links.links().doing(doing)?;
+        let beyond = |address: &IpNet| match address {
+            IpNet::V6(address) => !address.addr().is_unicast_link_local(),
+            IpNet::V4(_) => false,
+        };
+        let has = |link: &Link| {
+            let mut own = addresses.iter().filter(|(index, _)| *index == link.index);
+            link.bridge && own.any(|(_, address)| beyond(address))
+        };
+        Ok(links.iter().any(has))
     }
 }

@@ -7,11 +7,16 @@ const LOOKS: [&str; 7] = [
     "nft list ruleset | sed 's/packets [0-9]* bytes [0-9]*//'",
     "for save in iptables-save ip6tables-save; do $save | grep -v '^#' | sed 's/\\[[0-9:]*\\]//'; done",
     "ip -brief link | awk '{print $1}'; ip -oneline address | awk '{print $2, $3, $4}'",
-    "for family in -4 -6; do ip $family route show table all; ip $family rule; done",
+    ROUTES,
     "grep -c nsfs /proc/self/mounts || true",
     "ls /run/docker/plugins 2>/dev/null || true",
     "sysctl -a 2>/dev/null | grep '^net\\.' | grep -v nf_conntrack_count",
 ];
+
+/// But for what follows from a link's own address: the kernel makes it once it knows that nobody else has that address, some
+/// seconds after the link came up, and on a bridge not before its first container.
+const ROUTES: &str = "for family in -4 -6; do ip $family route show table all | sed 's/ linkdown//' | \
+    grep -v -E '^(local|anycast) fe80::'; ip $family rule; done";
 
 /// All of it, line by line, to be compared with what was there before.
 pub fn of(host: &Host) -> Result<Vec<String>, Error> {

@@ -107,6 +107,20 @@ fn a_name_on_two_networks_is_answered_from_those_of_the_container() {
         let answer = look_up(host, task, name);
         assert_eq!(found(&answer), [expected.as_str()], "{name}: {answer}");
     }
+    for begins in [first.as_str(), "bridge"] {
+        let user = sleeper(host, begins, &[]);
+        for network in networks.iter().filter(|network| *network != begins) {
+            host.docker_ok(&["network", "connect", network, &user]);
+        }
+        for (twin, address) in twins.iter().zip(&addresses) {
+            let both = || match look_up(host, &user, twin) {
+                answer if found(&answer) == [address.as_str()] => Ok(()),
+                answer => Err(answer),
+            };
+            wait::until("names of both networks", SOON, both).unwrap();
+        }
+        host.docker_ok(&["rm", "--force", &user]);
+    }
     let foreign = look_up(host, &tasks[0], &twins[1]);
     assert_eq!(found(&foreign), [] as [&str; 0], "{foreign}");
     for service in [&twins[0], &twins[1], &both] {

@@ -52,8 +52,24 @@ pub enum Answer {
 #[derive(Clone, Debug, Default)]
 pub struct Zone {
     networks: OrdMap<NetworkId, Names>,
-    /// The networks that an owner is on.
-    memberships: HashMap<RawId, OrdSet<NetworkId>>,
+    memberships: HashMap<Member, OrdSet<NetworkId>>,
+}
+
+/// Who is on networks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Member {
+    Task(RawId),
+    /// A user's: on each of its networks it is another owner.
+    Container(String),
+}
+
+impl Member {
+    fn of(endpoint: &Endpoint) -> Self {
+        match &endpoint.container {
+            Some(container) => Member::Container(container.clone()),
+            None => Member::Task(endpoint.owner),
+        }
+    }
 }
 
 /// The names of one network.
@@ -85,7 +101,7 @@ impl Zone {
             Fact::Service(service) => self.names(service.network).add_service(service),
             Fact::Endpoint(endpoint) => {
                 self.names(endpoint.network).add_endpoint(endpoint);
-                let networks = self.memberships.entry(endpoint.owner).or_default();
+                let networks = self.memberships.entry(Member::of(endpoint)).or_default();
                 networks.insert(endpoint.network);
             }
             Fact::Peer(_) => {}
@@ -98,8 +114,11 @@ impl Zone {
             FactKey::Network(id) => self.change(id, |names| names.overlay = None),
             FactKey::Service(id, service) => self.change(id, |names| names.remove_service(service)),
             FactKey::Endpoint(id, owner) => {
+                let member = self.endpoint(id, owner).map(Member::of);
                 self.change(id, |names| names.remove_endpoint(owner));
-                self.leave(id, owner);
+                if let Some(member) = member {
+                    self.leave(id, &member);
+                }
             }
             FactKey::Peer(_) => {}
         }
@@ -107,15 +126,21 @@ impl Zone {
 
     /// The name servers that the asker's user named; none: the host's are meant.
     pub fn resolvers(&self, asker: &Asker) -> Vec<IpAddr> {
-        let names = self.networks.get(&asker.network);
-        let owner = names.and_then(|names| names.owners.get(&asker.address));
-        match (names, owner) {
-            (Some(names), Some(Target::Endpoint(owner))) => {
-                let endpoint = names.endpoints.get(owner);
-                endpoint.map_or_else(Vec::new, |endpoint| endpoint.resolvers.clone())
-            }
-            _ => Vec::new(),
+        let endpoint = self.asking(asker);
+        endpoint.map_or_else(Vec::new, |endpoint| endpoint.resolvers.clone())
+    }
+
+    fn asking(&self, asker: &Asker) -> Option<&Endpoint> {
+        let owners = &self.networks.get(&asker.network)?.owners;
+        match owners.get(&asker.address)? {
+            Target::Endpoint(owner) => self.endpoint(asker.network, *owner),
+            Target::Service(_) => None,
         }
+    }
+
+    fn endpoint(&self, network: NetworkId, owner: RawId) -> Option<&Endpoint> {
+        let endpoint = self.networks.get(&network)?.endpoints.get(&owner)?;
+        Some(endpoint)
     }
 
     fn names(&mut self, network: NetworkId) -> &mut Names {
@@ -132,13 +157,13 @@ impl Zone {
         }
     }
 
-    fn leave(&mut self, network: NetworkId, owner: RawId) {
-        let Some(networks) = self.memberships.get_mut(&owner) else {
+    fn leave(&mut self, network: NetworkId, member: &Member) {
+        let Some(networks) = self.memberships.get_mut(member) else {
             return;
         };
         networks.remove(&network);
         if networks.is_empty() {
-            self.memberships.remove(&owner);
+            self.memberships.remove(member);
         }
     }
 
@@ -164,11 +189,8 @@ impl Zone {
     /// the network that it asks on.
     fn seen_by(&self, asker: &Asker) -> Vec<&Names> {
         let asked = self.networks.get(&asker.network);
-        let owner = asked.and_then(|names| names.owners.get(&asker.address));
-        let networks = match owner {
-            Some(Target::Endpoint(owner)) => self.memberships.get(owner),
-            _ => None,
-        };
+        let endpoint = self.asking(asker);
+        let networks = endpoint.and_then(|endpoint| self.memberships.get(&Member::of(endpoint)));
         let mut seen: Vec<&Names> = match networks {
             Some(networks) => networks
                 .iter()

@@ -184,6 +184,23 @@ fn a_container_on_two_networks_sees_both_whichever_it_asks_on() {
 }
 
 #[test]
+fn a_users_container_sees_all_its_networks_though_it_is_another_owner_on_each() {
+    let on = |network, number| Endpoint {
+        container: Some("c1".to_owned()),
+        ..endpoint(network, number, "visitor", None)
+    };
+    let mut zone = zone();
+    for (network, number) in [(1, 50), (2, 51)] {
+        zone.put(&Fact::Endpoint(on(network, number)));
+    }
+    let finds = |zone: &Zone, name| zone.answer(&asker(1, 50), name, kind::A);
+    assert_eq!(finds(&zone, "web"), addresses(&["10.0.1.100"]));
+    assert_eq!(finds(&zone, "cache"), addresses(&["10.0.2.100"]));
+    zone.remove(&Fact::Endpoint(on(2, 51)).key());
+    assert_eq!(finds(&zone, "cache"), Answer::NoSuchName);
+}
+
+#[test]
 fn of_two_networks_the_first_by_name_answers_and_the_other_when_it_is_named() {
     let mut zone = zone();
     zone.put(&Fact::Service(service(2, 9, "web", Some("10.0.2.101"))));

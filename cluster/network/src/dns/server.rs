@@ -163,7 +163,7 @@ pub struct Servers {
 struct Server {
     parts: JoinSet<()>,
     /// The number of the namespace that its sockets are in.
-    namespace: Option<u64>,
+    namespace: u64,
 }
 
 impl Servers {
@@ -178,7 +178,7 @@ impl Servers {
     pub fn has(&self, network: NetworkId, namespace: &Path) -> bool {
         let server = self.open.get(&network);
         let there = std::fs::metadata(namespace).map(|file| file.ino());
-        server.is_some_and(|server| there.is_ok_and(|number| server.namespace == Some(number)))
+        server.is_some_and(|server| there.is_ok_and(|number| server.namespace == number))
     }
 
     /// Serves a network from within its namespace.
@@ -193,17 +193,14 @@ impl Servers {
         let (udp, tcp) = tokio::task::spawn_blocking(move || bind_inside(namespace))
             .await
             .map_err(io::Error::other)??;
-        self.serve(network, udp, tcp)?;
-        if let Some(server) = self.open.get_mut(&network) {
-            server.namespace = Some(number);
-        }
-        Ok(())
+        self.serve(network, number, udp, tcp)
     }
 
-    /// Serves a network on sockets that are open already.
-    pub fn serve(
+    /// Serves a network on sockets that are open already, in the namespace of that number.
+    fn serve(
         &mut self,
         network: NetworkId,
+        namespace: u64,
         udp: StdSocket,
         tcp: StdListener,
     ) -> io::Result<()> {
@@ -219,7 +216,6 @@ impl Servers {
         let mut parts = JoinSet::new();
         parts.spawn(datagrams(resolver.clone(), Arc::new(udp)));
         parts.spawn(connections(resolver, tcp));
-        let namespace = None;
         self.open.insert(network, Server { parts, namespace });
         Ok(())
     }

@@ -161,14 +161,13 @@ async fn lock(path: &Path) -> Result<Flock<File>, Error> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(unusable)?;
     }
-    let file = File::options()
+    let mut file = File::options()
         .create(true)
         .truncate(false)
         .write(true)
         .open(path)
         .map_err(unusable)?;
     let deadline = Instant::now() + ENDING;
-    let mut file = file;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => return Ok(lock),

@@ -16,7 +16,7 @@ fn serve(names: Arc<Names>) -> Serving {
     let tcp = StdListener::bind("127.0.0.1:0").unwrap();
     let (at, tcp_at) = (udp.local_addr().unwrap(), tcp.local_addr().unwrap());
     let mut servers = Servers::new(names);
-    servers.serve(network(), udp, tcp).unwrap();
+    servers.serve(network(), 0, udp, tcp).unwrap();
     Serving {
         servers,
         udp: at,

@@ -1,5 +1,7 @@
 //! Bad input is refused in Docker's words and changes nothing: every row of `bad_input.txt`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Rig};
@@ -33,12 +35,21 @@ async fn asked(rig: Rig, rows: &[Row]) {
     let web = created(&rig, "web", json!({})).await;
     let meshed = json!({"EndpointSpec": {"Ports": [{"TargetPort": 80, "PublishedPort": 8091}]}});
     let meshed = created(&rig, "meshed", meshed).await;
+    let (key, conf) = used(&rig).await;
     let nodes = rig.get("/nodes").await.json();
     let node = nodes[0]["ID"].as_str().unwrap_or_default().to_owned();
-    let ids = [("@web@", &web), ("@meshed@", &meshed), ("@node@", &node)];
+    let marks = [
+        ("@web@", &web),
+        ("@meshed@", &meshed),
+        ("@key@", &key),
+        ("@conf@", &conf),
+        ("@node@", &node),
+        ("@512000@", &STANDARD.encode(vec![b'x'; 512_000])),
+        ("@1024000@", &STANDARD.encode(vec![b'x'; 1_024_000])),
+    ];
     let filled_in = |text: &str| {
-        let fill = |text: String, (mark, id): (&str, &String)| text.replace(mark, id);
-        ids.into_iter().fold(text.to_owned(), fill)
+        let fill = |text: String, (mark, value): (&str, &String)| text.replace(mark, value);
+        marks.into_iter().fold(text.to_owned(), fill)
     };
     let before = everything(&rig).await;
     let mut wrong = Vec::new();
@@ -47,6 +58,7 @@ async fn asked(rig: Rig, rows: &[Row]) {
         let answer = ask(&rig, &request).await;
         let answered = format!("{} {}", answer.status, answer.message());
         if answered != refusal {
+            let request = row.request;
             wrong.push(format!(
                 "{request}\n  expected {refusal}\n  got      {answered}"
             ));
@@ -54,7 +66,8 @@ async fn asked(rig: Rig, rows: &[Row]) {
         assert_eq!(
             everything(&rig).await,
             before,
-            "{request} changed something"
+            "{} changed something",
+            row.request
         );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -86,6 +99,25 @@ async fn created(rig: &Rig, name: &str, patch: Value) -> String {
     let answer = rig.post("/services/create", &spec(name, patch)).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json()["ID"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The ids of a secret and of a config that a service uses.
+async fn used(rig: &Rig) -> (String, String) {
+    let mut ids = Vec::new();
+    for (target, name) in [("/secrets/create", "key"), ("/configs/create", "conf")] {
+        let answer = rig
+            .post(target, &json!({"Name": name, "Data": "eA=="}))
+            .await;
+        ids.push(answer.json()["ID"].as_str().unwrap_or_default().to_owned());
+    }
+    let [key, conf] = [&ids[0], &ids[1]];
+    let refers = json!({
+        "Secrets": [{"SecretID": key, "SecretName": "key", "File": {"Name": "key"}}],
+        "Configs": [{"ConfigID": conf, "ConfigName": "conf", "File": {"Name": "conf"}}]
+    });
+    let patch = json!({"TaskTemplate": {"ContainerSpec": refers}, "EndpointSpec": null});
+    created(rig, "user", patch).await;
+    (key.clone(), conf.clone())
 }
 
 /// A request, and the refusal below it.

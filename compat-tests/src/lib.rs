@@ -23,6 +23,7 @@ pub mod bench;
 pub mod census;
 pub mod clients;
 pub mod command;
+pub mod counts;
 pub mod error;
 pub mod history;
 pub mod http;

@@ -1,13 +1,14 @@
-//! `swarmrs-load serve|ask|once|names|mirror|say|resolve`: a server that ends politely, and a client that forgives nothing.
+//! `swarmrs-load serve|ask|once|names|mirror|say|count|resolve`: a server that ends politely, and a client that forgives nothing.
 //!
 //! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
 //! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late. Beside them a
 //! server that tells each client by which address it is seen.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -27,6 +28,8 @@ const LATE: Duration = Duration::from_secs(1);
 const HELD_UP: Duration = Duration::from_millis(250);
 /// Clients side by side.
 const CLIENTS: u32 = 10;
+/// Between the numbers of a count.
+const TICK: Duration = Duration::from_millis(100);
 /// Failures that are told in full.
 const TOLD: usize = 10;
 
@@ -46,6 +49,11 @@ enum Arguments {
     Mirror { port: u16 },
     /// Say what comes by standard input and print the answer; exit 1 without one
     Say {
+        protocol: Protocol,
+        address: SocketAddr,
+    },
+    /// Count over one connection, or from one socket: say a number, print what comes back, say the next, until killed
+    Count {
         protocol: Protocol,
         address: SocketAddr,
     },
@@ -70,6 +78,7 @@ fn main() -> anyhow::Result<()> {
         Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
         Arguments::Mirror { port } => mirror(port),
         Arguments::Say { protocol, address } => say(protocol, address),
+        Arguments::Count { protocol, address } => count(protocol, address),
         Arguments::Resolve { name } => resolve(&name),
     }
 }
@@ -172,13 +181,7 @@ fn say(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
             stream.read_to_end(&mut answer).context("read")?;
         }
         Protocol::Udp => {
-            let here: SocketAddr = match address.is_ipv4() {
-                true => (Ipv4Addr::UNSPECIFIED, 0).into(),
-                false => (Ipv6Addr::UNSPECIFIED, 0).into(),
-            };
-            let socket = UdpSocket::bind(here)?;
-            // Then an answer from another address is none.
-            socket.connect(address)?;
+            let socket = talk_to(address)?;
             socket.set_read_timeout(Some(LATE))?;
             socket.send(&words).context("send")?;
             let length = socket.recv(&mut answer).context("read")?;
@@ -186,6 +189,39 @@ fn say(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
         }
     }
     std::io::stdout().write_all(&answer)?;
+    Ok(())
+}
+
+/// A socket for datagrams to and from that address alone.
+fn talk_to(address: SocketAddr) -> anyhow::Result<UdpSocket> {
+    let here: SocketAddr = match address.is_ipv4() {
+        true => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        false => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(here)?;
+    socket.connect(address)?;
+    Ok(socket)
+}
+
+/// Waits for each answer as long as it takes: what is lost ends the count.
+fn count(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
+    let socket: OwnedFd = match protocol {
+        Protocol::Tcp => TcpStream::connect(address).context("connect")?.into(),
+        Protocol::Udp => talk_to(address)?.into(),
+    };
+    let mut socket = File::from(socket);
+    let mut answers = BufReader::new(socket.try_clone()?).lines();
+    for number in 1.. {
+        // At once: each writing to it is a datagram.
+        socket
+            .write_all(format!("{number}\n").as_bytes())
+            .context("send")?;
+        match answers.next() {
+            Some(answer) => println!("{}", answer.context("read")?),
+            None => bail!("closed by the server"),
+        }
+        thread::sleep(TICK);
+    }
     Ok(())
 }
 

@@ -4,6 +4,8 @@
 //! command that came with it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod live_restore;
+
 use std::time::Duration;
 
 use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
@@ -30,16 +32,6 @@ fn on_28_networks_are_whole() {
 #[test]
 fn on_26_networks_are_whole() {
     networks_are_whole(Release::V26, "26.1");
-}
-
-#[test]
-fn on_28_connections_outlive_an_engine_with_live_restore() {
-    connections_outlive_the_engine(Release::V28);
-}
-
-#[test]
-fn on_the_machines_own_connections_outlive_an_engine_with_live_restore() {
-    connections_outlive_the_engine(Release::Own);
 }
 
 /// `version` begins the number of the engine that is meant.
@@ -234,87 +226,4 @@ fn a_restart_of_the_engine_keeps_addresses(testbed: &mut Testbed, network: &str,
     assert_eq!(addresses(host, network, &name), own);
     assert_eq!(answers(host, network, &own[0], 1).len(), 1);
     host.docker_ok(&["rm", "--force", &name]);
-}
-
-/// Says a number five times a second.
-const TICKS: &str = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done";
-
-/// One connection over the virtual address and one over the mesh, each with a number in it five times a second, go on while
-/// the engine is killed, away and started again; none of the numbers is lost.
-fn connections_outlive_the_engine(release: Release) {
-    let options = Options {
-        engine_flags: vec!["--live-restore".to_owned()],
-        ..Options::engine(release)
-    };
-    let mut testbed = Testbed::hosts(1, &options).unwrap();
-    let host = testbed.host(0);
-    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
-    let network = overlay(host, &[]);
-    let create = ["service", "create", "--detach", "--name", "echo"];
-    let what = ["--network", &network, "--publish", "18090:90", IMAGE];
-    let run = ["nc", "-ll", "-p", "90", "-e", "cat"];
-    host.docker_ok(&[&create[..], &what, &run].concat());
-    wait_for_replicas(host, "echo", "1/1").unwrap();
-    let tasks = task_containers(host, "echo").unwrap();
-
-    let virtual_ip = virtual_address_on(host, &network, "echo");
-    let line = format!("({TICKS}) | nc {virtual_ip} 90 >/heard; echo closed >>/heard");
-    let run = ["run", "--detach", "--name", "inside", "--network", &network];
-    host.docker_ok(&[&run[..], &[IMAGE, "sh", "-c", &line]].concat());
-    let heard = host.files().join("heard");
-    let line = format!(
-        "({TICKS}) | busybox nc {} 18090 >{heard}; echo closed >>{heard}",
-        host.address(),
-        heard = heard.display()
-    );
-    let mut outside = testbed.outside_command();
-    let mut outside = outside.args(["sh", "-c", &line]).spawn().unwrap();
-    let heard = |host: &Host| {
-        let inside = host.docker_ok(&["exec", "inside", "cat", "/heard"]);
-        [inside, std::fs::read_to_string(&heard).unwrap_or_default()]
-    };
-    // Past the number of both, and none of them missing.
-    let goes_on = |host: &Host, beyond: [usize; 2]| {
-        wait::until("connections that go on", SOON, || {
-            let counts = heard(host).map(|text| text.trim().lines().count());
-            match counts[0] > beyond[0] && counts[1] > beyond[1] {
-                true => Ok(counts),
-                false => Err(format!("{counts:?} instead of more than {beyond:?}")),
-            }
-        })
-        .unwrap()
-    };
-    let before = goes_on(host, [5, 5]);
-    testbed.host_mut(0).kill_engine();
-    let away = std::fs::read_to_string(testbed.host(0).files().join("heard")).unwrap();
-    wait::until("an answer without an engine", SOON, || {
-        let now = std::fs::read_to_string(testbed.host(0).files().join("heard")).unwrap();
-        if now.len() > away.len() {
-            Ok(())
-        } else {
-            Err(now)
-        }
-    })
-    .unwrap();
-    testbed.host_mut(0).start_engine().unwrap();
-    let host = testbed.host(0);
-    let after = goes_on(host, before.map(|count| count + 10));
-    goes_on(host, after.map(|count| count + 5));
-    for text in heard(host) {
-        // The last line may be half there.
-        let numbers: Vec<&str> = text.trim().lines().collect();
-        let expected = (1..=numbers.len()).map(|number| number.to_string());
-        let whole = numbers.iter().zip(expected).take(numbers.len() - 1);
-        for (number, expected) in whole {
-            assert_eq!(**number, expected, "{text}");
-        }
-    }
-    assert_eq!(task_containers(host, "echo").unwrap(), tasks);
-    // And the engine is used as before.
-    host.docker_ok(&["service", "scale", "--detach", "echo=2"]);
-    wait_for_replicas(host, "echo", "2/2").unwrap();
-    let found = addresses(host, &network, "tasks.echo");
-    assert_eq!(found.len(), 2, "{found:?}");
-    outside.kill().unwrap();
-    outside.wait().unwrap();
 }

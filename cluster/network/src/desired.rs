@@ -192,6 +192,11 @@ impl Desired {
         })
     }
 
+    /// Whether an endpoint of the service is there, ready or not.
+    pub(crate) fn has_members(&self, network: NetworkId, service: ServiceId) -> bool {
+        self.members.contains_key(&(network, service))
+    }
+
     /// The addresses of the ready endpoints, in the family of the virtual address.
     fn backends(&self, told: &Balanced) -> Vec<IpAddr> {
         let v6 = told.vip.is_some_and(|vip| vip.is_ipv6());

@@ -1,5 +1,4 @@
 //! No request is lost while a service is updated: asked from outside over the mesh, and from a container at the virtual address.
-//! And how long a connection lives.
 
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -8,12 +7,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
-use swarmrs_compat_tests::swarm::{CREATE, shared};
+use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
 pub use swarmrs_compat_tests::web::IN_CONTAINER;
-use swarmrs_compat_tests::web::{
-    self, overlay, remove, remove_network, sleeper, virtual_address, virtual_address_on,
-};
+use swarmrs_compat_tests::web::{self, overlay, remove_network, virtual_address_on};
 use swarmrs_compat_tests::{Host, Testbed, wait};
 
 use super::SOON;
@@ -183,83 +180,4 @@ fn no_request_fails_while_new_tasks_start_first() {
 #[test]
 fn no_request_fails_while_old_tasks_stop_first() {
     updated_without_loss(18_091, "stop-first");
-}
-
-/// What the client in a container has heard until now, line by line.
-fn heard(host: &Host, client: &str) -> Vec<String> {
-    let text = host.docker_ok(&["exec", client, "sh", "-c", "cat /heard"]);
-    text.lines().map(str::to_owned).collect()
-}
-
-/// How long the network remembers the client's connection without a packet, in seconds.
-fn remembered(host: &Host, virtual_ip: &str) -> u64 {
-    let line = format!(
-        "for at in $(awk '$3 == \"nsfs\" {{ print $2 }}' /proc/self/mounts); do \
-         nsenter --net=$at conntrack -L -p tcp --orig-dst {virtual_ip} --state ESTABLISHED 2>/dev/null; done"
-    );
-    let shown = host.inside(&["sh", "-c", &line]).unwrap();
-    let seconds = shown.stdout.split_whitespace().nth(2);
-    seconds
-        .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or_else(|| panic!("{shown:?}"))
-}
-
-#[test]
-fn a_connection_is_remembered_for_days_and_goes_on_while_its_task_drains() {
-    let testbed = shared();
-    let host = testbed.host(0);
-    let network = overlay(host, &[]);
-    let service = unique("drains");
-    let flags = [
-        "--name",
-        &service,
-        "--network",
-        &network,
-        "--label",
-        "swarmrs.drain=10s",
-    ];
-    let run = [IMAGE, "nc", "-ll", "-p", "90", "-e", "cat"];
-    host.docker_ok(&[&CREATE[..], &flags, &run].concat());
-    wait_for_replicas(host, &service, "1/1").unwrap();
-    let virtual_ip = virtual_address(host, &service);
-    let client = sleeper(host, &network, &[]);
-    let line = format!(
-        "(while echo again; do sleep 0.2; done) | nc {virtual_ip} 90 >/heard; echo closed >>/heard"
-    );
-    host.docker_ok(&["exec", "--detach", &client, "sh", "-c", &line]);
-    let goes_on = |beyond: usize| {
-        wait::until("a connection that goes on", SOON, || {
-            match heard(host, &client) {
-                lines if lines.len() > beyond => Ok(lines),
-                lines => Err(format!("{lines:?}")),
-            }
-        })
-        .unwrap()
-    };
-    goes_on(2);
-    // Not as long as IPVS keeps an idle one: 900 s.
-    let seconds = remembered(host, &virtual_ip);
-    assert!(seconds > 86_400, "{seconds} s");
-
-    host.docker_ok(&["service", "scale", "--detach", &format!("{service}=0")]);
-    let ask = format!("nc -w 1 {virtual_ip} 90 </dev/null");
-    wait::until("no new connections", SOON, || {
-        match host.docker(&["exec", &client, "sh", "-c", &ask]).unwrap() {
-            answered if answered.status == 0 => Err("one more".to_owned()),
-            _ => Ok(()),
-        }
-    })
-    .unwrap();
-    let lines = goes_on(heard(host, &client).len() + 2);
-    assert!(!lines.contains(&"closed".to_owned()), "{lines:?}");
-    wait::until("the end of the connection", SOON, || {
-        match heard(host, &client).last() {
-            Some(last) if last == "closed" => Ok(()),
-            last => Err(format!("{last:?}")),
-        }
-    })
-    .unwrap();
-    host.docker_ok(&["rm", "--force", &client]);
-    remove(host, &service);
-    remove_network(host, &network);
 }

@@ -1,6 +1,7 @@
 //! What users do to networks beyond the ordinary, by the stock command: updates under load, bad input, other people's readers.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod drained;
 mod forgers;
 mod ipv6;
 mod load;

@@ -117,7 +117,9 @@ impl Network {
             members.extend(self.members.keys().copied());
         }
         for service in services {
-            self.bring_service(&mut steps, desired.service(id, service), service);
+            let new = desired.service(id, service);
+            let new = new.or_else(|| self.outlived(desired, service));
+            self.bring_service(&mut steps, new, service);
         }
         for member in members {
             self.bring_member(&mut transaction, &mut steps, desired, member, anew)?;

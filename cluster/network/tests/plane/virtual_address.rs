@@ -215,6 +215,30 @@ fn a_removed_backend_resets_its_connections_at_once() {
 }
 
 #[test]
+fn the_address_of_a_removed_service_refuses_as_long_as_one_of_its_tasks_is_there() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_tasks, client) = serving(&plane, 1).await;
+        let mut connection = client.space.within(|| connect(VIP)).unwrap();
+        let service = Fact::Service(balanced(1, 1, "10.0.1.2", &[]));
+        plane.tell(&without([service]), false).await.unwrap();
+        connection.echo().unwrap();
+        let refused = client.tcp(VIP).unwrap_err().kind();
+        assert_eq!(refused, ErrorKind::ConnectionRefused);
+        plane.reset(network(1), owner(1)).await.unwrap();
+        let cut = connection.echo().unwrap_err().kind();
+        assert!(
+            [ErrorKind::ConnectionReset, ErrorKind::UnexpectedEof].contains(&cut),
+            "{cut}"
+        );
+        let task = Fact::Endpoint(endpoint(1, 1, 1, 11));
+        plane.tell(&without([task]), false).await.unwrap();
+        assert_ne!(client.tcp(VIP).unwrap_err().kind(), refused);
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
 fn a_network_with_ipv6_carries_both() {
     on_a_host(|host| async move {
         let plane = host.plane().await;

@@ -2,7 +2,7 @@
 
 use super::{Network, Steps};
 use crate::balance::{self, Page};
-use crate::desired::Service;
+use crate::desired::{Desired, Service};
 use crate::diff::{self, Front};
 use crate::firewall::{Family, Transaction};
 use crate::mesh::{Inner, Transport};
@@ -45,6 +45,17 @@ impl Network {
             }
         }
         Ok(())
+    }
+
+    /// What is left of a service while tasks of it are: its address, which refuses. So who spoke to one of them is told, once
+    /// that is over.
+    pub(super) fn outlived(&self, desired: &Desired, id: ServiceId) -> Option<Service> {
+        let vip = self.services.get(&id)?.vip;
+        let left = desired.has_members(self.overlay.id, id);
+        left.then(|| Service {
+            vip,
+            ..Service::default()
+        })
     }
 
     pub(super) fn bring_service(&mut self, steps: &mut Steps, new: Option<Service>, id: ServiceId) {

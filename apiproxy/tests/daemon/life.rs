@@ -1,5 +1,7 @@
 //! Its start, its end, and what it does without an engine.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -51,6 +53,39 @@ fn sighup_does_not_end_it() {
     let logged = daemon.logs("SIGHUP: log level changed");
     assert!(logged.contains("waiting for the engine"), "{logged}");
     assert!(place.get("/v1.41/nodes").contains(" 503 "));
+}
+
+/// Gives the daemon a reason for a debug line: a client of the metrics port that does not speak HTTP.
+fn babble(log: &str) {
+    let address = log.rsplit("addr=").next().unwrap().trim();
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"babble\r\n\r\n").unwrap();
+    stream.read_to_end(&mut Vec::new()).unwrap();
+}
+
+#[test]
+fn debug_lines_are_there_after_debug_and_between_one_sighup_and_the_next() {
+    const LINE: &str = "connection to the metrics port ended";
+    let place = Place::new();
+    let metrics = ["--metrics-addr", "127.0.0.1:0"];
+    let mut daemon = place.start_with(&metrics);
+    let started = daemon.logs("metrics and health are served");
+    babble(&started);
+    daemon.signal(Signal::SIGHUP);
+    let logged = daemon.logs("SIGHUP: log level changed level=debug");
+    assert!(!logged.contains(LINE), "{logged}");
+    babble(&started);
+    daemon.logs(LINE);
+    daemon.signal(Signal::SIGHUP);
+    daemon.logs("SIGHUP: log level changed level=info");
+    babble(&started);
+    daemon.signal(Signal::SIGHUP);
+    let logged = daemon.logs("SIGHUP: log level changed level=debug");
+    assert!(!logged.contains(LINE), "{logged}");
+    drop(daemon);
+    let mut daemon = place.start_with(&[&metrics[..], &["--debug"]].concat());
+    babble(&daemon.logs("metrics and health are served"));
+    daemon.logs(LINE);
 }
 
 #[test]

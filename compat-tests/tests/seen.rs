@@ -37,13 +37,13 @@ fn status_shows_what_is_not_converged_and_why_and_fails_for_it() {
     ]);
     wait_for_replicas(host, &well, "1/1").unwrap();
     let page = page_says(host, "Services:  1 of 1 converged", 0);
-    assert!(
-        page.stdout
-            .contains("Quorum:    yes (1 of 1 manager reachable"),
-        "{}",
-        page.stdout
-    );
-    assert!(page.stdout.contains("(leader)"), "{}", page.stdout);
+    for row in [
+        "Quorum:    yes (1 of 1 manager reachable, 1 needed, 0 may be lost)",
+        "(leader)",
+        "Nodes:     1 ready",
+    ] {
+        assert!(page.stdout.contains(row), "{}", page.stdout);
+    }
 
     let nowhere = ["--constraint", "node.labels.nowhere==true"];
     host.docker_ok(
@@ -115,6 +115,20 @@ fn status_finds_its_daemon_as_docker_does_and_knows_a_stock_engine() {
         "{}",
         stock.stderr
     );
+    let version = with_plugin(host, &["swarmrs", "version"]).unwrap();
+    let json = with_plugin(host, &["swarmrs", "version", "--format", "json"]).unwrap();
+    let versions: Value = serde_json::from_str(&json.stdout).unwrap();
+    let server = &versions["Server"];
+    for (row, value) in [
+        ("Version:      ", &server["Version"]),
+        ("Engine:       ", &server["EngineVersion"]),
+        ("API version:  ", &server["ApiVersion"]),
+        ("Swarm:        ", &server["Swarm"]),
+    ] {
+        let row = format!("{row}{}\n", value.as_str().unwrap());
+        assert!(version.stdout.contains(&row), "{row}{}", version.stdout);
+    }
+    assert_eq!(versions["Client"]["Version"], server["Version"]);
     let template = with_plugin(host, &["swarmrs", "status", "--format", "{{.Swarm}}"]).unwrap();
     assert_ne!(template.status, 0);
     assert!(

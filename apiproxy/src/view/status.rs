@@ -28,14 +28,19 @@ pub fn status(seen: &Seen) -> StatusReport {
     let view = seen.manager.as_ref().map(|manager| &manager.view);
     let services = view.map(services).unwrap_or_default();
     let problems = problems(seen);
+    let managers = view.map(managers).unwrap_or_default();
+    let holds = seen
+        .manager
+        .as_ref()
+        .map(|manager| manager.store.has_leader);
     StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         healthy: problems.is_empty() && services.not_converged.is_empty(),
         swarm: seen.standing.state.as_str().to_owned(),
         node_id: seen.standing.node,
         engine: seen.engine.clone(),
-        quorum: seen.manager.as_ref().map(quorum),
-        managers: view.map(managers).unwrap_or_default(),
+        quorum: holds.map(|holds| quorum(&managers, holds)),
+        managers,
         nodes: view.map(nodes).unwrap_or_default(),
         services,
         warnings: warnings(seen),
@@ -49,7 +54,10 @@ pub fn health(seen: &Seen) -> HealthReport {
     HealthReport {
         live: true,
         ready: reasons.is_empty(),
-        quorum: seen.manager.as_ref().map(|manager| quorum(manager).holds),
+        quorum: seen
+            .manager
+            .as_ref()
+            .map(|manager| manager.store.has_leader),
         swarm: seen.standing.state.as_str().to_owned(),
         reasons,
     }
@@ -73,7 +81,7 @@ fn problems(seen: &Seen) -> Vec<String> {
     let Some(manager) = &seen.manager else {
         return problems;
     };
-    if !quorum(manager).holds {
+    if !manager.store.has_leader {
         problems
             .push("there is no quorum: more than half of the managers must be online".to_owned());
     }
@@ -125,13 +133,12 @@ fn shown(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
 
-fn quorum(manager: &ManagerGlance) -> QuorumReport {
-    let managers = managers(&manager.view);
+fn quorum(managers: &[ManagerReport], holds: bool) -> QuorumReport {
     let count = managers.len() as u64;
     let reachable = managers.iter().filter(|manager| manager.reachable).count() as u64;
     let needed = count / 2 + 1;
     QuorumReport {
-        holds: manager.store.has_leader,
+        holds,
         managers: count,
         reachable,
         needed,
@@ -227,6 +234,37 @@ mod tests {
         let status = status(&seen);
         assert!(!status.healthy);
         assert_eq!(status.problems.len(), 1);
+    }
+
+    /// Of so many managers that can be reached, and so many that cannot, may be lost:
+    #[test]
+    fn of_a_quorum_it_is_told_how_many_managers_may_still_be_lost() {
+        for (up, down, needed, margin) in [
+            (1, 0, 1, 0),
+            (2, 0, 2, 0),
+            (3, 0, 2, 1),
+            (2, 1, 2, 0),
+            (1, 2, 2, 0),
+            (5, 0, 3, 2),
+            (4, 1, 3, 1),
+            (7, 0, 4, 3),
+            (9, 0, 5, 4),
+        ] {
+            let manager = |at| ManagerReport {
+                id: "0123456789abcdefghijklmno".parse().unwrap(),
+                hostname: String::new(),
+                addr: String::new(),
+                leader: at == 0,
+                reachable: at < up,
+            };
+            let managers: Vec<_> = (0..up + down).map(manager).collect();
+            let told = quorum(&managers, true);
+            let expected = (up + down, up, needed, margin);
+            assert_eq!(
+                (told.managers, told.reachable, told.needed, told.margin),
+                expected
+            );
+        }
     }
 
     #[test]

@@ -84,6 +84,37 @@ fn on_28_services_with_every_flag_are_what_the_stock_swarm_makes_of_them() {
 }
 
 #[test]
+fn on_28_bad_input_is_refused_as_the_stock_swarm_does() {
+    compare_on_28("scenarios/refusals.txt");
+}
+
+#[test]
+fn on_28_a_course_about_services_shows_what_the_stock_swarm_shows() {
+    compare_on_28("scenarios/course.txt");
+}
+
+#[test]
+fn on_28_secrets_and_configs_answer_as_on_the_stock_swarm() {
+    compare_on_28("scenarios/payload.txt");
+}
+
+#[test]
+fn on_28_networks_answer_as_on_the_stock_swarm() {
+    compare_on_28("scenarios/networks.txt");
+}
+
+#[test]
+fn on_28_the_lock_of_managers_answers_as_the_stock_one_does() {
+    compare_on_28("scenarios/autolock.txt");
+}
+
+#[test]
+fn on_28_jobs_and_placement_are_those_of_the_stock_swarm() {
+    let ours = Options::engine(Release::V28).with_resources();
+    compare(&own("scenarios/jobs.txt"), &ours, &meant().unwrap());
+}
+
+#[test]
 fn a_scenario_of_ones_own_is_compared_too() {
     if let Some(path) = std::env::var_os("SWARMRS_SCENARIO") {
         compare(Path::new(&path), &Options::default(), &meant().unwrap());

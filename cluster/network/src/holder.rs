@@ -8,7 +8,8 @@
 //!
 //! It holds the network driver's socket, the name servers, the kernel's tables and links, and the reserved ports. It needs
 //! no manager: it is told facts while one is there and lives on the last ones. What it holds in the kernel stays when it
-//! ends; the next one takes it over by the state folder. Only [`control::Call::Clear`] takes it all away.
+//! ends; the next one takes it over by the state folder. One of another build is the same process, with the sockets
+//! that wait (`inherited`). Only [`control::Call::Clear`] takes it all away.
 //!
 //! - [`ground`]: what all parts stand on: the facts, the book, the carrier, the names
 //! - [`control`], [`frame`]: what swarmrsd says to it

@@ -24,6 +24,7 @@ mod diff;
 mod error;
 mod firewall;
 mod guard;
+mod inherited;
 mod netlink;
 mod netns;
 mod reserve;

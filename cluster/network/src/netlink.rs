@@ -72,7 +72,12 @@ impl Socket {
             sockopt::ReceiveTimeout,
             &TimeVal::seconds(PATIENCE_SECONDS),
         )?;
-        Ok(Socket { fd, sequence: 0 })
+        Ok(Socket::of(fd))
+    }
+
+    /// One that is open already.
+    pub(crate) fn of(fd: OwnedFd) -> Socket {
+        Socket { fd, sequence: 0 }
     }
 
     /// The kernel's number for the socket: what is done over it is known by that.

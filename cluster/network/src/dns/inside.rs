@@ -29,6 +29,7 @@ use super::server::{Names, Place, Resolver, connections, datagrams};
 use super::upstream::Upstream;
 use super::zone::Asker;
 use crate::firewall::{At, Expression, Family, Hook, Table, Transaction, rule};
+use crate::inherited::{self, Address, Sort};
 use crate::netlink::{Protocol, Socket};
 
 /// Where the engine's own resolver is, in every container on a network that was made by a user.
@@ -101,12 +102,12 @@ impl Serving {
         setns(&sandbox, CloneFlags::CLONE_NEWNET)?;
         // Closed here: an open file keeps the namespace as well as a socket does.
         drop(sandbox);
-        let any = SocketAddr::from((ENGINE, 0));
-        let (udp, tcp) = (StdSocket::bind(any)?, StdListener::bind(any)?);
+        let (udp, tcp, owner) = match inherited() {
+            Some(sockets) => sockets,
+            None => anew()?,
+        };
         udp.set_nonblocking(true)?;
         tcp.set_nonblocking(true)?;
-        let mut owner = Socket::open(Protocol::Netfilter)?;
-        table(udp.local_addr()?.port(), tcp.local_addr()?.port()).commit(&mut owner)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -142,6 +143,25 @@ impl Serving {
             tracing::warn!(%error, "no names inside a container");
         }
     }
+}
+
+type Sockets = (StdSocket, StdListener, Socket);
+
+/// Those that a former program of this process had in the namespace, with its table, which leads to them; all or none.
+fn inherited() -> Option<Sockets> {
+    let ours = |at: &Address| matches!(at, Address::Ip(at) if at.ip() == ENGINE);
+    let udp = inherited::here(Sort::Datagrams, ours);
+    let tcp = inherited::here(Sort::Connections, ours);
+    let owner = inherited::here(Sort::Netlink, |_| true);
+    Some((udp?.into(), tcp?.into(), Socket::of(owner?)))
+}
+
+fn anew() -> io::Result<Sockets> {
+    let any = SocketAddr::from((ENGINE, 0));
+    let (udp, tcp) = (StdSocket::bind(any)?, StdListener::bind(any)?);
+    let mut owner = Socket::open(Protocol::Netfilter)?;
+    table(udp.local_addr()?.port(), tcp.local_addr()?.port()).commit(&mut owner)?;
+    Ok((udp, tcp, owner))
 }
 
 /// Questions to the engine's resolver come to our ports, but for our own.

@@ -24,6 +24,7 @@ use super::ADDRESS;
 use super::packet::{self, Carriage, Code, LARGEST_MESSAGE, Query, Unfit};
 use super::upstream::Upstream;
 use super::zone::{Answer, Asker, Zone};
+use crate::inherited::{self, Address, Sort};
 
 const PORT: u16 = 53;
 /// Most that a query may have over UDP: larger ones are no questions.
@@ -242,7 +243,13 @@ fn bind_inside(namespace: File) -> io::Result<(StdSocket, StdListener)> {
         .spawn(move || {
             setns(&namespace, CloneFlags::CLONE_NEWNET)?;
             let address = SocketAddr::from((ADDRESS, PORT));
-            Ok((StdSocket::bind(address)?, StdListener::bind(address)?))
+            let there = |sort| inherited::here(sort, |at| *at == Address::Ip(address));
+            let udp = there(Sort::Datagrams).map(StdSocket::from);
+            let tcp = there(Sort::Connections).map(StdListener::from);
+            Ok((
+                udp.map_or_else(|| StdSocket::bind(address), Ok)?,
+                tcp.map_or_else(|| StdListener::bind(address), Ok)?,
+            ))
         })?;
     let panicked = |_| io::Error::other("the thread that opens name server sockets panicked");
     inside.join().map_err(panicked)?

@@ -145,6 +145,7 @@ impl Inner {
         settings: &Settings,
         child: &mut Option<Child>,
     ) -> Result<UnixStream, Error> {
+        let mut becoming = false;
         loop {
             let mut stream = self.connect(child).await?;
             let call = Call::Attend(settings.clone());
@@ -164,8 +165,30 @@ impl Inner {
                 return Ok(stream);
             }
             info!(pid, build, "replacing the holder of another release");
-            self.retire(VERSION).await;
+            // One that does not know how, or did not become ours, ends.
+            becoming = !becoming && self.has_become().await;
+            if !becoming {
+                self.retire(VERSION).await;
+            }
         }
+    }
+
+    /// Tells a holder to become one of ours; false if it cannot. On return the former one hears nobody.
+    async fn has_become(&self) -> bool {
+        let call = Call::Become(self.launch.successor());
+        let told = async {
+            let mut stream = UnixStream::connect(self.launch.socket()).await?;
+            match converse(&mut stream, call).await? {
+                Reply::Done => {}
+                reply => return Err(io::Error::other(unexpected(reply))),
+            }
+            // The end of the stream is its own.
+            let _ = stream.read_u8().await;
+            Ok(())
+        };
+        let told = told.await;
+        told.inspect_err(|error| info!(%error, "it does not become ours"))
+            .is_ok()
     }
 
     /// Tells a holder to end, in its own version of the language. Every version knows this call.

@@ -7,6 +7,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
+use crate::holder::control::Successor;
 use crate::holder::life;
 
 /// What to start, and where it is then found.
@@ -33,6 +34,22 @@ impl Launch {
         life::state(&self.data_root)
     }
 
+    /// What a holder is that is to be one of ours.
+    pub fn successor(&self) -> Successor {
+        let option = |name: &str, value: &Path| [OsString::from(name), value.into()];
+        let folders = [
+            option("--exec-root", &self.exec_root),
+            option("--data-root", &self.data_root),
+        ];
+        let mut arguments = vec![OsString::from("holder")];
+        arguments.extend(folders.into_iter().flatten());
+        arguments.extend(self.arguments.iter().cloned());
+        Successor {
+            program: self.program.clone(),
+            arguments,
+        }
+    }
+
     /// Starts one. It makes itself a session of its own, so that no signal meant for us reaches it; its log lines go where
     /// ours go.
     pub fn start(&self) -> io::Result<Child> {
@@ -43,12 +60,9 @@ impl Launch {
                 .stdin(Stdio::null())
                 .spawn();
         }
-        let option = |name: &str, value: &Path| [OsString::from(name), value.into()];
-        Command::new(&self.program)
-            .arg("holder")
-            .args(option("--exec-root", &self.exec_root))
-            .args(option("--data-root", &self.data_root))
-            .args(&self.arguments)
+        let Successor { program, arguments } = self.successor();
+        Command::new(program)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .current_dir("/")

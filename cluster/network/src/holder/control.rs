@@ -1,6 +1,8 @@
 //! What swarmrsd says to the holder, and is told.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,6 +65,15 @@ pub enum Call {
     Clear,
     /// The holder ends and leaves everything for the next one.
     Retire,
+    /// It becomes a holder of another build: nothing that waits for packets or connections is closed meanwhile.
+    Become(Successor),
+}
+
+/// A program that is a holder of the same node, with its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Successor {
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
 }
 
 /// What is answered.
@@ -83,23 +94,24 @@ pub enum Reply {
 }
 
 /// Why the holder ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     Cleared,
     Retired,
+    Becomes(Successor),
 }
 
 /// Serves swarmrsd until it says that this is the end.
-pub async fn serve(listener: UnixListener, ground: Arc<Ground>) -> End {
-    let (end, mut ended) = watch::channel(None);
+pub async fn serve(listener: &UnixListener, ground: Arc<Ground>) -> End {
+    let (end, mut ended) = watch::channel(None::<End>);
     let mut open = JoinSet::new();
     loop {
         while open.try_join_next().is_some() {}
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = ended.changed() => {
-                if let Some(end) = *ended.borrow() {
-                    return end;
+                if let Some(end) = &*ended.borrow() {
+                    return end.clone();
                 }
                 continue;
             }
@@ -139,9 +151,10 @@ async fn hear(
             return frame::send(stream, &Reply::Failed(said)).await;
         }
     };
-    let last = match call {
+    let last = match &call {
         Call::Clear => Some(End::Cleared),
         Call::Retire => Some(End::Retired),
+        Call::Become(successor) => Some(End::Becomes(successor.clone())),
         _ => None,
     };
     let keeps = matches!(call, Call::Keep);
@@ -153,8 +166,14 @@ async fn hear(
         Some(last) if !failed => {
             info!(end = ?last, "told to end");
             end.send_replace(Some(last));
+            // The end of the stream says that nobody is heard any more.
+            std::future::pending().await
         }
-        _ if attends && !failed => until_gone(stream).await,
+        _ if attends && !failed => {
+            until_gone(stream).await;
+            // If we are killed before it is back, this is all that the next one has.
+            ground.save().await;
+        }
         _ if keeps => lifeline::hold(stream).await?,
         _ => {}
     }
@@ -181,7 +200,7 @@ async fn answer(call: Call, ground: &Ground) -> Reply {
         Call::Ports => return Reply::Ports(ground.ports().await),
         Call::Warnings => return Reply::Warnings(ground.warnings().await),
         Call::Clear => ground.clear().await,
-        Call::Retire | Call::Keep => Ok(()),
+        Call::Retire | Call::Become(_) | Call::Keep => Ok(()),
     };
     done.map_or_else(Reply::Failed, |()| Reply::Done)
 }

@@ -41,6 +41,8 @@ pub struct Ground {
     /// Servers inside containers, by their namespaces.
     insides: Mutex<BTreeMap<String, Inside>>,
     folder: StateFolder,
+    /// Whoever writes facts has it: one at a time.
+    writing: Arc<Mutex<()>>,
     changed: Notify,
 }
 
@@ -80,6 +82,7 @@ impl Ground {
             insides: Mutex::default(),
             names,
             folder,
+            writing: Arc::default(),
             changed: Notify::new(),
         }
     }
@@ -244,6 +247,14 @@ impl Ground {
             Some(carrier) => carrier.warnings(),
             None => Vec::new(),
         }
+    }
+
+    /// Ends what answers names, for good; what it has heard it answers first.
+    pub async fn fall_silent(&self) {
+        let mut servers = self.servers.lock().await;
+        servers.close_all().await;
+        let mut insides = self.insides.lock().await;
+        inside::close(std::mem::take(&mut *insides)).await;
     }
 
     /// Takes everything away, the state folder too.

@@ -14,13 +14,15 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use super::carrier::Opener;
-use super::control::{self, End};
+use super::control::{self, End, Successor};
 use super::ground::Ground;
 use crate::carrying::Planes;
 use crate::dns::resolvers::{HOST_FILE, Resolvers};
 use crate::dns::server::Names;
 use crate::dns::upstream::Upstream;
 use crate::driver::{self, Driver, driver_name};
+use crate::inherited::{self, Address, Sort};
+use crate::reserve::carry;
 use crate::state_file::{StateError, StateFolder};
 
 /// How long a holder that was told to end may take to do so.
@@ -79,6 +81,8 @@ pub enum Error {
     Running { path: String },
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("cannot become {program}: {source}")]
+    Become { program: String, source: io::Error },
     #[error("cannot heed signals: {0}")]
     Signals(#[source] io::Error),
 }
@@ -110,8 +114,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
 /// As [`run`], with a carrier of the caller's.
 pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Error> {
     let began = Instant::now();
+    inherited::receive();
+    carry::go_on(inherited::pairs());
     let mut signals = Signals::new().map_err(Error::Signals)?;
-    let _lock = lock(&config.exec_root.join("holder.lock")).await?;
+    let lock = lock(&config.exec_root.join("holder.lock")).await?;
     let folder = StateFolder::at(config.state())?;
     let saved = folder.load()?;
     let upstream = Upstream::new(Resolvers::of(&config.resolvers));
@@ -135,12 +141,15 @@ pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Err
     parts.spawn(async move { keeping.keep().await });
     parts.spawn(async move { sweeping.sweep().await });
     let end = tokio::select! {
-        end = control::serve(control, ground.clone()) => end,
+        end = control::serve(&control, ground.clone()) => end,
         () = signals.end() => End::Retired,
     };
+    if let End::Becomes(successor) = &end {
+        return Err(become_another(successor, &lock, parts, &ground).await);
+    }
     parts.shutdown().await;
     match end {
-        End::Retired => ground.save().await,
+        End::Retired | End::Becomes(_) => ground.save().await,
         End::Cleared => {
             for socket in [config.socket(), config.driver_socket] {
                 // The next one replaces what is left.
@@ -152,21 +161,43 @@ pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Err
     Ok(())
 }
 
-/// One holder per exec-root. The one before may be about to end: it writes down what it knows, and lets go of the lock last.
-async fn lock(path: &Path) -> Result<Flock<File>, Error> {
-    let unusable = |source| Error::Path {
-        path: path.display().to_string(),
+/// Goes on as another program, in this process, with the sockets that wait. Whoever asks meanwhile is answered by that one.
+async fn become_another(
+    successor: &Successor,
+    lock: &File,
+    mut parts: JoinSet<()>,
+    ground: &Ground,
+) -> Error {
+    let program = &successor.program;
+    info!(program = %program.display(), "becoming a holder of another build");
+    let failed = |source| Error::Become {
+        program: program.display().to_string(),
         source,
     };
+    let kept = match inherited::keep(lock) {
+        Ok(kept) => kept,
+        Err(error) => return failed(error),
+    };
+    parts.shutdown().await;
+    ground.fall_silent().await;
+    let carried = carry::leave().await;
+    ground.save().await;
+    let arguments = &successor.arguments;
+    failed(inherited::execute(program, arguments, &kept, &carried))
+}
+
+/// One holder per exec-root. The one before may be about to end: it writes down what it knows, and lets go of the lock last.
+async fn lock(path: &Path) -> Result<Flock<File>, Error> {
+    let unusable = unusable(path);
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(unusable)?;
+        fs::create_dir_all(folder).map_err(&unusable)?;
     }
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(unusable)?;
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    let mut file = match inherited::file(path) {
+        Some(file) => file,
+        None => options.open(path).map_err(unusable)?,
+    };
     let deadline = Instant::now() + ENDING;
     loop {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -183,6 +214,10 @@ async fn lock(path: &Path) -> Result<Flock<File>, Error> {
 
 /// A socket for root alone. Whoever held it before is gone: we have the lock.
 fn listen(path: &Path) -> Result<UnixListener, Error> {
+    if let Some(socket) = inherited::here(Sort::Connections, |at| *at == Address::Path(path.into()))
+    {
+        return UnixListener::from_std(socket.into()).map_err(unusable(path));
+    }
     let bind = || {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
@@ -195,10 +230,15 @@ fn listen(path: &Path) -> Result<UnixListener, Error> {
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(listener)
     };
-    bind().map_err(|source| Error::Path {
-        path: path.display().to_string(),
+    bind().map_err(unusable(path))
+}
+
+fn unusable(path: &Path) -> impl Fn(io::Error) -> Error {
+    let path = path.display().to_string();
+    move |source| Error::Path {
+        path: path.clone(),
         source,
-    })
+    }
 }
 
 struct Signals {

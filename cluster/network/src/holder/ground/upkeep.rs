@@ -9,6 +9,7 @@ use tracing::warn;
 use super::{APPEAR, Ground};
 use crate::driver::book::Record;
 use crate::holder::sandbox;
+use crate::inherited;
 
 /// How long facts that changed stay unwritten: they come in bursts, and swarmrsd says them again.
 const GATHER: Duration = Duration::from_millis(200);
@@ -33,12 +34,17 @@ impl Ground {
 
     /// Writes the facts now.
     pub async fn save(&self) {
+        // It goes along with the write, which goes on when nobody waits for it any more.
+        let turn = self.writing.clone().lock_owned().await;
         let settings = self.carrier.lock().await.settings.clone();
         let whole = self.facts.borrow().whole().put;
         let folder = self.folder.clone();
-        let written =
-            tokio::task::spawn_blocking(move || folder.save_facts(settings.as_ref(), &whole)).await;
-        if let Ok(Err(error)) = written {
+        let written = tokio::task::spawn_blocking(move || {
+            let written = folder.save_facts(settings.as_ref(), &whole);
+            drop(turn);
+            written
+        });
+        if let Ok(Err(error)) = written.await {
             warn!(%error, "facts not written: a restart would begin with older ones");
         }
     }
@@ -48,6 +54,8 @@ impl Ground {
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
         loop {
             self.enter_all().await;
+            // Whatever is to be taken over from a former program was taken over by now.
+            inherited::forget();
             tokio::time::sleep(SWEEP).await;
             if let Some(carrier) = &self.carrier.lock().await.carrier {
                 self.open_servers(carrier.as_ref()).await;

@@ -23,7 +23,7 @@ PARTS=(
     "services     services by the stock command"
     "network      overlay networks, names, virtual addresses, published ports and stacks by the stock command"
     "leaks        fifty rounds of networks, services and containers leave nothing"
-    "net-users    networks beyond the ordinary: updates under load, bad input, ways out, IPv6, other people's readers"
+    "net-users    networks beyond the ordinary: updates under load, bad input, ways out, IPv6, HAProxy, other people's readers"
     "holder       what holds the networks: swarmrsd killed, it killed, replaced, gone with the swarm"
     "engines      the network's main course on the machine's engine and on Docker 28.5 (made by debootstrap), and engines with live-restore"
     "jobs         jobs and generic resources in real containers"
@@ -106,6 +106,7 @@ chosen() {
     fi
 }
 
+chosen net-users && NEEDS="$NEEDS /usr/sbin/haproxy:haproxy"
 chosen prometheus && NEEDS="$NEEDS prometheus:prometheus"
 chosen cluster && NEEDS="$NEEDS faketime:faketime"
 chosen busy && NEEDS="$NEEDS stress-ng:stress-ng"

@@ -1,4 +1,4 @@
-//! `swarmrs-load serve|ask|once|names|mirror|say|count|resolve`: a server that ends politely, and a client that forgives nothing.
+//! `swarmrs-load serve|ask|once|names|mirror|say|count|resolve|icmp6`: a server that ends politely, and a client that forgives nothing.
 //!
 //! The server closes its listener when it is told to end and finishes the requests that are open. The client opens a
 //! connection for each request, tries nothing twice, and counts as failed what is refused, reset or late. Beside them a
@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::net::{
+    Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, ToSocketAddrs, UdpSocket,
+};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +19,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::socket::{Shutdown, shutdown};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, Shutdown, SockFlag, SockProtocol, SockType, SockaddrIn6, sendto,
+    setsockopt, shutdown, socket, sockopt,
+};
 use serde_json::json;
 
 /// As long as a request is worked on: some are open at any time.
@@ -57,6 +62,8 @@ enum Arguments {
         protocol: Protocol,
         address: SocketAddr,
     },
+    /// Send what comes by standard input as one message of ICMPv6, as neighbours do: with all hops before it
+    Icmp6 { address: SocketAddrV6 },
     /// Print the addresses of a name as the libraries find them, one a line
     Resolve { name: String },
 }
@@ -79,6 +86,7 @@ fn main() -> anyhow::Result<()> {
         Arguments::Mirror { port } => mirror(port),
         Arguments::Say { protocol, address } => say(protocol, address),
         Arguments::Count { protocol, address } => count(protocol, address),
+        Arguments::Icmp6 { address } => icmp6(address),
         Arguments::Resolve { name } => resolve(&name),
     }
 }
@@ -222,6 +230,17 @@ fn count(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
         }
         thread::sleep(TICK);
     }
+    Ok(())
+}
+
+fn icmp6(address: SocketAddrV6) -> anyhow::Result<()> {
+    let mut message = Vec::new();
+    std::io::stdin().read_to_end(&mut message)?;
+    let (family, protocol) = (AddressFamily::Inet6, SockProtocol::IcmpV6);
+    let socket = socket(family, SockType::Raw, SockFlag::empty(), protocol).context("open")?;
+    setsockopt(&socket, sockopt::Ipv6Ttl, &255)?;
+    let to = SockaddrIn6::from(address);
+    sendto(socket.as_raw_fd(), &message, &to, MsgFlags::empty()).context("send")?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! A user's container with all rights over its own link is still nobody else on the network.
 
+use std::net::Ipv6Addr;
+
 use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::web::{IN_CONTAINER, overlay, remove_network, sleeper};
 use swarmrs_compat_tests::{Host, wait};
@@ -99,6 +101,101 @@ fn a_container_that_may_change_its_link_is_nobody_else() {
         assert_eq!(known(), before, "{what} is another now");
     }
     answered();
+    for container in [&victim, &witness, &forger] {
+        host.docker_ok(&["rm", "--force", container]);
+    }
+    remove_network(host, &network);
+}
+
+/// An address of IPv6 that a container has on its link, of that scope.
+fn address_v6(host: &Host, container: &str, scope: &str) -> Ipv6Addr {
+    let line = format!("ip -6 -o addr show dev eth0 scope {scope} | awk '{{ print $4 }}'");
+    let shown = sh(host, container, &line);
+    shown.split('/').next().unwrap().parse().unwrap()
+}
+
+/// "That address is here": a neighbour's advertisement, which takes the place of what is known. Source: RFC 4861.
+fn advertisement(of: Ipv6Addr, hardware: &[u8]) -> Vec<u8> {
+    [
+        &[136, 0, 0, 0, 0x20, 0, 0, 0],
+        &of.octets()[..],
+        &[2, 1],
+        hardware,
+    ]
+    .concat()
+}
+
+/// "The way out is by me, for an hour."
+fn router_advertisement(hardware: &[u8]) -> Vec<u8> {
+    [
+        &[134, 0, 0, 0, 64, 0, 0x0e, 0x10],
+        &[0; 8][..],
+        &[1, 1],
+        hardware,
+    ]
+    .concat()
+}
+
+#[test]
+fn a_container_that_may_say_anything_over_ipv6_is_nobody_else() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    let subnets = ["--subnet", "fd00:5b::/64", "--subnet", "10.216.0.0/24"];
+    let network = overlay(host, &[&["--ipv6"], &subnets[..]].concat());
+    let mounts = mounts();
+    let mounts: Vec<&str> = mounts.iter().map(String::as_str).collect();
+    let [victim, witness] = [(); 2].map(|()| sleeper(host, &network, &[]));
+    let rights = ["--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN"];
+    let forger = sleeper(host, &network, &[&rights[..], &mounts].concat());
+    let [victim_ip, witness_ip, forger_ip] =
+        [&victim, &witness, &forger].map(|container| address_v6(host, container, "global"));
+    let near = address_v6(host, &witness, "link");
+    let gateway = "ip -6 route show default | awk '{ print $3; exit }'";
+    let gateway: Ipv6Addr = sh(host, &witness, gateway).parse().unwrap();
+    for of in [victim_ip, gateway] {
+        sh(host, &witness, &format!("ping -6 -c 1 -W 3 {of}"));
+    }
+    let link = sh(host, &forger, "cat /sys/class/net/eth0/ifindex");
+    let hardware = sh(host, &forger, "cat /sys/class/net/eth0/address");
+    let hardware = hardware.split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let hardware: Vec<u8> = hardware.map(Result::unwrap).collect();
+
+    // Whom the witness takes for its neighbours and the way out.
+    let known = || {
+        let neighbours = [victim_ip, gateway].map(|of| {
+            let line = format!("ip -6 neigh show {of} | grep -o 'lladdr [0-9a-f:]*'");
+            sh(host, &witness, &line)
+        });
+        (neighbours, sh(host, &witness, "ip -6 route show default"))
+    };
+    let heard = || {
+        let line = "awk '$1 == \"Icmp6InNeighborAdvertisements\" { print $2 }' /proc/net/snmp6";
+        sh(host, &witness, line).parse::<u32>().unwrap()
+    };
+    let say = |message: Vec<u8>, to: Ipv6Addr| {
+        let to = format!("[{to}%{link}]:0");
+        let exec = ["exec", "--interactive", &forger, IN_CONTAINER, "icmp6", &to];
+        host.docker_fed(&exec, &message).unwrap().success().unwrap();
+    };
+    let before = known();
+    for (what, message) in [
+        ("a neighbour", advertisement(victim_ip, &hardware)),
+        ("the gateway", advertisement(gateway, &hardware)),
+        ("the way out", router_advertisement(&hardware)),
+    ] {
+        for to in [witness_ip, near] {
+            say(message.clone(), to);
+        }
+        // Its own comes through, after those.
+        let begun = heard();
+        say(advertisement(forger_ip, &hardware), witness_ip);
+        let through = || match heard() {
+            none if none == begun => Err("nothing came through".to_owned()),
+            _ => Ok(()),
+        };
+        wait::until("the forger's own", SOON, through).unwrap();
+        assert_eq!(known(), before, "it is {what}");
+    }
     for container in [&victim, &witness, &forger] {
         host.docker_ok(&["rm", "--force", container]);
     }

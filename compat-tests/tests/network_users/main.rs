@@ -3,6 +3,7 @@
 
 mod drained;
 mod forgers;
+mod haproxy;
 mod ipv6;
 mod load;
 mod published;

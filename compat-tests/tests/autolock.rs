@@ -1,4 +1,5 @@
-//! Locked managers: what they answer, what runs on meanwhile, and what brings them back.
+//! Locked managers: what they answer, what runs on meanwhile, and what brings them back. Of the tour: a restarted manager is
+//! locked until it is unlocked, and a swarm begins anew on another host.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;

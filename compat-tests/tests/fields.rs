@@ -1,5 +1,5 @@
 //! Services against the stock swarm: every flag does what it does there, what is refused there is refused here, and a course
-//! shows what it shows.
+//! shows what it shows. Each scenario says in its first lines which steps of the tour it has.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;

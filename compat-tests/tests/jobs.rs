@@ -1,4 +1,4 @@
-//! What only real containers show of jobs and of what tasks are given of their node.
+//! What only real containers show of jobs and of what tasks are given of their node. Of the tour: something runs to its end.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;

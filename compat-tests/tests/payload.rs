@@ -1,4 +1,5 @@
-//! Secrets and configs as a container sees them: compared with the stock swarm, kept over crashes, found nowhere else.
+//! Secrets and configs as a container sees them: compared with the stock swarm, kept over crashes, found nowhere else. Of the
+//! tour: a service gets a secret in memory, with owner, mode and target of its own.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::os::unix::fs::PermissionsExt;

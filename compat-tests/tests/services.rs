@@ -1,4 +1,5 @@
-//! What somebody who learns Swarm does with services on one node, by the stock command.
+//! What somebody who learns Swarm does with services on one node, by the stock command. Of the tour: a first service, scale and
+//! update with the command's progress, a task that falls, and logs.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The operator pages, run: every `sh` block of `docs/operations/` in its order, on a machine as the page supposes it.
+//! The operator pages, run: every `sh` block of `docs/operations/` in its order, on a machine as the page supposes it. Of the
+//! tour: back up, restore, begin anew.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod several;

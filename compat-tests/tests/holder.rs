@@ -481,6 +481,58 @@ fn uptime() -> f64 {
     uptime.split(' ').next().unwrap().parse().unwrap()
 }
 
+/// What `docs/operations/will-not-start.md` says of a holder that does not start.
+#[test]
+fn a_holder_whose_files_are_damaged_is_told_of_and_is_whole_again_with_those_of_a_backup() {
+    let mut testbed = probed();
+    let host = testbed.host_mut(0);
+    let folder = host.daemon().data_root().join("swarm/network");
+    let backup = host.files().join("network");
+    std::fs::create_dir(&backup).unwrap();
+    let files = ["facts.json", "driver.json"];
+    for file in files {
+        std::fs::copy(folder.join(file), backup.join(file)).unwrap();
+    }
+    host.docker_ok(&["service", "scale", "--detach", "web=3"]);
+    wait_for_replicas(host, "web", "3/3").unwrap();
+    host.kill_daemons();
+    for file in files {
+        std::fs::write(folder.join(file), "{").unwrap();
+    }
+    host.start_daemon().unwrap();
+    let reasons = || health(host)["Reasons"].to_string();
+    wait::until("the reason", SOON, || match reasons() {
+        told if told.contains("networks does not start") => Ok(()),
+        other => Err(other),
+    })
+    .unwrap();
+    host.stop_daemon().unwrap();
+    for file in files {
+        std::fs::copy(backup.join(file), folder.join(file)).unwrap();
+    }
+    host.start_daemon().unwrap();
+    wait::until("health", SOON, || match health(host) {
+        health if health["Ready"] == true => Ok(()),
+        other => Err(other.to_string()),
+    })
+    .unwrap();
+    wait_for_replicas(host, "web", "3/3").unwrap();
+    wait::until("the mesh and a name", SOON, || mesh_and_name(host)).unwrap();
+    host.docker_ok(&["restart", "--time", "0", "probe"]);
+    host.docker_ok(&["service", "update", "--detach", "--force", "web"]);
+    wait::until("the mesh and a name", SOON, || mesh_and_name(host)).unwrap();
+    is_taken(host);
+    host.docker_ok(&["rm", "--force", "probe"]);
+    host.docker_ok(&["service", "rm", "web"]);
+    wait_until_gone(host, "web").unwrap();
+    host.docker_ok(&["network", "rm", "front"]);
+}
+
+fn health(host: &Host) -> Value {
+    let health = host.api("GET", "/swarmrs/v1/read/health", None).unwrap();
+    serde_json::from_slice(&health.body).unwrap()
+}
+
 fn mesh_and_name(host: &Host) -> Result<(), String> {
     mesh(host)?;
     name(host)

@@ -6,6 +6,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Response, StatusCode};
 use swarmrs_types::Fault;
 use swarmrs_types::report::{Aspect, EngineReport, VersionReport};
+use tokio::time::timeout;
 
 use super::{Handlers, Query, answer};
 use crate::metrics;
@@ -13,8 +14,8 @@ use crate::refusal::refusal;
 use crate::server::Body;
 use crate::view::{self, Seen};
 
-/// An engine that is silent for longer counts as away here: whoever asks wants to know now.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(2);
+/// An engine, and a holder of networks, that is silent for longer counts as away here: whoever asks wants to know now.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn answer(
     handlers: &Handlers,
@@ -74,14 +75,17 @@ fn text(text: String, kind: &'static str) -> Response<Body> {
 
 async fn seen(handlers: &Handlers) -> Seen {
     let version = handlers.node.engine().version();
-    let version = tokio::time::timeout(ENGINE_PATIENCE, version).await;
+    let networks = handlers.node.networks().warnings();
+    let (version, networks) = tokio::join!(timeout(PATIENCE, version), timeout(PATIENCE, networks));
     let version = version.ok().and_then(Result::ok);
+    let silent = |_| Err("the process that holds this node's networks does not answer".to_owned());
     Seen {
         standing: handlers.node.standing(),
         engine: EngineReport {
             answers: version.is_some(),
             version: version.map(|found| found.version).unwrap_or_default(),
         },
+        networks: networks.map_or_else(silent, |told| told.map_err(|error| error.to_string())),
         manager: handlers.node.glance(),
     }
 }

@@ -19,6 +19,8 @@ const LITTLE: u64 = 10;
 pub struct Seen {
     pub standing: Standing,
     pub engine: EngineReport,
+    /// What is worth a warning about the networks that the node carries, or why it carries none.
+    pub networks: Result<Vec<String>, String>,
     /// None on a node that is no manager.
     pub manager: Option<ManagerGlance>,
 }
@@ -78,6 +80,7 @@ fn problems(seen: &Seen) -> Vec<String> {
             "the engine does not answer: running tasks go on, nothing can be started".to_owned(),
         );
     }
+    problems.extend(seen.networks.as_ref().err().cloned());
     let Some(manager) = &seen.manager else {
         return problems;
     };
@@ -101,7 +104,8 @@ fn warnings(seen: &Seen) -> Vec<String> {
     let space = space.and_then(little_space);
     let view = seen.manager.as_ref().map(|manager| &manager.view);
     let silent = view.and_then(silent_nodes);
-    space.into_iter().chain(silent).collect()
+    let networks = seen.networks.iter().flatten().cloned();
+    space.into_iter().chain(silent).chain(networks).collect()
 }
 
 /// Nodes that fell silent together: more likely a network in trouble than so many lost nodes.
@@ -206,6 +210,7 @@ mod tests {
                 answers: engine,
                 version: String::new(),
             },
+            networks: Ok(Vec::new()),
             manager: None,
         }
     }
@@ -218,6 +223,16 @@ mod tests {
             (true, true, None)
         );
         assert_eq!(health.reasons, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_node_that_carries_no_networks_is_not_ready_and_warnings_about_them_are_told() {
+        let mut seen = seen(SwarmState::Inactive, true);
+        seen.networks = Err("does not start".to_owned());
+        assert_eq!(health(&seen).reasons, ["does not start"]);
+        seen.networks = Ok(vec!["the VNI 4097 is taken".to_owned()]);
+        assert!(health(&seen).ready);
+        assert_eq!(status(&seen).warnings, ["the VNI 4097 is taken"]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use swarmrs_engine::Engine;
-use swarmrs_network::{Absent, BoundPort, Plane};
+use swarmrs_network::{Absent, BoundPort, Error, Plane};
 use swarmrs_types::assignment::{NodeLocal, Order};
 use swarmrs_types::endpoint::{Endpoint, FactDiff, Overlay};
 use swarmrs_types::id::RawId;
@@ -311,8 +311,14 @@ impl Networks {
     }
 
     /// What is worth a warning.
-    pub async fn warnings(&self) -> Vec<String> {
-        self.plane.warnings().await.unwrap_or_default()
+    ///
+    /// # Errors
+    /// Why the node carries no networks.
+    pub async fn warnings(&self) -> Result<Vec<String>, Error> {
+        match self.plane.warnings().await {
+            Err(Error::Alone) => Ok(Vec::new()),
+            told => told,
+        }
     }
 
     /// The node has left: nothing of any network stays. What cannot be removed is told in the log.

@@ -62,11 +62,17 @@ impl Swarm {
         let what = format!("a start with another {}", name.display());
         let ended = wait::until(&what, SOON, || outcome(host, logged, &self.expected));
         let runs = !host.daemon().pid().is_none_or(has_ended);
+        let refused = matches!(ended, Ok(Some(_)));
+        let shown = wait::until("health", SOON, || match runs && refused {
+            true => shows_no_networks(host),
+            false => Ok(()),
+        });
         host.kill_daemons();
         let said = ended.map_err(|error| error.to_string())?;
         let Some(said) = said else {
             return Ok(None);
         };
+        shown.map_err(|error| error.to_string())?;
         let folder = root.join(name.parent().unwrap());
         let is_named = said.contains(folder.to_str().unwrap());
         let left = files(&root);
@@ -118,6 +124,17 @@ fn outcome(host: &Host, logged: usize, expected: &Known) -> Result<Option<String
     match known(host)? {
         found if found == *expected && log.contains("holder is ready") => Ok(None),
         found => Err(format!("{found:#?}\n{log}")),
+    }
+}
+
+/// A daemon whose holder does not start is not ready, and says so.
+fn shows_no_networks(host: &Host) -> Result<(), String> {
+    let health = host.api("GET", "/swarmrs/v1/read/health", None);
+    let health = health.map_err(|error| error.to_string())?;
+    let health = String::from_utf8_lossy(&health.body).into_owned();
+    match health.contains("networks does not start") {
+        true => Ok(()),
+        false => Err(health),
     }
 }
 

@@ -223,7 +223,9 @@ impl Inner {
             match ended {
                 // Whoever starts it for us has done so.
                 Some(how) if began && how.success() => {}
-                Some(how) if began => return Err(Error::Launch(how.to_string())),
+                Some(how) if began => {
+                    return Err(Error::Launch(format!("{how}; the log says why")));
+                }
                 None if child.is_some() => {}
                 _ => {
                     let started = self.launch.start();

@@ -239,6 +239,27 @@ fn the_address_of_a_removed_service_refuses_as_long_as_one_of_its_tasks_is_there
 }
 
 #[test]
+fn an_address_that_a_removed_service_leaves_serves_its_next_one() {
+    on_a_host(|host| async move {
+        let plane = host.plane().await;
+        let (_task, client) = serving(&plane, 1).await;
+        let former = Fact::Service(balanced(1, 1, "10.0.1.2", &[]));
+        plane.tell(&without([former]), false).await.unwrap();
+        let next = Fact::Service(balanced(1, 2, "10.0.1.2", &[]));
+        let its_task = Fact::Endpoint(endpoint(1, 9, 2, 19));
+        plane.tell(&put([next, its_task]), false).await.unwrap();
+        let container = container(&plane, network(1), "10.0.1.19/24").await;
+        container.serve(80);
+        assert_eq!(server(client.tcp(VIP)), "10.0.1.19");
+        let last = Fact::Endpoint(endpoint(1, 1, 1, 11));
+        plane.tell(&without([last]), false).await.unwrap();
+        client.space.within(|| ip("neigh flush all"));
+        assert_eq!(server(client.tcp(VIP)), "10.0.1.19");
+        plane.clear().await.unwrap();
+    });
+}
+
+#[test]
 fn a_network_with_ipv6_carries_both() {
     on_a_host(|host| async move {
         let plane = host.plane().await;

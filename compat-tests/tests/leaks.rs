@@ -1,4 +1,5 @@
 //! Nothing is left of networks, services and containers that came and went: fifty times, some of them side by side.
+//! Of a newcomer's tour: what `docker service rm`, `network rm` and `swarm leave` are for.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;

@@ -1,4 +1,7 @@
 //! Networks of the swarm on one host, by the stock command: names, virtual addresses, published ports, containers of users.
+//!
+//! A newcomer's tour in real packets: an overlay and who may join it, a service's name and virtual address, `tasks.NAME` and
+//! `dnsrr`, requests that reach every task, ports on the mesh and on the host, and stacks that come, change and go.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::time::Duration;

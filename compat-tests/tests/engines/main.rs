@@ -1,4 +1,5 @@
-//! The main course of networks on each engine that we speak of: the same commands, the same answers.
+//! The main course of networks on each engine that we speak of: the same commands, the same answers. Of a newcomer's tour it
+//! has an overlay, virtual address and names, load balancing, published ports and a stack, one after the other in one swarm.
 //!
 //! An engine that is not the machine's own is a newer Debian's, in a root folder of its own, and is asked by the `docker`
 //! command that came with it.
@@ -57,6 +58,7 @@ fn networks_are_whole(release: Release, version: &str) {
     a_port_of_the_host_leads_to_its_task(host, &network);
     the_mesh_keeps_the_clients_address(&testbed);
     a_stack_comes_and_goes(host);
+    a_network_of_each_engines_own_carries_a_service(&testbed);
     a_container_joins_later(host, &network, &service);
     a_restart_of_swarmrsd_ends_no_container(&mut testbed, &service);
     a_restart_of_the_engine_keeps_addresses(&mut testbed, &network, &service);
@@ -141,6 +143,19 @@ fn a_port_of_the_host_leads_to_its_task(host: &Host, network: &str) {
     remove(host, &service);
 }
 
+/// What a client outside of the host is answered.
+fn asked_outside(testbed: &Testbed, at: &str) -> String {
+    let url = format!("http://{at}");
+    let answered = || {
+        let mut outside = testbed.outside_command();
+        outside.args(["curl", "--silent", "--fail", "--max-time", "3", &url]);
+        let output = command::run(&mut outside, b"", SOON).unwrap();
+        let answer = output.success().map_err(|error| error.to_string())?;
+        Ok(answer.trim().to_owned())
+    };
+    wait::until("an answer", SOON, answered).unwrap()
+}
+
 fn the_mesh_keeps_the_clients_address(testbed: &Testbed) {
     let host = testbed.host(0);
     let name = unique("mirror");
@@ -149,16 +164,8 @@ fn the_mesh_keeps_the_clients_address(testbed: &Testbed) {
     let what = ["--name", &name, "--publish", "18083:80", IMAGE];
     host.docker_ok(&[&CREATE[..], &what, &["sh", "-c", line]].concat());
     wait_for_replicas(host, &name, "1/1").unwrap();
-    let url = format!("http://{}:18083/cgi-bin/who", host.address());
-    let asked = || {
-        let mut outside = testbed.outside_command();
-        outside.args(["curl", "--silent", "--fail", "--max-time", "3", &url]);
-        let output = command::run(&mut outside, b"", SOON).unwrap();
-        output.success().map(str::to_owned)
-    };
-    let seen = wait::until("an answer", SOON, || asked().map_err(|e| e.to_string()));
+    let seen = asked_outside(testbed, &format!("{}:18083/cgi-bin/who", host.address()));
     // A server that listens on both families writes it as one of IPv6.
-    let seen = seen.unwrap();
     assert_eq!(
         seen.trim_start_matches("[::ffff:").trim_end_matches(']'),
         "10.77.0.254"
@@ -181,6 +188,29 @@ fn a_stack_comes_and_goes(host: &Host) {
         host.docker_ok(&["stack", "rm", &stack]);
     }
     wait_until_gone(host, &format!("{stack}_web")).unwrap();
+}
+
+/// A macvlan with the settings that this node has for it: its task is a neighbour of the host's neighbours.
+fn a_network_of_each_engines_own_carries_a_service(testbed: &Testbed) {
+    let host = testbed.host(0);
+    let create = ["network", "create"];
+    let range = ["--subnet", "10.77.0.0/24", "--ip-range", "10.77.0.64/28"];
+    let settings = ["--config-only", "--opt", "parent=eth0"];
+    host.docker_ok(&[&create[..], &settings, &range, &["lan-here"]].concat());
+    let of_swarm = ["--driver", "macvlan", "--scope", "swarm"];
+    let from = ["--config-from", "lan-here", "lan"];
+    let lan = host.docker_ok(&[&create[..], &of_swarm, &from].concat());
+    let service = servers(host, 1, &["--network", "lan"]);
+    let task = &task_containers(host, &service).unwrap()[0].container;
+    let on = "{{with .NetworkSettings.Networks.lan}}{{.NetworkID}} {{.IPAddress}}{{end}}";
+    let shown = host.docker_ok(&["inspect", "--format", on, task]);
+    let (network, address) = shown.split_once(' ').unwrap();
+    assert_eq!(network, lan, "the swarm's id");
+    assert_eq!(asked_outside(testbed, address), task[..12]);
+    remove(host, &service);
+    for network in ["lan", "lan-here"] {
+        remove_network(host, network);
+    }
 }
 
 /// A container that was made on another network: its names come from inside it.

@@ -1,12 +1,17 @@
-//! Subnets that an engine's own networks have too, and those that are about to become free.
+//! Subnets that an engine's own networks have too, those that are about to become free, several of one network, and those of an
+//! ingress network of the user's own.
 
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use swarmrs_compat_tests::observe::{wait_for_replicas, wait_until_gone};
+use swarmrs_compat_tests::observe::{task_containers, wait_for_replicas, wait_until_gone};
 use swarmrs_compat_tests::swarm::shared;
 use swarmrs_compat_tests::testbed::{IMAGE, unique};
-use swarmrs_compat_tests::wait;
-use swarmrs_compat_tests::web::remove_network;
+use swarmrs_compat_tests::web::{
+    curl, overlay, remove, remove_network, request, servers, virtual_address_on,
+};
+use swarmrs_compat_tests::{Host, wait};
 
 use super::SOON;
 
@@ -115,4 +120,78 @@ fn a_stack_is_deployed_again_while_its_old_tasks_are_still_stopping() {
         },
     );
     gone.unwrap();
+}
+
+/// An address on a network, and the container that has it.
+fn members(host: &Host, network: &str, service: &str) -> Vec<(Ipv4Addr, String)> {
+    let format = format!("{{{{(index .NetworkSettings.Networks \"{network}\").IPAddress}}}}");
+    let tasks = task_containers(host, service).unwrap().into_iter();
+    let member = |container: String| {
+        let address = host.docker_ok(&["inspect", "--format", &format, &container]);
+        (address.parse().unwrap(), container)
+    };
+    tasks.map(|task| member(task.container)).collect()
+}
+
+#[test]
+fn tasks_in_all_subnets_of_a_network_reach_each_other_and_keep_to_its_range() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    // More than either has addresses for: the stock command gives them in an order of its own.
+    let first = ["--subnet", "10.217.0.0/29"];
+    let second = ["--subnet", "10.218.0.0/24", "--ip-range", "10.218.0.64/29"];
+    let network = overlay(host, &[&first[..], &second].concat());
+    let service = servers(host, 10, &["--network", &network]);
+    let virtual_ip = virtual_address_on(host, &network, &service);
+    let all = members(host, &network, &service);
+    let subnet = |address: &Ipv4Addr| match address.octets() {
+        [10, 217, 0, 2..=6] => 1,
+        [10, 218, 0, 64..=71] => 2,
+        _ => panic!("{address} is in neither"),
+    };
+    let askers = [1, 2].map(|wanted| all.iter().find(|(at, _)| subnet(at) == wanted));
+    for (own, asker) in
+        askers.map(|found| found.unwrap_or_else(|| panic!("a subnet without a task: {all:?}")))
+    {
+        for (address, container) in &all {
+            let ask = ["exec", asker, "sh", "-c", &request(&address.to_string())];
+            let answer = host.docker_ok(&ask);
+            assert_eq!(answer, container[..12], "{own} asks {address}");
+        }
+        let line = format!("for i in $(seq 10); do {}; done", request(&virtual_ip));
+        let who = host.docker_ok(&["exec", asker, "sh", "-c", &line]);
+        let who: BTreeSet<&str> = who.lines().collect();
+        assert_eq!(who.len(), 10, "{own} asks {virtual_ip}: {who:?}");
+    }
+    remove(host, &service);
+    remove_network(host, &network);
+}
+
+#[test]
+fn an_ingress_network_of_the_users_own_carries_published_ports() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    host.docker_ok(&["swarm", "leave", "--force"]);
+    host.docker_ok(&["swarm", "init", "--advertise-addr", host.address()]);
+    let removed = host.docker_fed(&["network", "rm", "ingress"], b"y\n");
+    removed.unwrap().success().unwrap();
+    let create = ["network", "create", "--driver", "overlay", "--ingress"];
+    let subnet = ["--subnet", "10.219.0.0/24", "--gateway", "10.219.0.254"];
+    let mtu = ["--opt", "com.docker.network.driver.mtu=1300", "mesh"];
+    host.docker_ok(&[&create[..], &subnet, &mtu].concat());
+    let service = servers(host, 2, &["--publish", "18150:80"]);
+    for address in ["127.0.0.1", host.address()] {
+        let url = format!("http://{address}:18150/");
+        let who: BTreeSet<String> = (0..4).map(|_| curl(host, &url).unwrap()).collect();
+        assert_eq!(who.len(), 2, "{address}: {who:?}");
+    }
+    let task = &task_containers(host, &service).unwrap()[0].container;
+    let link = host.docker_ok(&["exec", task, "ip", "addr", "show", "dev", "eth0"]);
+    for word in ["mtu 1300", "inet 10.219.0."] {
+        assert!(link.contains(word), "{link}");
+    }
+    let way_out = host.docker_ok(&["exec", task, "ip", "route", "show", "default"]);
+    assert!(way_out.contains("via 10.219.0.254"), "{way_out}");
+    remove(host, &service);
+    host.docker_ok(&["swarm", "leave", "--force"]);
 }

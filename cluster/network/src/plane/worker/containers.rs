@@ -2,7 +2,6 @@
 
 use super::Worker;
 use crate::error::{Doing, Error};
-use crate::firewall::Family;
 use crate::plane::network::Network;
 use crate::plane::{Config, Joined, NAME_SERVER, Route};
 use crate::vxlan;
@@ -54,15 +53,12 @@ impl Worker {
         mac: [u8; 6],
     ) -> Joined {
         let leads_out = endpoint.gateway && !network.overlay.internal;
-        let v6 = endpoint
-            .addresses
-            .iter()
-            .any(|address| address.addr().is_ipv6());
-        let gateway_v6 = network.gateway(Family::Ip6).filter(|_| leads_out && v6);
+        let [gateway, gateway_v6] =
+            [false, true].map(|v6| gateway(network, endpoint, v6).filter(|_| leads_out));
         Joined {
             source_name,
             mac,
-            gateway: network.gateway(Family::Ip).filter(|_| leads_out),
+            gateway,
             gateway_v6,
             routes: self.routes(network, endpoint),
             disable_gateway_service: !leads_out,
@@ -83,13 +79,7 @@ impl Worker {
         let segments = network.overlay.segments.iter();
         let others = segments.filter(|segment| !own.contains(&segment.subnet.trunc()));
         let others = others.filter_map(|segment| {
-            let v6 = segment.subnet.addr().is_ipv6();
-            let near = endpoint
-                .addresses
-                .iter()
-                .find(|a| a.addr().is_ipv6() == v6)?;
-            let mut gateways = network.overlay.segments.iter();
-            let via = gateways.find(|s| s.subnet.contains(&near.addr()))?.gateway;
+            let via = gateway(network, endpoint, segment.subnet.addr().is_ipv6())?;
             Some(Route {
                 destination: segment.subnet,
                 via: Some(via),
@@ -112,6 +102,15 @@ impl Worker {
             .ok_or(Error::UnknownNetwork(id))?;
         network.plugged().doing(|| format!("look at network {id}"))
     }
+}
+
+/// The gateway in the subnet that an endpoint has its address of a family from.
+fn gateway(network: &Network, endpoint: &Endpoint, v6: bool) -> Option<IpAddr> {
+    let mut addresses = endpoint.addresses.iter().map(|address| address.addr());
+    let near = addresses.find(|address| address.is_ipv6() == v6)?;
+    let mut segments = network.overlay.segments.iter();
+    let own = segments.find(|segment| segment.subnet.contains(&near));
+    own.map(|segment| segment.gateway)
 }
 
 /// The name of a container's link while it is on the host.

@@ -81,6 +81,42 @@ fn a_task_says_which_network_of_its_engine_is_in_its_way() {
 }
 
 #[test]
+fn an_overlay_has_what_a_configuration_of_the_engine_says() {
+    let testbed = shared();
+    let host = testbed.host(0);
+    let (plan, network) = (unique("plan"), unique("net"));
+    let create = ["network", "create", "--driver", "overlay", "--config-from"];
+    let unknown = host.docker(&[&create[..], &[&plan, &network]].concat());
+    let unknown = unknown.unwrap().stderr;
+    let told = format!("configuration network \"{plan}\" does not exist");
+    assert!(unknown.contains(&told), "{unknown}");
+    let mtu = ["--opt", "com.docker.network.driver.mtu=1390"];
+    let config = ["--subnet", "10.219.0.0/24", "--ip-range", "10.219.0.64/26"];
+    let label = ["--label", "of=plan", &plan];
+    let only = ["network", "create", "--config-only"];
+    host.docker_ok(&[&only[..], &config, &mtu, &label].concat());
+    let own = ["--subnet", "10.220.0.0/24", &network];
+    let both = host.docker(&[&create[..], &[&plan], &own].concat());
+    let both = both.unwrap().stderr;
+    let told = "user-specified configurations are not supported if the network depends on a configuration network";
+    assert!(both.contains(told), "{both}");
+    let made = host.docker_ok(&[&create[..], &[&plan, "--label", "of=user", &network]].concat());
+    let format = "{{range .IPAM.Config}}{{.Subnet}} {{.IPRange}}{{end}} {{json .Labels}} {{index .Options \"com.docker.network.driver.mtu\"}}";
+    let shown = host.docker_ok(&["network", "inspect", "--format", format, &made]);
+    let expected = "10.219.0.0/24 10.219.0.64/26 {\"of\":\"user\"} 1390";
+    assert_eq!(shown, expected);
+    let web = servers(host, 1, &["--network", &network]);
+    let format = "{{range .NetworksAttachments}}{{index .Addresses 0}}{{end}}";
+    let task = host.docker_ok(&["service", "ps", "--quiet", "--no-trunc", &web]);
+    let address = host.docker_ok(&["inspect", "--type", "task", "--format", format, &task]);
+    assert!(address.starts_with("10.219.0."), "{address}");
+    // It was taken over: nobody needs it any more.
+    host.docker_ok(&["network", "rm", &plan]);
+    remove(host, &web);
+    remove_network(host, &network);
+}
+
+#[test]
 fn a_stack_is_deployed_again_while_its_old_tasks_are_still_stopping() {
     let testbed = shared();
     let host = testbed.host(0);

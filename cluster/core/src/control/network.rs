@@ -106,12 +106,7 @@ fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
              [ ingress | internal | attachable | scope ] are not supported.",
         ));
     }
-    let configs = spec.ipam.as_ref().map_or(0, |ipam| ipam.config.len());
-    if from(spec).is_some() && (configs > 0 || !spec.options.is_empty()) {
-        return Err(forbidden(
-            "user-specified configurations are not supported if the network depends on a configuration network",
-        ));
-    }
+    depends_alone(spec)?;
     if spec.scope == "local" {
         return Err(forbidden(
             "cannot downgrade network scope for overlay networks",
@@ -125,9 +120,19 @@ fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
     Ok(())
 }
 
-fn from(spec: &NetworkSpec) -> Option<&str> {
-    let name = spec.config_from.as_ref().map(|from| from.network.as_str());
-    name.filter(|name| !name.is_empty())
+/// A network that depends on a configuration has none of its own.
+///
+/// # Errors
+/// In Docker's words.
+pub fn depends_alone(spec: &NetworkSpec) -> Result<(), Fault> {
+    let from = spec.config_from.as_ref().map_or("", |from| &from.network);
+    let configs = spec.ipam.as_ref().map_or(0, |ipam| ipam.config.len());
+    match from.is_empty() || (configs == 0 && spec.options.is_empty()) {
+        true => Ok(()),
+        false => Err(forbidden(
+            "user-specified configurations are not supported if the network depends on a configuration network",
+        )),
+    }
 }
 
 /// The spec as it is stored: the driver filled in, what Docker's manager has no field for dropped.

@@ -29,6 +29,8 @@ pub struct Way<'a> {
     pub protocol: &'a str,
     /// Of a server that says again what it is told (`swarmrs-load mirror`).
     pub address: String,
+    /// Whether a number that is lost is said again.
+    pub again: bool,
 }
 
 impl Count {
@@ -44,6 +46,7 @@ impl Count {
 
     fn start(mut command: Command, host: &Host, way: &Way<'_>) -> Self {
         command.args([way.load, "count", way.protocol, &way.address]);
+        command.args(way.again.then_some("--again"));
         let heard = host.files().join(unique("heard"));
         Self {
             what: format!("{} {}", way.protocol, way.address),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{
     Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener, TcpStream, ToSocketAddrs, UdpSocket,
 };
@@ -61,6 +61,9 @@ enum Arguments {
     Count {
         protocol: Protocol,
         address: SocketAddr,
+        /// Say a number again that was not answered for a second, as users of datagrams do
+        #[arg(long)]
+        again: bool,
     },
     /// Send what comes by standard input as one message of ICMPv6, as neighbours do: with all hops before it
     Icmp6 { address: SocketAddrV6 },
@@ -85,7 +88,11 @@ fn main() -> anyhow::Result<()> {
         Arguments::Once { address } => ask(address).map(|answer| println!("{answer}")),
         Arguments::Mirror { port } => mirror(port),
         Arguments::Say { protocol, address } => say(protocol, address),
-        Arguments::Count { protocol, address } => count(protocol, address),
+        Arguments::Count {
+            protocol,
+            address,
+            again,
+        } => count(protocol, address, again),
         Arguments::Icmp6 { address } => icmp6(address),
         Arguments::Resolve { name } => resolve(&name),
     }
@@ -211,26 +218,48 @@ fn talk_to(address: SocketAddr) -> anyhow::Result<UdpSocket> {
     Ok(socket)
 }
 
-/// Waits for each answer as long as it takes: what is lost ends the count.
-fn count(protocol: Protocol, address: SocketAddr) -> anyhow::Result<()> {
+/// Waits for each answer as long as it takes: what is lost ends the count, unless it is said again.
+fn count(protocol: Protocol, address: SocketAddr, again: bool) -> anyhow::Result<()> {
     let socket: OwnedFd = match protocol {
         Protocol::Tcp => TcpStream::connect(address).context("connect")?.into(),
-        Protocol::Udp => talk_to(address)?.into(),
+        Protocol::Udp => {
+            let socket = talk_to(address)?;
+            socket.set_read_timeout(again.then_some(LATE))?;
+            socket.into()
+        }
     };
     let mut socket = File::from(socket);
     let mut answers = BufReader::new(socket.try_clone()?).lines();
     for number in 1.. {
-        // At once: each writing to it is a datagram.
-        socket
-            .write_all(format!("{number}\n").as_bytes())
-            .context("send")?;
-        match answers.next() {
-            Some(answer) => println!("{}", answer.context("read")?),
-            None => bail!("closed by the server"),
+        let mut heard = None;
+        while heard.is_none() {
+            // At once: each writing to it is a datagram.
+            let said = format!("{number}\n");
+            socket.write_all(said.as_bytes()).context("send")?;
+            heard = answer_to(number, &mut answers)?;
         }
+        println!("{}", heard.unwrap_or_default());
         thread::sleep(TICK);
     }
     Ok(())
+}
+
+/// None: none came in time. What comes late, to a number that was said again, is passed over.
+fn answer_to(
+    number: u64,
+    answers: &mut impl Iterator<Item = io::Result<String>>,
+) -> anyhow::Result<Option<String>> {
+    loop {
+        match answers.next() {
+            Some(Ok(answer)) if answer.rsplit(' ').next() == Some(&number.to_string()) => {
+                return Ok(Some(answer));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Some(Err(error)) => return Err(error).context("read"),
+            None => bail!("closed by the server"),
+        }
+    }
 }
 
 fn icmp6(address: SocketAddrV6) -> anyhow::Result<()> {

@@ -73,6 +73,7 @@ impl<'a> Scene<'a> {
             load: LOAD,
             protocol: "tcp",
             address,
+            again: false,
         };
         let counts = [
             Count::of_container(

@@ -75,17 +75,16 @@ fn text(text: String, kind: &'static str) -> Response<Body> {
 
 async fn seen(handlers: &Handlers) -> Seen {
     let version = handlers.node.engine().version();
-    let networks = handlers.node.networks().warnings();
-    let (version, networks) = tokio::join!(timeout(PATIENCE, version), timeout(PATIENCE, networks));
+    let networks = handlers.node.networks().warnings(PATIENCE);
+    let (version, networks) = tokio::join!(timeout(PATIENCE, version), networks);
     let version = version.ok().and_then(Result::ok);
-    let silent = |_| Err("the process that holds this node's networks does not answer".to_owned());
     Seen {
         standing: handlers.node.standing(),
         engine: EngineReport {
             answers: version.is_some(),
             version: version.map(|found| found.version).unwrap_or_default(),
         },
-        networks: networks.map_or_else(silent, |told| told.map_err(|error| error.to_string())),
+        networks: networks.map_err(|error| error.to_string()),
         manager: handlers.node.glance(),
     }
 }

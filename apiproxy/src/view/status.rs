@@ -31,17 +31,13 @@ pub fn status(seen: &Seen) -> StatusReport {
     let services = view.map(services).unwrap_or_default();
     let problems = problems(seen);
     let managers = view.map(managers).unwrap_or_default();
-    let holds = seen
-        .manager
-        .as_ref()
-        .map(|manager| manager.store.has_leader);
     StatusReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         healthy: problems.is_empty() && services.not_converged.is_empty(),
         swarm: seen.standing.state.as_str().to_owned(),
         node_id: seen.standing.node,
         engine: seen.engine.clone(),
-        quorum: holds.map(|holds| quorum(&managers, holds)),
+        quorum: has_quorum(seen).map(|holds| quorum(&managers, holds)),
         managers,
         nodes: view.map(nodes).unwrap_or_default(),
         services,
@@ -56,13 +52,16 @@ pub fn health(seen: &Seen) -> HealthReport {
     HealthReport {
         live: true,
         ready: reasons.is_empty(),
-        quorum: seen
-            .manager
-            .as_ref()
-            .map(|manager| manager.store.has_leader),
+        quorum: has_quorum(seen),
         swarm: seen.standing.state.as_str().to_owned(),
         reasons,
     }
+}
+
+/// None on a node that is no manager.
+fn has_quorum(seen: &Seen) -> Option<bool> {
+    let manager = seen.manager.as_ref();
+    manager.map(|manager| manager.store.has_leader)
 }
 
 fn problems(seen: &Seen) -> Vec<String> {

@@ -35,6 +35,7 @@ use swarmrs_types::endpoint::{Endpoint, FactDiff, Overlay};
 use swarmrs_types::id::RawId;
 use swarmrs_types::{NetworkId, TaskId};
 use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 /// How long tasks wait for the plane to take over what concerns them before they are acted on all the same.
@@ -310,14 +311,15 @@ impl Networks {
         }
     }
 
-    /// What is worth a warning.
+    /// What is worth a warning, told within that time.
     ///
     /// # Errors
     /// Why the node carries no networks.
-    pub async fn warnings(&self) -> Result<Vec<String>, Error> {
-        match self.plane.warnings().await {
-            Err(Error::Alone) => Ok(Vec::new()),
-            told => told,
+    pub async fn warnings(&self, patience: Duration) -> Result<Vec<String>, Error> {
+        match timeout(patience, self.plane.warnings()).await {
+            Ok(Err(Error::Alone)) => Ok(Vec::new()),
+            Ok(told) => told,
+            Err(late) => Err(Error::Away(late.into())),
         }
     }
 

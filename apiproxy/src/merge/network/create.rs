@@ -5,7 +5,7 @@ use http::{Response, StatusCode};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde_json::Value;
-use swarmrs_core::control::network::{depends_alone, name_taken};
+use swarmrs_core::control::network::{configured, from, name_taken};
 use swarmrs_node::SwarmState;
 use swarmrs_types::object::OVERLAY;
 use swarmrs_types::spec::NetworkSpec;
@@ -47,8 +47,11 @@ pub(super) async fn create(
         return Err(name_taken(&spec.name));
     }
     check_driver(handlers, &spec.driver).await?;
-    let spec = match known {
-        Some(known) if spec.driver == OVERLAY => configured(&known, spec)?,
+    let spec = match (&known, from(&spec)) {
+        (Some(known), Some(name)) if spec.driver == OVERLAY => {
+            let found = configuration(known, name)?;
+            configured(spec, found)?
+        }
         _ => spec,
     };
     let id = handlers.node.create_network(spec).await?;
@@ -61,38 +64,17 @@ pub(super) async fn create(
     Ok(Some(answer(StatusCode::CREATED, &created)))
 }
 
-/// An overlay is the same on every node: what it has from a configuration of this node's engine it has once and for all.
-/// Others are made from each node's own.
-fn configured(known: &Known, mut spec: NetworkSpec) -> Result<NetworkSpec, Fault> {
-    depends_alone(&spec)?;
-    let from = spec.config_from.take().unwrap_or_default().network;
-    if from.is_empty() {
-        return Ok(spec);
-    }
+/// A configuration of this node's engine, by name or id.
+fn configuration(known: &Known, name: &str) -> Result<Option<NetworkSpec>, Fault> {
     let is_it =
-        |one: &&Value| one["ConfigOnly"] == true && (one["Name"] == *from || one["Id"] == *from);
-    let Some(found) = known.local.iter().find(is_it) else {
-        let text = format!("configuration network {from:?} does not exist");
-        return Err(Fault::daemon(Code::NotFound, text));
-    };
-    let read = json::from_slice::<NetworkSpec>(&json::to_vec(found));
-    let found =
-        read.map_err(|error| Fault::invalid(format!("configuration network {from:?}: {error}")))?;
-    let NetworkSpec {
-        ipam,
-        options,
-        enable_ipv6,
-        labels,
-        ..
-    } = found.value;
-    let labels = labels.into_iter().chain(spec.labels).collect();
-    Ok(NetworkSpec {
-        ipam,
-        options,
-        enable_ipv6,
-        labels,
-        ..spec
-    })
+        |one: &&Value| one["ConfigOnly"] == true && (one["Name"] == name || one["Id"] == name);
+    let found = known.local.iter().find(is_it);
+    let read = found
+        .map(|one| json::from_slice::<NetworkSpec>(&json::to_vec(one)))
+        .transpose();
+    let read =
+        read.map_err(|error| Fault::invalid(format!("configuration network {name:?}: {error}")))?;
+    Ok(read.map(|decoded| decoded.value))
 }
 
 /// Configurations are local whatever their driver.

@@ -120,18 +120,43 @@ fn daemon_accepts(state: &State, spec: &NetworkSpec) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A network that depends on a configuration has none of its own.
+/// The configuration network that a network is made from.
+pub fn from(spec: &NetworkSpec) -> Option<&str> {
+    let name = spec.config_from.as_ref().map(|from| from.network.as_str());
+    name.filter(|name| !name.is_empty())
+}
+
+/// An overlay with what its configuration says, for good: it is the same on every node, and configurations are each node's own.
 ///
 /// # Errors
-/// In Docker's words.
-pub fn depends_alone(spec: &NetworkSpec) -> Result<(), Fault> {
-    let from = spec.config_from.as_ref().map_or("", |from| &from.network);
+/// In Docker's words, if there is no such configuration, or if the network has settings of its own.
+pub fn configured(spec: NetworkSpec, found: Option<NetworkSpec>) -> Result<NetworkSpec, Fault> {
+    depends_alone(&spec)?;
+    let Some(found) = found else {
+        let text = format!(
+            "configuration network {:?} does not exist",
+            from(&spec).unwrap_or_default()
+        );
+        return Err(Fault::daemon(Code::NotFound, text));
+    };
+    Ok(NetworkSpec {
+        ipam: found.ipam,
+        options: found.options,
+        enable_ipv6: found.enable_ipv6,
+        labels: found.labels.into_iter().chain(spec.labels).collect(),
+        config_from: None,
+        ..spec
+    })
+}
+
+/// A network that depends on a configuration has none of its own.
+fn depends_alone(spec: &NetworkSpec) -> Result<(), Fault> {
     let configs = spec.ipam.as_ref().map_or(0, |ipam| ipam.config.len());
-    match from.is_empty() || (configs == 0 && spec.options.is_empty()) {
-        true => Ok(()),
-        false => Err(forbidden(
+    match from(spec).is_some() && (configs > 0 || !spec.options.is_empty()) {
+        true => Err(forbidden(
             "user-specified configurations are not supported if the network depends on a configuration network",
         )),
+        false => Ok(()),
     }
 }
 

@@ -251,17 +251,14 @@ impl Ground {
 
     /// Ends what answers names, for good; what it has heard it answers first.
     pub async fn fall_silent(&self) {
-        let mut servers = self.servers.lock().await;
-        servers.close_all().await;
-        let mut insides = self.insides.lock().await;
-        inside::close(std::mem::take(&mut *insides)).await;
+        self.servers.lock().await.close_all().await;
+        inside::close(std::mem::take(&mut *self.insides.lock().await)).await;
     }
 
     /// Takes everything away, the state folder too.
     pub async fn clear(&self) -> Result<(), String> {
         let mut carrying = self.carrier.lock().await;
-        self.servers.lock().await.close_all().await;
-        inside::close(std::mem::take(&mut *self.insides.lock().await)).await;
+        self.fall_silent().await;
         if let Some(carrier) = carrying.carrier.as_mut() {
             carrier.clear().await?;
         }

@@ -144,13 +144,16 @@ pub async fn run_with(config: Config, opener: Box<dyn Opener>) -> Result<(), Err
         end = control::serve(&control, ground.clone()) => end,
         () = signals.end() => End::Retired,
     };
-    if let End::Becomes(successor) = &end {
-        return Err(become_another(successor, &lock, parts, &ground).await);
-    }
-    parts.shutdown().await;
-    match end {
-        End::Retired | End::Becomes(_) => ground.save().await,
+    match &end {
+        End::Becomes(successor) => {
+            return Err(become_another(successor, &lock, parts, &ground).await);
+        }
+        End::Retired => {
+            parts.shutdown().await;
+            ground.save().await;
+        }
         End::Cleared => {
+            parts.shutdown().await;
             for socket in [config.socket(), config.driver_socket] {
                 // The next one replaces what is left.
                 let _ = fs::remove_file(socket);

@@ -32,11 +32,11 @@ impl Network {
         vanished: &[IpAddr],
     ) -> io::Result<()> {
         if !anew {
-            // Another service may have the address by now.
-            let held = |vip: &&IpAddr| self.services.values().any(|of| of.vip == Some(**vip));
-            let free: Vec<IpAddr> = vanished.iter().filter(|vip| !held(vip)).copied().collect();
-            for vip in free {
-                self.links.delete_address(self.bridge, vxlan::alone(vip))?;
+            for vip in vanished {
+                // Another service may have the address by now.
+                if self.services.values().all(|of| of.vip != Some(*vip)) {
+                    self.links.delete_address(self.bridge, vxlan::alone(*vip))?;
+                }
             }
             return Ok(());
         }

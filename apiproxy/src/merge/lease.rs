@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use serde_json::Value;
 use swarmrs_core::control::network::attachment::{AttachRequest, Sighting};
 use swarmrs_engine::{ContainerState, Filters};
 use swarmrs_node::{Lease, Link, label, way_out};
@@ -56,8 +57,12 @@ pub(super) fn wanted(
     })
 }
 
-/// Takes a lease and waits until the network carries it.
-pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<Taken, Fault> {
+/// Takes a lease and waits until the network carries it. `listed` are networks that the engine has just listed.
+pub(super) async fn take(
+    handlers: &Handlers,
+    wanted: AttachRequest,
+    listed: &[Value],
+) -> Result<Taken, Fault> {
     let term = wanted.network.clone();
     let lease = handlers.node.attach(wanted).await.map_err(|fault| {
         let text = format!(
@@ -66,7 +71,7 @@ pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<T
         );
         Fault::daemon(Code::Unknown, text)
     })?;
-    match link(handlers, lease.network, lease.id).await {
+    match link(handlers, lease.network, lease.id, listed).await {
         Ok(link) => Ok(Taken {
             lease: lease.id,
             link,
@@ -78,7 +83,12 @@ pub(super) async fn take(handlers: &Handlers, wanted: AttachRequest) -> Result<T
     }
 }
 
-async fn link(handlers: &Handlers, network: NetworkId, lease: AttachmentId) -> Result<Link, Fault> {
+async fn link(
+    handlers: &Handlers,
+    network: NetworkId,
+    lease: AttachmentId,
+    listed: &[Value],
+) -> Result<Link, Fault> {
     let networks = handlers.node.networks();
     let carried = networks.await_endpoint(network, lease.0, PATIENCE).await;
     let (network, endpoint) = carried.ok_or_else(|| {
@@ -88,7 +98,7 @@ async fn link(handlers: &Handlers, network: NetworkId, lease: AttachmentId) -> R
              manager logs: context deadline exceeded",
         )
     })?;
-    let twin = networks.ensure(&network).await;
+    let twin = networks.ensure(&network, listed).await;
     let twin = twin.map_err(|error| fault_of(&error))?;
     Ok(Link::new(twin, &endpoint))
 }
@@ -110,13 +120,22 @@ pub(super) async fn end(handlers: &Handlers, container: &ContainerState, on: Opt
 }
 
 /// Before a container starts: its networks are in the engine, and carry it. That it runs is told the swarm if the swarm can
-/// be told; it is looked at again when it runs.
-pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Result<(), Fault> {
-    let leases = of_container(handlers, container);
+/// be told; it is looked at again when it runs. Where no container has a lease, the engine is asked nothing.
+pub(super) async fn renew(handlers: &Handlers, term: &str) -> Result<(), Fault> {
+    if handlers.node.leases().is_empty() {
+        return Ok(());
+    }
+    let (engine, every) = (handlers.node.engine(), Filters::new());
+    let (container, networks) =
+        tokio::join!(engine.inspect_container(term), engine.list_networks(&every));
+    // The engine has its own words for a container that is not there.
+    let Ok(container) = container else {
+        return Ok(());
+    };
+    let leases = of_container(handlers, &container);
     if leases.is_empty() {
         return Ok(());
     }
-    let networks = handlers.node.engine().list_networks(&Filters::new()).await;
     let networks = networks.map_err(|error| fault_of(&error))?;
     let seen = Sighting {
         name: &container.name,
@@ -129,7 +148,7 @@ pub(super) async fn renew(handlers: &Handlers, container: &ContainerState) -> Re
         {
             warn!(lease = %lease.id, %fault, "the swarm does not know yet that a container starts");
         }
-        link(handlers, lease.network, lease.id).await?;
+        link(handlers, lease.network, lease.id, &networks).await?;
     }
     Ok(())
 }

@@ -29,6 +29,8 @@ pub mod executor;
 pub mod journal;
 pub mod logs;
 pub mod measure;
+#[cfg(test)]
+mod mock;
 pub mod network;
 pub mod reporter;
 pub mod routes;

@@ -170,13 +170,14 @@ impl Networks {
     async fn sweep(&self) {
         let mut changed = self.changed.subscribe();
         loop {
-            let clean = match self.stale().await {
-                Ok(stale) => self.twins.drop_twins(&stale).await,
-                Err(error) => {
-                    debug!(%error, "the engine does not say which networks it has");
-                    false
-                }
-            };
+            let clean = self
+                .twins
+                .drop_stale(|network| self.is_stale(network))
+                .await;
+            let clean = clean.unwrap_or_else(|error| {
+                debug!(%error, "the engine does not say which networks it has");
+                false
+            });
             match clean {
                 true => {
                     if changed.changed().await.is_err() {
@@ -188,14 +189,10 @@ impl Networks {
         }
     }
 
-    /// Twins of networks that the node is not told of, and that no task of its needs. Before it was told anything, none.
-    async fn stale(&self) -> Result<Vec<NetworkId>, swarmrs_engine::Error> {
-        let table = self.twins.table().await?;
+    /// Whether the node is not told of the network, and no task of its needs it. Before it was told anything, none is.
+    fn is_stale(&self, network: NetworkId) -> bool {
         let (facts, needed) = (self.facts(), self.needed());
-        let is_stale = |id: &&NetworkId| {
-            facts.are_grounded() && facts.network(**id).is_none() && !needed.contains(**id)
-        };
-        Ok(table.keys().filter(is_stale).copied().collect())
+        facts.are_grounded() && facts.network(network).is_none() && !needed.contains(network)
     }
 
     /// The networks of a task or container, made in the engine and in force in the plane; its way out first. `expected`
@@ -221,16 +218,22 @@ impl Networks {
         }
         let mut links = Vec::new();
         for (network, endpoint) in found {
-            let twin = self.ensure(&network).await?;
+            let twin = self.ensure(&network, &[]).await?;
             links.push(Link::new(twin, &endpoint));
         }
         Ok(links)
     }
 
-    /// The network's twin, made if need be.
-    pub async fn ensure(&self, network: &Overlay) -> Result<Twin, swarmrs_engine::Error> {
+    /// The network's twin, made if need be. `listed` are networks that the engine has just listed: a twin among them is
+    /// not asked for again.
+    pub async fn ensure(
+        &self,
+        network: &Overlay,
+        listed: &[Value],
+    ) -> Result<Twin, swarmrs_engine::Error> {
         let wanted = Wanted::overlay(network, self.twins.driver());
-        self.twins.ensure(&wanted, &self.stale().await?).await
+        let is_stale = |network| self.is_stale(network);
+        self.twins.ensure(&wanted, listed, is_stale).await
     }
 
     /// A network of the engine's own, made if need be. Once it is there its configuration is of no matter.
@@ -246,7 +249,8 @@ impl Networks {
             None => None,
         };
         let wanted = node_local::wanted(network, configuration.as_ref());
-        self.twins.ensure(&wanted, &self.stale().await?).await
+        let is_stale = |network| self.is_stale(network);
+        self.twins.ensure(&wanted, &[], is_stale).await
     }
 
     async fn configuration(&self, name: &str) -> Result<Value, swarmrs_engine::Error> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use swarmrs_core::control::network::attachment::AttachRequest;
 use swarmrs_node::{label, resolve_with_us, way_out};
 use swarmrs_types::{Fault, json as docker_json};
 
@@ -106,7 +107,12 @@ pub(in crate::merge) async fn create(
         .trim_start_matches('/')
         .to_owned();
     let own_way_out = way_out::has_own(terms.iter().map(String::as_str), &known.local);
-    let taken = take_all(handlers, &token, &name, wanted, own_way_out, &resolvers).await?;
+    let mut requests = BTreeMap::new();
+    for (term, settings) in wanted {
+        let request = lease::wanted(&term, &token, &name, &settings, own_way_out, &resolvers)?;
+        requests.insert(term, request);
+    }
+    let taken = take_all(handlers, requests, &known.doubles).await?;
     rewrite(&mut container, &token, &taken);
     let body = Bytes::from(container.to_string());
     let target = target(route, &["containers", "create"], route.query());
@@ -138,19 +144,12 @@ fn of_the_swarm(
 /// All leases or none.
 async fn take_all(
     handlers: &Handlers,
-    token: &str,
-    name: &str,
-    wanted: BTreeMap<String, EndpointSettings>,
-    own_way_out: bool,
-    resolvers: &[IpAddr],
+    wanted: BTreeMap<String, AttachRequest>,
+    listed: &[Value],
 ) -> Result<BTreeMap<String, Taken>, Fault> {
     let mut taken = BTreeMap::new();
-    for (term, settings) in wanted {
-        let lease = match lease::wanted(&term, token, name, &settings, own_way_out, resolvers) {
-            Ok(wanted) => lease::take(handlers, wanted).await,
-            Err(fault) => Err(fault),
-        };
-        match lease {
+    for (term, wanted) in wanted {
+        match lease::take(handlers, wanted, listed).await {
             Ok(lease) => drop(taken.insert(term, lease)),
             Err(fault) => {
                 lease::give_back(handlers, taken.into_values()).await;

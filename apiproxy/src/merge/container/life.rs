@@ -15,12 +15,7 @@ pub(in crate::merge) async fn start(
     handlers: &Handlers,
     term: &str,
 ) -> Result<Option<Response<Body>>, Fault> {
-    let container = match handlers.node.engine().inspect_container(term).await {
-        Ok(container) => container,
-        // The engine has its own words for that.
-        Err(_) => return Ok(None),
-    };
-    lease::renew(handlers, &container).await?;
+    lease::renew(handlers, term).await?;
     Ok(None)
 }
 

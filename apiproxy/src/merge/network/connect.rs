@@ -118,7 +118,7 @@ pub(super) async fn connect(
         own_way_out,
         &label::asked_servers(&container.labels),
     )?;
-    let taken = lease::take(handlers, wanted).await?;
+    let taken = lease::take(handlers, wanted, &known.doubles).await?;
     let link = &taken.link;
     let engine = handlers.node.engine();
     let connected = engine

@@ -2,11 +2,15 @@
 
 use super::fixture::{endpoint, network, network_id, owner};
 use super::*;
+use crate::mock::MockEngine;
 use async_trait::async_trait;
+use serde_json::json;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use swarmrs_network::Error;
 use swarmrs_types::endpoint::Fact;
+use wiremock::matchers::{method, path, path_regex};
+use wiremock::{Mock, ResponseTemplate};
 
 /// Writes down what it is told, unless it is away.
 #[derive(Default)]
@@ -131,4 +135,84 @@ async fn a_task_is_drained_on_each_of_its_networks() {
     networks.drain(owner(9), limit).await;
     assert_eq!(*plane.drained.lock().unwrap(), [(network_id(1), limit)]);
     assert!(networks.ports().await.is_empty());
+}
+
+/// The twin as its engine lists it.
+fn twin(n: u8, id: &str) -> Value {
+    let label = network_id(n).to_string();
+    json!({"Id": id, "Name": format!("n{n}"), "Labels": {label::TWIN: label}})
+}
+
+/// Networks 1 and 2 of an engine that has the twin of 1, finds none by inspecting, and makes networks slowly.
+async fn with_engine() -> (Arc<Networks>, MockEngine) {
+    let mock = MockEngine::start().await;
+    let answer = |status, body: Value| ResponseTemplate::new(status).set_body_json(body);
+    let made = answer(201, json!({"Id": "e2"})).set_delay(SLOW);
+    let here = |at: &str| path(format!("/v1.41/networks{at}"));
+    for (verb, at, answer) in [
+        ("GET", "", answer(200, json!([twin(1, "e1")]))),
+        ("POST", "/create", made),
+        ("DELETE", "/e1", ResponseTemplate::new(204)),
+    ] {
+        let given = Mock::given(method(verb)).and(here(at));
+        given.respond_with(answer).mount(&mock.server).await;
+    }
+    let gone = answer(404, json!({"message": "no such network"}));
+    let inspected = Mock::given(method("GET")).and(path_regex("^/v1.41/networks/"));
+    inspected.respond_with(gone).mount(&mock.server).await;
+    let plane = Arc::new(Fake::default());
+    let networks = Networks::new(mock.engine.clone(), "swarmrs".to_owned(), plane);
+    (Arc::new(networks), mock)
+}
+
+const SLOW: Duration = Duration::from_millis(400);
+
+async fn asked(mock: &MockEngine, verb: &str) -> Vec<String> {
+    let all = mock.server.received_requests().await.unwrap();
+    let all = all.iter().filter(|one| one.method.as_str() == verb);
+    all.map(|one| one.url.path().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_network_that_is_wanted_again_while_another_is_made_stays_in_the_engine() {
+    let (networks, mock) = with_engine().await;
+    let first = Fact::Network(network(1, "n1"));
+    let without = FactDiff {
+        put: Vec::new(),
+        remove: vec![first.key()],
+    };
+    let with = FactDiff {
+        put: vec![first, Fact::Network(network(2, "n2"))],
+        remove: Vec::new(),
+    };
+    tokio::spawn(networks.clone().serve());
+    networks.tell(with.clone(), true).await;
+    let making = tokio::spawn({
+        let networks = networks.clone();
+        async move { networks.ensure(&network(2, "n2"), &[]).await.unwrap() }
+    });
+    tokio::time::sleep(SLOW / 4).await;
+    networks.tell(without, false).await;
+    tokio::time::sleep(SLOW / 4).await;
+    networks.tell(with, false).await;
+    assert_eq!(making.await.unwrap().id, "e2");
+    tokio::time::sleep(SLOW / 4).await;
+    assert_eq!(asked(&mock, "DELETE").await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_twin_that_the_engine_has_just_listed_is_not_asked_for_again() {
+    let (networks, mock) = with_engine().await;
+    let listed = [twin(1, "e1")];
+    let found = networks.ensure(&network(1, "n1"), &listed).await.unwrap();
+    assert_eq!(found.id, "e1");
+    let former = [twin(1, "e0")];
+    let made = networks.ensure(&network(1, "n1"), &former).await.unwrap();
+    assert_eq!(made.id, "e2");
+    let asked = asked(&mock, "GET").await;
+    let asked: Vec<&str> = asked
+        .iter()
+        .map(|at| at.trim_start_matches("/v1.41"))
+        .collect();
+    assert_eq!(asked, ["/version", "/networks", "/networks/e1"]);
 }

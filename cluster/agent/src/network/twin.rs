@@ -88,13 +88,17 @@ impl Twins {
     pub async fn present(&self, network: NetworkId) -> Result<Option<Twin>, Error> {
         self.table().await?;
         let _turn = self.turn.lock().await;
-        self.look_for(network).await
+        self.look_for(network, &[]).await
     }
 
-    async fn look_for(&self, network: NetworkId) -> Result<Option<Twin>, Error> {
+    /// The engine is asked unless the twin is among those that it has just `listed`.
+    async fn look_for(&self, network: NetworkId, listed: &[Value]) -> Result<Option<Twin>, Error> {
         let Some(twin) = self.known().and_then(|table| table.get(&network).cloned()) else {
             return Ok(None);
         };
+        if listed.iter().any(|one| one["Id"] == twin.id.as_str()) {
+            return Ok(Some(twin));
+        }
         match self.engine.inspect_network(&twin.id).await {
             Ok(_) => Ok(Some(twin)),
             Err(error) if error.is_not_found() => {
@@ -105,15 +109,20 @@ impl Twins {
         }
     }
 
-    /// The twin of a network, made if it is not there. `stale` are networks that this node carries no more: their twins
-    /// make room for it.
-    pub async fn ensure(&self, network: &Wanted, stale: &[NetworkId]) -> Result<Twin, Error> {
+    /// The twin of a network, made if it is not there. `listed` are networks that the engine has just listed, or none;
+    /// `is_stale` says that this node carries a network no more: the twins of such make room for it.
+    pub async fn ensure(
+        &self,
+        network: &Wanted,
+        listed: &[Value],
+        is_stale: impl Fn(NetworkId) -> bool,
+    ) -> Result<Twin, Error> {
         self.table().await?;
         let _turn = self.turn.lock().await;
-        if let Some(twin) = self.look_for(network.network).await? {
+        if let Some(twin) = self.look_for(network.network, listed).await? {
             return Ok(twin);
         }
-        let made = self.make_room_for(network, stale).await;
+        let made = self.make_room_for(network, is_stale).await;
         if let Ok(twin) = &made {
             info!(network = %twin.network, name = twin.name, "network made in the engine");
             self.note(twin.clone());
@@ -122,9 +131,15 @@ impl Twins {
         made
     }
 
-    async fn make_room_for(&self, network: &Wanted, stale: &[NetworkId]) -> Result<Twin, Error> {
+    async fn make_room_for(
+        &self,
+        network: &Wanted,
+        is_stale: impl Fn(NetworkId) -> bool,
+    ) -> Result<Twin, Error> {
         match self.make(network).await {
-            Err(error) if error.message().contains(OVERLAP) => self.clear_away(stale).await,
+            Err(error) if error.message().contains(OVERLAP) => {
+                self.clear_away(self.those(is_stale)).await
+            }
             made => return made,
         };
         match self.make(network).await {
@@ -144,20 +159,21 @@ impl Twins {
     }
 
     /// Removes the twins of networks that this node carries no more. One that a container still uses stays; whether all
-    /// are gone is told.
-    pub async fn drop_twins(&self, of: &[NetworkId]) -> bool {
+    /// are gone is told. What is stale is asked when nobody else changes anything: a network that was wanted again
+    /// meanwhile stays.
+    pub async fn drop_stale(&self, is_stale: impl Fn(NetworkId) -> bool) -> Result<bool, Error> {
+        self.table().await?;
         let _turn = self.turn.lock().await;
-        self.clear_away(of).await
+        Ok(self.clear_away(self.those(is_stale)).await)
     }
 
     /// Removes all twins; containers that are on one are taken off it.
     pub async fn dissolve(&self) -> Result<(), Error> {
         self.table().await?;
         let _turn = self.turn.lock().await;
-        let all: Vec<NetworkId> = self.known().unwrap_or_default().keys().copied().collect();
-        if !self.clear_away(&all).await {
+        if !self.clear_away(self.those(|_| true)).await {
             self.empty().await?;
-            self.clear_away(&all).await;
+            self.clear_away(self.those(|_| true)).await;
         }
         Ok(())
     }
@@ -177,10 +193,15 @@ impl Twins {
         Ok(())
     }
 
-    async fn clear_away(&self, of: &[NetworkId]) -> bool {
+    fn those(&self, which: impl Fn(NetworkId) -> bool) -> Vec<Twin> {
         let table = self.known().unwrap_or_default();
+        let twins = table.values().filter(|twin| which(twin.network));
+        twins.cloned().collect()
+    }
+
+    async fn clear_away(&self, twins: Vec<Twin>) -> bool {
         let mut all = true;
-        for twin in of.iter().filter_map(|id| table.get(id)) {
+        for twin in twins {
             match self.engine.remove_network(&twin.id).await {
                 Err(error) if !error.is_not_found() => {
                     debug!(network = %twin.network, %error, "network stays in the engine");

@@ -3,12 +3,10 @@
 use super::*;
 use crate::container::policy::Policy;
 use crate::executor::fake::{node, order};
+use crate::mock::MockEngine;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
-use tempfile::TempDir;
-use tokio::net::{TcpStream, UnixListener};
 use wiremock::matchers::{method, path};
-use wiremock::{Mock, MockServer, ResponseTemplate};
+use wiremock::{Mock, ResponseTemplate};
 
 fn state(status: Status, health: Option<Health>, exit_code: i64, error: &str) -> ContainerState {
     ContainerState {
@@ -124,26 +122,17 @@ async fn a_look_that_was_dropped_is_owed() {
 }
 
 /// A controller of an engine that gives these answers in turn, each as often as it says.
-async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, Scene) {
-    let server = MockServer::start().await;
-    let version = json!({"Version": "fake", "ApiVersion": "1.41", "MinAPIVersion": "1.12"});
-    let told = ResponseTemplate::new(200).set_body_json(version);
-    Mock::given(path("/version"))
-        .respond_with(told)
-        .mount(&server)
-        .await;
+async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, MockEngine) {
+    let mock = MockEngine::start().await;
     for (verb, at, status, body, times) in answers {
         let answer = ResponseTemplate::new(*status).set_body_json(body);
         let at = format!("/v1.41/containers/{at}");
-        let mock = Mock::given(method(*verb))
+        let given = Mock::given(method(*verb))
             .and(path(at))
             .respond_with(answer);
-        mock.up_to_n_times(*times).mount(&server).await;
+        given.up_to_n_times(*times).mount(&mock.server).await;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let socket = folder.path().join("engine.sock");
-    bridge(UnixListener::bind(&socket).unwrap(), *server.address());
-    let engine = Engine::connect(&socket);
+    let engine = mock.engine.clone();
     let networks = Arc::new(Networks::without_plane(engine.clone()));
     let settings = Settings {
         secrets: "/exec/secrets".into(),
@@ -154,23 +143,7 @@ async fn controller(answers: &[(&str, &str, u16, Value, u64)]) -> (Controller, S
         sockets: None,
         policy: Policy::default(),
     };
-    (
-        Controller::new(engine, networks, settings),
-        (server, folder),
-    )
-}
-
-type Scene = (MockServer, TempDir);
-
-fn bridge(listener: UnixListener, to: SocketAddr) {
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut far = TcpStream::connect(to).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-            });
-        }
-    });
+    (Controller::new(engine, networks, settings), mock)
 }
 
 fn found() -> Container {
@@ -205,9 +178,9 @@ async fn a_container_that_is_listed_and_cannot_be_looked_at_is_not_made_yet() {
 async fn a_container_that_has_run_is_not_started_again() {
     for status in ["running", "exited"] {
         let answers = [("GET", "c1/json", 200, looks(status), 1)];
-        let (controller, (server, _folder)) = controller(&answers).await;
+        let (controller, mock) = controller(&answers).await;
         assert_eq!(controller.start(&order(1), &found()).await, Ok(()));
-        let asked = server.received_requests().await.unwrap();
+        let asked = mock.server.received_requests().await.unwrap();
         assert!(
             asked.iter().all(|request| request.method == "GET"),
             "{status}"

@@ -156,7 +156,7 @@ pub(super) async fn renew(handlers: &Handlers, term: &str) -> Result<(), Fault> 
 fn of_container(handlers: &Handlers, container: &ContainerState) -> Vec<Lease> {
     let token = container.labels.get(label::LEASE);
     let mut leases = handlers.node.leases();
-    leases.retain(|lease| lease.container == container.id || Some(&lease.container) == token);
+    leases.retain(|lease| lease.is_of(&container.id, token));
     leases
 }
 

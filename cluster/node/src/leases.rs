@@ -44,6 +44,11 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether it is that of the container of that id, and of that token in its label.
+    pub fn is_of(&self, id: &str, token: Option<&String>) -> bool {
+        self.container == id || token == Some(&self.container)
+    }
+
     /// Whether the swarm does not know this yet.
     pub fn is_news(&self, seen: Sighting<'_>) -> bool {
         let gateway = self.leads_out && !seen.own_way_out;
@@ -155,13 +160,91 @@ async fn look(node: &Weak<Inner>, heard: Option<&Event>, missed: &mut Missed) ->
     true
 }
 
-/// Brings the leases of this node in line with its containers.
+/// Brings the leases of this node in line with its containers: with the one that an event is about, or with all.
 async fn settle(node: &Node, heard: Option<&Event>, missed: &mut Missed) -> Result<(), Fault> {
     let leases = node.leases();
     missed.retain(|id, _| leases.iter().any(|lease| lease.id == *id));
+    match heard {
+        _ if leases.is_empty() => Ok(()),
+        Some(event) => settle_one(node, event, leases).await,
+        None => settle_all(node, leases, missed).await,
+    }
+}
+
+/// Asks the engine nothing unless a container with a lease may be concerned.
+async fn settle_one(node: &Node, event: &Event, mut leases: Vec<Lease>) -> Result<(), Fault> {
+    let Some(container) = concerned(event, &mut leases) else {
+        return Ok(());
+    };
+    if event.action == "destroy" {
+        for lease in leases {
+            end(node, &lease).await?;
+        }
+        return Ok(());
+    }
+    // One that is gone meanwhile is told by the next event.
+    let Ok(container) = node.engine().inspect_container(container).await else {
+        return Ok(());
+    };
+    let token = container.labels.get(label::LEASE);
+    leases.retain(|lease| lease.is_of(&container.id, token));
     if leases.is_empty() {
         return Ok(());
     }
+    let own_way_out = has_own_way_out(node, &container.raw).await?;
+    for lease in leases {
+        let seen = Sighting {
+            name: &container.name,
+            active: is_active(&container.status, event, &lease),
+            own_way_out,
+        };
+        keep_up(node, &lease, seen).await?;
+    }
+    Ok(())
+}
+
+/// The container that an event is about, if it may have leases; of those, only the ones that may be its.
+fn concerned<'a>(event: &'a Event, leases: &mut Vec<Lease>) -> Option<&'a str> {
+    if event.kind == EventKind::Network {
+        // Of the container, only the id is told.
+        return event.attributes.get("container").map(String::as_str);
+    }
+    let token = event.attributes.get(label::LEASE);
+    leases.retain(|lease| lease.is_of(&event.id, token));
+    (!leases.is_empty()).then_some(event.id.as_str())
+}
+
+/// Whether a container is found by its name. A start connects it first, and tells afterwards that it runs.
+fn is_active(status: &ContainerStatus, event: &Event, lease: &Lease) -> bool {
+    match event.action.as_str() {
+        "connect" => lease.active,
+        _ => runs(status),
+    }
+}
+
+fn runs(status: &ContainerStatus) -> bool {
+    matches!(
+        status,
+        ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
+    )
+}
+
+/// The engine is asked for its networks only if the container is on one that is none of ours.
+async fn has_own_way_out(node: &Node, container: &Value) -> Result<bool, Fault> {
+    let twins = node.networks().twins.table().await.unwrap_or_default();
+    let is_ours = |name: &str| twins.values().any(|twin| twin.name == name);
+    if way_out::of_container(container).all(is_ours) {
+        return Ok(false);
+    }
+    let networks = node.engine().list_networks(&Filters::new()).await;
+    let networks = networks.map_err(|error| Fault::unavailable(error.to_string()))?;
+    Ok(way_out::has_own(
+        way_out::of_container(container),
+        &networks,
+    ))
+}
+
+async fn settle_all(node: &Node, leases: Vec<Lease>, missed: &mut Missed) -> Result<(), Fault> {
     let listed = node.engine().list_containers(&Filters::new(), true).await;
     let Ok(listed) = listed else { return Ok(()) };
     let networks = node.engine().list_networks(&Filters::new()).await;
@@ -172,38 +255,33 @@ async fn settle(node: &Node, heard: Option<&Event>, missed: &mut Missed) -> Resu
     for lease in leases {
         if let Some(container) = containers.get(lease.container.as_str()) {
             missed.remove(&lease.id);
-            keep_up(node, &lease, container, &networks).await?;
+            let name = container.names.first();
+            let seen = Sighting {
+                name: name.map_or(lease.name.as_str(), String::as_str),
+                active: runs(&container.status),
+                own_way_out: way_out::has_own(way_out::of_container(&container.raw), &networks),
+            };
+            keep_up(node, &lease, seen).await?;
             continue;
         }
         let since = *missed.entry(lease.id).or_insert_with(Instant::now);
-        let is_late = since.elapsed() >= LEFT_BEHIND && !node.0.taken.is_in_the_making(lease.id);
-        if is_late || heard.is_some_and(|event| is_end_of(event, &lease)) {
-            info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
-            node.detach(lease.id).await?;
+        if since.elapsed() >= LEFT_BEHIND && !node.0.taken.is_in_the_making(lease.id) {
+            end(node, &lease).await?;
         }
     }
     Ok(())
 }
 
-async fn keep_up(
-    node: &Node,
-    lease: &Lease,
-    container: &ContainerSummary,
-    networks: &[Value],
-) -> Result<(), Fault> {
-    let name = container.names.first();
-    let seen = Sighting {
-        name: name.map_or(lease.name.as_str(), String::as_str),
-        active: matches!(
-            container.status,
-            ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting
-        ),
-        own_way_out: way_out::has_own(way_out::of_container(&container.raw), networks),
-    };
+async fn keep_up(node: &Node, lease: &Lease, seen: Sighting<'_>) -> Result<(), Fault> {
     match lease.is_news(seen) {
         true => node.follow_attachment(lease.id, seen).await,
         false => Ok(()),
     }
+}
+
+async fn end(node: &Node, lease: &Lease) -> Result<(), Fault> {
+    info!(lease = %lease.id, network = %lease.network, "its container is gone: lease ended");
+    node.detach(lease.id).await
 }
 
 /// By id, and by the token in the label.
@@ -213,11 +291,6 @@ fn by_name_of_lease(listed: &[ContainerSummary]) -> BTreeMap<&str, &ContainerSum
     let tokens = listed.iter().filter(|one| token(one));
     let tokens = tokens.map(|one| (one.labels[label::LEASE].as_str(), one));
     ids.chain(tokens).collect()
-}
-
-fn is_end_of(event: &Event, lease: &Lease) -> bool {
-    let token = event.attributes.get(label::LEASE);
-    event.action == "destroy" && (event.id == lease.container || token == Some(&lease.container))
 }
 
 #[cfg(test)]
@@ -297,6 +370,64 @@ mod tests {
         let ids: Vec<AttachmentId> = told.iter().map(|lease| lease.id).collect();
         assert_eq!(ids, [id(5)]);
         assert!(!told[0].is_news(RUNS));
+    }
+
+    fn event(kind: EventKind, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
+        let attributes = attributes.iter();
+        Event {
+            kind,
+            action: action.to_owned(),
+            id: id.to_owned(),
+            attributes: attributes
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+            time_nano: 0,
+        }
+    }
+
+    #[test]
+    fn an_event_concerns_the_leases_of_its_container_and_no_others() {
+        let told = leases(vec![
+            network(1, false),
+            on(1, 5, Some("c"), true),
+            on(1, 6, Some("token"), true),
+        ]);
+        let heard = |kind, id, attributes: &[(&str, &str)]| {
+            let mut left = told.clone();
+            let event = event(kind, "start", id, attributes);
+            let container = concerned(&event, &mut left).map(str::to_owned);
+            let left: Vec<AttachmentId> = left.iter().map(|lease| lease.id).collect();
+            container.map(|container| (container, left))
+        };
+        let some = |container: &str, ids: Vec<AttachmentId>| Some((container.to_owned(), ids));
+        let labelled = [(label::LEASE, "token")];
+        for (kind, id, attributes, expected) in [
+            (EventKind::Container, "c", &[][..], some("c", vec![id(5)])),
+            (EventKind::Container, "d", &labelled, some("d", vec![id(6)])),
+            (EventKind::Container, "e", &[], None),
+            (
+                EventKind::Network,
+                "n",
+                &[("container", "e")],
+                some("e", vec![id(5), id(6)]),
+            ),
+            (EventKind::Network, "n", &[], None),
+        ] {
+            assert_eq!(heard(kind, id, attributes), expected, "{kind:?} {id}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_is_connected_by_its_start_is_not_taken_for_a_stopped_one() {
+        let told = leases(vec![network(1, false), on(1, 5, Some("c"), true)]);
+        let active = |action, status| {
+            let event = event(EventKind::Network, action, "n", &[]);
+            is_active(&status, &event, &told[0])
+        };
+        assert!(active("connect", ContainerStatus::Created));
+        assert!(!active("disconnect", ContainerStatus::Exited));
+        assert!(active("disconnect", ContainerStatus::Running));
+        assert!(active("start", ContainerStatus::Restarting));
     }
 
     #[test]

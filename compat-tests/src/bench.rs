@@ -79,7 +79,7 @@ pub enum Row {
     /// MiB/s of one connection from outside the host to a published port; the floor is a port that the engine publishes
     /// for a container on a bridge network
     MeshThroughput,
-    /// Milliseconds by which a container starts later on an overlay network than on the default bridge, which is the floor
+    /// Milliseconds by which a container starts later on an overlay network than on the default bridge
     NetStart,
     /// Milliseconds from a request that scales a service down until rules follow, p99 among 3,000 services; the floor is p99
     /// among 10

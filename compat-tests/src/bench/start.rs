@@ -1,5 +1,6 @@
-//! What a container's start takes longer because it is on one of our networks.
+//! What a container's start takes longer because it is on an overlay network.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,63 +14,67 @@ use crate::{Error, Host, Options};
 const LIMIT: Duration = Duration::from_secs(60);
 /// Starts on each network in one run.
 const ROUNDS: usize = 5;
+/// After a removal, until the kernel has done what that leaves to it.
+const SETTLE: Duration = Duration::from_millis(200);
 /// The engine's default network, and one of a user's own. On the latter the engine runs a resolver for each container,
-/// as it does on ours.
+/// as it does on an overlay network.
 const DEFAULT: &str = "bridge";
 const USERS: &str = "bench-bridge";
 
-/// Added milliseconds, as the median of paired differences; the floor is the start on the engine's default bridge. All are
-/// the calls `create` and `start` of a user's container, sent to swarmrsd. The detail says how much of it the engine takes for
-/// any network but its default one.
+/// Added milliseconds on an overlay network, as the median of paired differences from the engine's default bridge. All are the
+/// calls `create` and `start` of a user's container, sent to swarmrsd or to the stock swarm. The detail says how long a start
+/// is on the default bridge, and how much the engine itself takes for any network but that.
 pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
-    let testbed = overlay::start(ours, &[], &[])?;
-    let host = testbed.host(0);
-    host.engine_docker(&["network", "create", USERS])?
+    let ours = overlay::start(ours, &[], &[])?;
+    let stock = overlay::start(&Options::stock(), &[], &[])?;
+    let (ours, stock) = (ours.host(0), stock.host(0));
+    ours.engine_docker(&["network", "create", USERS])?
         .success()?;
+    let places = [
+        (ours, overlay::NETWORK),
+        (ours, DEFAULT),
+        (ours, USERS),
+        (stock, DEFAULT),
+        (stock, overlay::NETWORK),
+    ];
     let mut taken = Taken::default();
-    let mut of_engine = Vec::new();
+    let (mut on_default, mut on_users) = (Vec::new(), Vec::new());
     for run in 0..=runs {
-        let round = (0..ROUNDS).map(|round| times(host, round));
-        let rounds = round.collect::<Result<Vec<_>, _>>()?;
+        let rounds = (0..ROUNDS).map(|round| times(&places, round));
+        let rounds = rounds.collect::<Result<Vec<_>, _>>()?;
         if run == 0 {
             continue;
         }
-        let middle = |pick: fn(&Times) -> f64| median(rounds.iter().map(pick).collect());
+        let middle = |pick: fn(&[f64; 5]) -> f64| median(rounds.iter().map(pick).collect());
         taken.samples.push(Sample {
-            ours: middle(|times| times.overlay - times.default),
-            stock: None,
-            floor: Some(middle(|times| times.default)),
+            ours: middle(|times| times[0] - times[1]),
+            stock: Some(middle(|times| times[4] - times[3])),
+            floor: None,
         });
-        of_engine.push(middle(|times| times.users - times.default));
+        on_default.push(middle(|times| times[1]));
+        on_users.push(middle(|times| times[2] - times[1]));
     }
-    let of_engine = median(of_engine);
+    let (on_default, on_users) = (median(on_default), median(on_users));
     taken.detail.push(format!(
-        "a bridge network of users adds {of_engine:.1} ms to the default bridge"
+        "a start on the default bridge takes {on_default:.1} ms, a bridge of a user's adds {on_users:.1} ms"
     ));
     Ok(taken)
 }
 
-/// Milliseconds of one start on each network.
-struct Times {
-    overlay: f64,
-    default: f64,
-    users: f64,
-}
-
-/// Which goes first changes from round to round.
-fn times(host: &Host, round: usize) -> Result<Times, Error> {
-    let networks = [overlay::NETWORK, DEFAULT, USERS];
-    let mut times = [0.0; 3];
-    for turn in 0..networks.len() {
-        let which = (round + turn) % networks.len();
-        times[which] = started(host, networks[which])?;
+/// Milliseconds of one start at each place. Which goes first changes from round to round, and so does the direction.
+fn times<const N: usize>(places: &[(&Host, &str); N], round: usize) -> Result<[f64; N], Error> {
+    let mut times = [0.0; N];
+    for turn in 0..N {
+        let turn = if round.is_multiple_of(2) {
+            turn
+        } else {
+            N - turn
+        };
+        let which = (round + turn) % N;
+        let (host, network) = places[which];
+        times[which] = started(host, network)?;
     }
-    let [overlay, default, users] = times;
-    Ok(Times {
-        overlay,
-        default,
-        users,
-    })
+    Ok(times)
 }
 
 /// Milliseconds until a container on the network has started; it is removed outside the time taken.
@@ -88,5 +93,6 @@ fn started(host: &Host, network: &str) -> Result<f64, Error> {
     send("POST", &format!("/containers/{id}/start"), None)?;
     let took = began.elapsed().as_secs_f64() * 1e3;
     send("DELETE", &format!("/containers/{id}?force=1"), None)?;
+    thread::sleep(SETTLE);
     Ok(took)
 }

@@ -1,7 +1,9 @@
-//! Names inside a container that was on other networks before it came to ours.
+//! Names inside a container.
 //!
-//! Its engine asks other servers than ours, and may not forward single names at all. So its own questions to 127.0.0.11 come
-//! to a server of ours in its namespace first; what is not ours goes on to the engine's resolver, byte for byte.
+//! The engine's resolver, at 127.0.0.11, forwards to us what it does not know, which takes three times as long as an answer of
+//! its own; and for a container that was on other networks before it came to ours it asks other servers, and may not forward
+//! single names at all. So a container's questions to 127.0.0.11 come to a server of ours in its namespace first; what is not
+//! ours goes on to the engine's resolver, byte for byte.
 //!
 //! ```text
 //!   process ─▶ 127.0.0.11:53 ─ our table ─▶ 127.0.0.11:ours ─┬─ zone
@@ -19,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 use tokio::net::{TcpListener, UdpSocket};
@@ -37,6 +40,8 @@ const ENGINE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const PORT: u16 = 53;
 /// What our own questions to the engine are marked with: they are not to come back to us.
 const MARK: u32 = 0x5a00_5357;
+/// How long the engine may take: it asks others, and those yet others, of whom the first may be dead. As long as clients wait.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Before the engine's rules, which are at -100: of two rewrites of one flow the first holds.
 const PRIORITY: i32 = -105;
 const TABLE: &str = "swarmrs_names";
@@ -127,7 +132,7 @@ impl Serving {
         let resolver = Arc::new(Resolver {
             names,
             place: Place::Container(asker),
-            upstream: Upstream::marked(engine, MARK),
+            upstream: Upstream::marked(engine, PATIENCE, MARK),
         });
         let served = async {
             let udp = UdpSocket::from_std(udp)?;

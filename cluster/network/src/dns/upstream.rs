@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::packet::{self, Carriage, LARGEST_MESSAGE, Query};
 use super::resolvers::Resolvers;
 
-/// How long one server may take. Clients give up after five seconds: two servers are asked before.
+/// How long one server of the host may take. Clients give up after five seconds: two servers are asked before.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Questions on their way at once, of all containers. Each holds a socket.
 const MOST_UNDER_WAY: usize = 1024;
@@ -29,20 +29,23 @@ const MOST_UNDER_WAY: usize = 1024;
 pub struct Upstream {
     resolvers: Resolvers,
     under_way: Semaphore,
+    /// How long one server may take.
+    patience: Duration,
     /// What our packets are marked with, so that rules tell them from others'; 0: with nothing.
     mark: u32,
 }
 
 impl Upstream {
     pub fn new(resolvers: Resolvers) -> Arc<Self> {
-        Self::marked(resolvers, 0)
+        Self::marked(resolvers, PATIENCE, 0)
     }
 
     /// One whose packets carry a mark. Its sockets are opened in the namespace of the thread that asks.
-    pub fn marked(resolvers: Resolvers, mark: u32) -> Arc<Self> {
+    pub fn marked(resolvers: Resolvers, patience: Duration, mark: u32) -> Arc<Self> {
         Arc::new(Upstream {
             resolvers,
             under_way: Semaphore::new(MOST_UNDER_WAY),
+            patience,
             mark,
         })
     }
@@ -66,7 +69,7 @@ impl Upstream {
         sent.get_mut(..2)?.copy_from_slice(&id);
         let query = Query::read(&sent).ok()?;
         for server in servers {
-            let asked = timeout(PATIENCE, self.ask_one(*server, &query, carriage));
+            let asked = timeout(self.patience, self.ask_one(*server, &query, carriage));
             if let Ok(Ok(mut reply)) = asked.await {
                 reply[..2].copy_from_slice(&packet[..2]);
                 return Some(reply);

@@ -5,7 +5,6 @@ use crate::dns::fixture::{names, network, query};
 use nix::sched::unshare;
 use std::net::IpAddr;
 use std::process::Command;
-use std::time::Duration;
 
 fn asker() -> Asker {
     Asker {
@@ -35,7 +34,7 @@ fn program(line: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// The engine's resolver: it says REFUSED to everything.
+/// The engine's resolver: it says REFUSED to everything, but late to what begins with "slow".
 fn engine() {
     let socket = StdSocket::bind((ENGINE, PORT)).unwrap();
     std::thread::spawn(move || {
@@ -43,6 +42,9 @@ fn engine() {
         while let Ok((length, client)) = socket.recv_from(&mut packet) {
             packet[2] |= 0x80;
             packet[3] = 5;
+            if packet[13..].starts_with(b"slow") {
+                std::thread::sleep(Duration::from_millis(2500));
+            }
             let _ = socket.send_to(&packet[..length], client);
         }
     });
@@ -72,6 +74,15 @@ fn our_names_are_answered_and_all_others_asked_of_the_engine() {
         drop(inside);
         assert_eq!(ask("web"), (5, 0), "after");
         assert_eq!(program("nft list tables"), "", "nothing is left");
+    });
+}
+
+#[test]
+fn an_engine_whose_first_server_is_dead_is_waited_for() {
+    in_a_container(|sandbox| {
+        engine();
+        let _inside = Inside::open(sandbox, names(Vec::new()), asker()).unwrap();
+        assert_eq!(ask("slow"), (5, 0));
     });
 }
 

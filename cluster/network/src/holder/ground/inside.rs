@@ -1,4 +1,4 @@
-//! Name servers inside users' containers, which ask from there.
+//! Name servers inside containers, which ask from there.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -18,12 +18,11 @@ use crate::holder::sandbox;
 const APPEAR_LOOK: Duration = Duration::from_millis(5);
 
 impl Ground {
-    /// Has a container's own questions answered, if it is a user's and its namespace is there.
+    /// Has a container's own questions answered, if its namespace is there.
     pub async fn enter(&self, network: NetworkId, address: IpAddr, sandbox: &str) {
-        let endpoint = self.facts.borrow().holder_of(network, address).cloned();
-        let users = endpoint.is_some_and(|endpoint| endpoint.service.is_none());
+        let known = self.facts.borrow().holder_of(network, address).is_some();
         let mut insides = self.insides.lock().await;
-        if !users || insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {
+        if !known || insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {
             return;
         }
         let (names, path) = (self.names.clone(), sandbox.to_owned());

@@ -9,10 +9,10 @@ use super::{Sample, Taken, overlay};
 use crate::error::Tried;
 use crate::{Error, Options};
 
-/// Where names of the swarm are asked, in every container on its networks.
+/// Where names of the swarm are asked, on every network of its.
 const OURS: Ipv4Addr = Ipv4Addr::new(169, 254, 77, 53);
-/// The engine's own resolver, in every container on a network of users.
-const ENGINES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+/// Where processes ask in every container but those on the default bridge.
+const USUAL: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A network of the engine's own, and a name on it.
 const BRIDGE: &str = "bench-bridge";
@@ -21,43 +21,49 @@ const NEIGHBOUR: &str = "neighbour";
 const LOOKS: usize = 10;
 const LOOKUPS: usize = 200;
 
-/// Look-ups per second of one client, one after another: a service's name at our server. The floor is the engine's resolver,
-/// asked for a container's name on a bridge network of its own.
+/// Look-ups per second of one client, one after another: a service's name, asked by a task where its processes ask. The floor is
+/// the engine's resolver, asked for a container's name on a bridge network of its own. The detail says the same of a user's
+/// container, and of our server in the network's namespace.
 pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
     let testbed = overlay::start(ours, &[], &[])?;
     let host = testbed.host(0);
-    let client = overlay::sleeper(host, true, &["--network", overlay::NETWORK])?;
+    let task = overlay::task(host)?;
+    let users = overlay::sleeper(host, true, &["--network", overlay::NETWORK])?;
     host.engine_docker(&["network", "create", BRIDGE])?
         .success()?;
     let on = ["--network", BRIDGE];
     let neighbour = [&on[..], &["--name", NEIGHBOUR]].concat();
     overlay::sleeper(host, false, &neighbour)?;
     let engines_client = overlay::sleeper(host, false, &on)?;
-    let mut ours = Way::new(&client, OURS, overlay::SERVICE);
-    let mut engines = Way::new(&engines_client, ENGINES, NEIGHBOUR);
+    let mut of_task = Way::new(&task, USUAL, overlay::SERVICE);
+    let mut of_user = Way::new(&users, USUAL, overlay::SERVICE);
+    let mut direct = Way::new(&task, OURS, overlay::SERVICE);
+    let mut engines = Way::new(&engines_client, USUAL, NEIGHBOUR);
     let mut samples = Vec::new();
     for run in 0..=runs {
         if run == 1 {
-            ours.times.clear();
-            engines.times.clear();
+            for way in [&mut of_task, &mut of_user, &mut direct, &mut engines] {
+                way.times.clear();
+            }
         }
-        let begun = ours.times.len();
+        let begun = of_task.times.len();
         for look in 0..LOOKS {
-            let (first, second) = match look % 2 {
-                0 => (&mut ours, &mut engines),
-                _ => (&mut engines, &mut ours),
-            };
-            first.look()?;
-            second.look()?;
+            let mut ways = [&mut of_task, &mut of_user, &mut direct, &mut engines];
+            ways.rotate_left(look % 4);
+            for way in ways {
+                way.look()?;
+            }
         }
         samples.push(Sample {
-            ours: ours.rate_since(begun),
+            ours: of_task.rate_since(begun),
             stock: None,
             floor: Some(engines.rate_since(begun)),
         });
     }
     let detail = vec![
-        ours.spread("at our server"),
+        of_task.spread("of a task"),
+        of_user.spread("of a user's container"),
+        direct.spread("at our server in the network"),
         engines.spread("at the engine's"),
     ];
     samples.remove(0);

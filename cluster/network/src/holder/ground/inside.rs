@@ -1,13 +1,14 @@
 //! Name servers inside containers, which ask from there.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use swarmrs_types::id::NetworkId;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::{APPEAR, Ground};
 use crate::dns::inside::Inside;
@@ -20,9 +21,12 @@ const APPEAR_LOOK: Duration = Duration::from_millis(5);
 impl Ground {
     /// Has a container's own questions answered, if its namespace is there.
     pub async fn enter(&self, network: NetworkId, address: IpAddr, sandbox: &str) {
-        let known = self.facts.borrow().holder_of(network, address).is_some();
+        let endpoint = self.facts.borrow().holder_of(network, address).cloned();
+        let Some(endpoint) = endpoint else {
+            return;
+        };
         let mut insides = self.insides.lock().await;
-        if !known || insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {
+        if insides.contains_key(sandbox) || !sandbox::lives(Path::new(sandbox)) {
             return;
         }
         let (names, path) = (self.names.clone(), sandbox.to_owned());
@@ -31,11 +35,14 @@ impl Ground {
             let inside = Inside::open(Path::new(&path), names, asker);
             inside.map(|inside| (path, inside))
         });
-        match opened.await {
-            Ok(Ok((path, inside))) => {
+        match opened.await.map_err(io::Error::other).flatten() {
+            Ok((path, inside)) => {
                 insides.insert(path, inside);
             }
-            Ok(Err(error)) => warn!(%network, %address, %error, "no names inside the container"),
+            // The engine passes a task's questions on to us.
+            Err(error) if endpoint.service.is_some() => {
+                debug!(%network, %address, %error, "no server inside the container");
+            }
             Err(error) => warn!(%network, %address, %error, "no names inside the container"),
         }
     }

@@ -47,12 +47,12 @@ pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
         }
         let middle = |pick: fn(&[f64; 5]) -> f64| median(rounds.iter().map(pick).collect());
         taken.samples.push(Sample {
-            ours: middle(|times| times[0] - times[1]),
-            stock: Some(middle(|times| times[4] - times[3])),
+            ours: middle(|[overlay, default, ..]| overlay - default),
+            stock: Some(middle(|[.., default, overlay]| overlay - default)),
             floor: None,
         });
-        on_default.push(middle(|times| times[1]));
-        on_users.push(middle(|times| times[2] - times[1]));
+        on_default.push(middle(|[_, default, ..]| *default));
+        on_users.push(middle(|[_, default, users, ..]| users - default));
     }
     let (on_default, on_users) = (median(on_default), median(on_users));
     taken.detail.push(format!(

@@ -21,8 +21,12 @@ const APPEAR_LOOK: Duration = Duration::from_millis(5);
 impl Ground {
     /// Has a container's own questions answered, if its namespace is there.
     pub async fn enter(&self, network: NetworkId, address: IpAddr, sandbox: &str) {
-        let endpoint = self.facts.borrow().holder_of(network, address).cloned();
-        let Some(endpoint) = endpoint else {
+        let is_task = {
+            let facts = self.facts.borrow();
+            let endpoint = facts.holder_of(network, address);
+            endpoint.map(|endpoint| endpoint.service.is_some())
+        };
+        let Some(is_task) = is_task else {
             return;
         };
         let mut insides = self.insides.lock().await;
@@ -40,7 +44,7 @@ impl Ground {
                 insides.insert(path, inside);
             }
             // The engine passes a task's questions on to us.
-            Err(error) if endpoint.service.is_some() => {
+            Err(error) if is_task => {
                 debug!(%network, %address, %error, "no server inside the container");
             }
             Err(error) => warn!(%network, %address, %error, "no names inside the container"),

@@ -73,13 +73,18 @@ pub struct Peer {
 
 /// Holds one session until the node or the store ends it. Meanwhile the node counts as heard; `line` is what it
 /// speaks over, if it is another machine.
-pub async fn hold(house: &House, peer: Peer, session: ManagerEnd, line: Option<&Line>) {
+///
+/// Only from its hello on: a node that dials several managers speaks to one, and what it lets go of is no end of a session.
+pub async fn hold(house: &House, peer: Peer, mut session: ManagerEnd, line: Option<&Line>) {
     let node = peer.node;
+    let Some(hello) = greeted(&mut session).await else {
+        return debug!(%node, "a session without a hello");
+    };
     let told = &house.told;
     told.measures.sessions_opened.add(1);
     told.recorder.note(&Flight::Session { state: "opened" });
     let mut present = house.presence.enter(node);
-    serve(house, peer, session, &mut present).await;
+    serve(house, peer, session, hello, &mut present).await;
     if let Some(how) = line.and_then(Line::ended) {
         present.ending = how;
     }
@@ -90,15 +95,18 @@ pub async fn hold(house: &House, peer: Peer, session: ManagerEnd, line: Option<&
 }
 
 /// `present` tells what else the node is to be told.
-async fn serve(house: &House, peer: Peer, mut session: ManagerEnd, present: &mut Present) {
+async fn serve(
+    house: &House,
+    peer: Peer,
+    session: ManagerEnd,
+    hello: Hello,
+    present: &mut Present,
+) {
     let (store, clock) = (house.desk.store.clone(), house.desk.clock.clone());
     let live = house.live.clone();
     if store.differing().borrow().is_some() {
         return debug!(node = %peer.node, "this manager has nothing to tell: its state is not the leader's");
     }
-    let Some(hello) = greeted(&mut session).await else {
-        return;
-    };
     let seen = hello.seen.index;
     if !reaches(&store, seen).await {
         return warn!(node = %peer.node, seen, "this manager is behind what the node was told");

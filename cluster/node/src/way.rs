@@ -3,6 +3,7 @@
 use crate::managers::KnownManagers;
 use crate::trust::{self, CredentialsError};
 use async_trait::async_trait;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use tracing::{debug, warn};
 
 /// How long one manager may take to take a session.
 const DIAL: Duration = Duration::from_secs(3);
+/// A manager that has not answered by then may be off: the next is asked beside it. Two that are off cost a second of the
+/// five in which a node is to be heard again.
+const BESIDE: Duration = Duration::from_millis(500);
 /// Between two rounds in which no manager answered; the first is short, because an election is.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -110,18 +114,19 @@ impl Way {
 
     async fn dial(&self, but_at: &str) -> Option<NodeEnd> {
         let managers = self.managers.shuffled().into_iter();
-        for manager in managers.filter(|manager| manager.address != but_at) {
-            let client = self.client(&manager.address);
-            let client = match &self.keeper {
-                Some(keeper) => client.kept_by(keeper.clone()),
-                None => client,
-            };
-            match session::dial(&client, DIAL).await {
-                Ok(end) => return Some(end),
-                Err(error) => debug!(addr = manager.address, %error, "no session"),
-            }
-        }
-        None
+        let others = managers.filter(|manager| manager.address != but_at);
+        first_of(others.map(|manager| self.session_at(manager.address))).await
+    }
+
+    async fn session_at(&self, address: String) -> Option<NodeEnd> {
+        let client = self.client(&address);
+        let client = match &self.keeper {
+            Some(keeper) => client.kept_by(keeper.clone()),
+            None => client,
+        };
+        let dialled = session::dial(&client, DIAL).await;
+        let failed = |error: &_| debug!(addr = address, %error, "no session");
+        dialled.inspect_err(failed).ok()
     }
 
     /// Opens a session with any manager but the one at this address, however long it takes.
@@ -146,5 +151,76 @@ impl Way {
 impl Transport for Way {
     async fn open(&self) -> NodeEnd {
         self.open_but_at("").await
+    }
+}
+
+/// What the first attempt comes to that comes to something. The next is begun once the one before it has failed, or beside
+/// it; those that are not over then are dropped.
+async fn first_of<T>(attempts: impl IntoIterator<Item: Future<Output = Option<T>>>) -> Option<T> {
+    let mut next = attempts.into_iter().peekable();
+    let mut begun: FuturesUnordered<_> = next.next().into_iter().collect();
+    loop {
+        let is_last = next.peek().is_none();
+        tokio::select! {
+            ended = begun.next() => match ended {
+                Some(Some(found)) => return Some(found),
+                Some(None) => {}
+                None if is_last => return None,
+                None => {}
+            },
+            () = tokio::time::sleep(BESIDE), if !is_last => {}
+        }
+        begun.extend(next.next());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::time::{Instant, sleep};
+
+    #[derive(Clone, Copy)]
+    enum Manager {
+        Off,
+        Refuses,
+        Takes(Duration),
+    }
+
+    /// Who took the session, and after how long.
+    async fn ask(managers: &[Manager]) -> (Option<usize>, Duration) {
+        let begun = Instant::now();
+        let attempts = managers
+            .iter()
+            .enumerate()
+            .map(async |(at, manager)| match manager {
+                Manager::Off => pending().await,
+                Manager::Refuses => None,
+                Manager::Takes(after) => {
+                    sleep(*after).await;
+                    Some(at)
+                }
+            });
+        (first_of(attempts).await, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_manager_that_is_off_delays_the_next_by_half_a_second() {
+        use Manager::{Off, Refuses, Takes};
+        let soon = Takes(Duration::from_millis(10));
+        let late = Takes(Duration::from_millis(700));
+        let millis = |millis| Duration::from_millis(millis);
+        let cases: [(&[Manager], Option<usize>, Duration); 7] = [
+            (&[], None, millis(0)),
+            (&[Refuses, Refuses], None, millis(0)),
+            (&[soon, soon], Some(0), millis(10)),
+            (&[Refuses, soon], Some(1), millis(10)),
+            (&[Off, Off, soon], Some(2), millis(1_010)),
+            (&[late, Off], Some(0), millis(700)),
+            (&[late, Refuses, soon], Some(2), millis(510)),
+        ];
+        for (managers, taken, after) in cases {
+            assert_eq!(ask(managers).await, (taken, after));
+        }
     }
 }

@@ -9,7 +9,7 @@ use support::crowd::{self, Walker};
 use support::host::{Host, PATIENCE, managers, start, tokens};
 use support::{overlay, place_on, service, service_where, until};
 use swarmrs_node::{ClusterView, Rotation, SwarmState};
-use swarmrs_rpc::CallError;
+use swarmrs_rpc::{CallError, Method, session};
 use swarmrs_security::PrivateKey;
 use swarmrs_types::object::NodeState;
 use swarmrs_types::spec::{Global, Mode, NodeSpec, Role, ServiceSpec};
@@ -351,6 +351,26 @@ async fn any_manager_shows_how_far_a_task_is_whoever_its_node_speaks_to() {
     for host in &hosts {
         host.node.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_a_node_lets_go_of_before_its_hello_takes_no_others_place() {
+    let manager = managers(1).await.remove(0);
+    let (token, _) = tokens(&manager).await;
+    let walker = Walker::join(1, &manager.addr, &token).await;
+    walker.walk(vec![manager.addr.clone()]);
+    until("a session", PATIENCE, || walker.at().is_some()).await;
+    let opened = || manager.node.measures().sessions_opened.get();
+    let before = opened();
+    for _ in 0..3 {
+        let client = walker.client(&manager.addr, Method::Session.purpose());
+        drop(session::dial(&client, PATIENCE).await.unwrap());
+    }
+    let here = service_where("here", 1, &format!("node.id=={}", walker.id));
+    manager.node.create_service(here, None).await.unwrap();
+    until("its task", PATIENCE, || !walker.running().is_empty()).await;
+    assert_eq!(opened(), before);
+    manager.node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -38,7 +38,7 @@ pub use report::Report;
 use report::{Sample, Taken};
 use traffic::Measure;
 
-use crate::testbed::build_release;
+use crate::testbed::{Release, build_release};
 use crate::{Error, Host, Options, Testbed};
 
 /// Above this a measurement is repeated.
@@ -220,6 +220,8 @@ pub struct Settings {
     pub runs: Option<usize>,
     /// The swarmrsd to measure; the release build of this tree otherwise.
     pub swarmrsd: Option<PathBuf>,
+    /// The engine, also of the stock swarm.
+    pub engine: Release,
 }
 
 /// Measures one row.
@@ -227,7 +229,7 @@ pub fn measure(row: Row, settings: &Settings) -> Result<Report, Error> {
     let swarmrsd = settings.swarmrsd.clone().map_or_else(build_release, Ok)?;
     let ours = Options {
         swarmrsd: Some(swarmrsd),
-        ..Options::default()
+        ..Options::engine(settings.engine)
     };
     let runs = settings.runs.unwrap_or(row.usual_runs()).max(1);
     let mut report = Report::of(row, take(row, runs, &ours)?);
@@ -282,7 +284,7 @@ impl Pair {
     fn start(ours: &Options) -> Result<Self, Error> {
         let pair = Self {
             ours: Testbed::hosts(1, ours)?,
-            stock: Testbed::hosts(1, &Options::stock())?,
+            stock: Testbed::hosts(1, &ours.reference())?,
         };
         init(pair.ours.host(0))?;
         init(pair.stock.host(0))?;

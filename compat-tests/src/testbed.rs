@@ -78,6 +78,14 @@ impl Options {
         }
     }
 
+    /// The reference for these hosts: the same engine alone.
+    pub fn reference(&self) -> Self {
+        Self {
+            release: self.release,
+            ..Self::stock()
+        }
+    }
+
     /// Hosts with swarmrsd in front of that engine.
     pub fn engine(release: Release) -> Self {
         Self {

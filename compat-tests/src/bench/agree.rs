@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Configs per second that so many clients of the leader create, each one after the other.
 pub fn take(clients: usize, runs: usize, ours: &Options) -> Result<Taken, Error> {
-    let mut stock = Swarm::form(&Options::stock(), MANAGERS, 0, 0)?;
+    let mut stock = Swarm::form(&ours.reference(), MANAGERS, 0, 0)?;
     let mut ours = Swarm::form(ours, MANAGERS, 0, 0)?;
     let mut shares = Vec::new();
     let samples = in_turn(runs, &mut ours, &mut stock, |swarm| {

@@ -17,11 +17,11 @@ const LOOK: Duration = Duration::from_secs(1);
 const BUSY: usize = 2;
 
 /// Changes of leader within two minutes in which every core is busy.
-pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
+pub fn take(runs: usize, options: &Options) -> Result<Taken, Error> {
     let mut taken = Taken::default();
     for _ in 0..runs {
-        let (ours, ours_down) = watched(&Swarm::form(ours, MANAGERS, WORKERS, 0)?)?;
-        let stock = Swarm::form(&Options::stock(), MANAGERS, WORKERS, 0)?;
+        let (ours, ours_down) = watched(&Swarm::form(options, MANAGERS, WORKERS, 0)?)?;
+        let stock = Swarm::form(&options.reference(), MANAGERS, WORKERS, 0)?;
         let (stock, stock_down) = watched(&stock)?;
         taken.samples.push(Sample {
             ours: f64::from(ours),

@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// Seconds, from the loss on, of the longest time in which no write was acknowledged.
 pub fn take(loss: Loss, runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
-    let mut stock = Swarm::form(&Options::stock(), MANAGERS, 0, 0)?;
+    let mut stock = Swarm::form(&ours.reference(), MANAGERS, 0, 0)?;
     let mut ours = Swarm::form(ours, MANAGERS, 0, 0)?;
     in_turn(runs, &mut ours, &mut stock, |swarm| silence(swarm, loss))
 }

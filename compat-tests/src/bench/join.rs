@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Seconds from the stock command's start until a manager shows the node as ready.
 pub fn take(runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
-    let mut stock = Swarm::form(&Options::stock(), 1, 0, 1)?;
+    let mut stock = Swarm::form(&ours.reference(), 1, 0, 1)?;
     let mut ours = Swarm::form(ours, 1, 0, 1)?;
     in_turn(runs, &mut ours, &mut stock, joined)
 }

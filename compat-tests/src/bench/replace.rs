@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Seconds from the loss of one of two workers until all tasks run on the other.
 pub fn take(loss: Loss, runs: usize, ours: &Options) -> Result<Vec<Sample>, Error> {
-    let mut stock = Swarm::form(&Options::stock(), 1, WORKERS, 0)?;
+    let mut stock = Swarm::form(&ours.reference(), 1, WORKERS, 0)?;
     let mut ours = Swarm::form(ours, 1, WORKERS, 0)?;
     in_turn(runs, &mut ours, &mut stock, |swarm| replaced(swarm, loss))
 }

@@ -24,9 +24,9 @@ const USERS: &str = "bench-bridge";
 /// Added milliseconds on an overlay network, as the median of paired differences from the engine's default bridge. All are the
 /// calls `create` and `start` of a user's container, sent to swarmrsd or to the stock swarm. The detail says how long a start
 /// is on the default bridge, and how much the engine itself takes for any network but that.
-pub fn take(runs: usize, ours: &Options) -> Result<Taken, Error> {
-    let ours = overlay::start(ours, &[], &[])?;
-    let stock = overlay::start(&Options::stock(), &[], &[])?;
+pub fn take(runs: usize, options: &Options) -> Result<Taken, Error> {
+    let ours = overlay::start(options, &[], &[])?;
+    let stock = overlay::start(&options.reference(), &[], &[])?;
     let (ours, stock) = (ours.host(0), stock.host(0));
     ours.engine_docker(&["network", "create", USERS])?
         .success()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Parser;
 use swarmrs_compat_tests::bench::{Row, Settings, measure};
+use swarmrs_compat_tests::testbed::Release;
 
 /// Measure swarmrs against the stock swarm on hosts made for it
 #[derive(Parser)]
@@ -22,6 +23,9 @@ struct Arguments {
     /// Measure this swarmrsd instead of this tree's release build
     #[arg(long, value_name = "PATH")]
     swarmrsd: Option<PathBuf>,
+    /// Measure on this release of the engine
+    #[arg(long, value_enum, default_value_t)]
+    engine: Release,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -29,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     let settings = Settings {
         runs: arguments.runs,
         swarmrsd: arguments.swarmrsd,
+        engine: arguments.engine,
     };
     for row in arguments.rows {
         let report =

@@ -13,16 +13,19 @@ const ROOT: &str = include_str!("root.sh");
 const BUILD: Duration = Duration::from_secs(15 * 60);
 
 /// A release of the engine, by its major version.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Release {
     /// The machine's own: 20.10 on Debian 12.
     #[default]
     Own,
     /// 26.1, of Debian 13.
+    #[value(name = "26")]
     V26,
     /// 28.5, of the Debian after it.
+    #[value(name = "28")]
     V28,
     /// The machine's own release again, in a root folder with ufw and firewalld beside it.
+    #[value(skip)]
     Walled,
 }
 
